@@ -1,0 +1,8 @@
+//! ECG waveforms: the model, a lossless codec, filters for display, beat detection, measurements, file formats,
+//! drawing true to scale, and a synthetic heart.
+//!
+//! Pure: functions take bytes and texts, the caller reads files and clocks. Nothing here is a diagnosis.
+
+pub mod model;
+pub mod synthetic;
+pub mod wfdb;
