@@ -1,5 +1,7 @@
 //! `inspect` on images that the ordinary tools made.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
