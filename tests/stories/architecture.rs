@@ -1,0 +1,125 @@
+//! The arrows between crates, read from `cargo metadata`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What each crate of the workspace may use; dev-dependencies count too.
+const ARROWS: [(&str, &[&str]); 12] = [
+    ("records", &[]),
+    ("ecg", &["records"]),
+    ("sync-core", &["records", "ecg"]),
+    ("device-drivers", &["records", "ecg"]),
+    ("web", &["records", "ecg"]),
+    ("store", &["sync-core", "records", "ecg"]),
+    ("link", &["store", "sync-core", "records"]),
+    (
+        "appliance",
+        &[
+            "records",
+            "ecg",
+            "sync-core",
+            "store",
+            "link",
+            "web",
+            "device-drivers",
+        ],
+    ),
+    (
+        "sync-server",
+        &["records", "ecg", "sync-core", "store", "link", "web"],
+    ),
+    (
+        "demo",
+        &["appliance", "sync-server", "device-drivers", "records", "ecg"],
+    ),
+    ("image-builder", &[]),
+    (
+        "tests",
+        &[
+            "records",
+            "ecg",
+            "sync-core",
+            "store",
+            "link",
+            "web",
+            "device-drivers",
+            "appliance",
+            "sync-server",
+            "demo",
+        ],
+    ),
+];
+
+/// Libraries that a pure crate must never draw in directly: they stand for disk, network, clock or process.
+const IMPURE: [&str; 9] = [
+    "tokio",
+    "rusqlite",
+    "rustls",
+    "axum",
+    "reqwest",
+    "serialport",
+    "tempfile",
+    "tracing",
+    "rand",
+];
+
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec().unwrap();
+    let names = |package: &cargo_metadata::Package| {
+        package
+            .dependencies
+            .iter()
+            .map(|dependency| dependency.name.to_string())
+            .collect()
+    };
+    metadata
+        .packages
+        .iter()
+        .map(|package| (package.name.to_string(), names(package)))
+        .collect()
+}
+
+#[test]
+fn crates_use_only_what_the_design_allows() {
+    let found = dependencies();
+    let members: BTreeSet<&str> = found.keys().map(String::as_str).collect();
+    let planned: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(members, planned, "a crate came or went: say here what it may use");
+    for (name, allowed) in ARROWS {
+        for used in found[name].iter().filter(|used| members.contains(used.as_str())) {
+            assert!(allowed.contains(&used.as_str()), "{name} must not use {used}");
+        }
+    }
+}
+
+#[test]
+fn pure_crates_draw_in_nothing_impure() {
+    let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec().unwrap();
+    for package in &metadata.packages {
+        if !["records", "ecg", "sync-core"].contains(&package.name.as_str()) {
+            continue;
+        }
+        let normal = package
+            .dependencies
+            .iter()
+            .filter(|d| d.kind == cargo_metadata::DependencyKind::Normal);
+        for dependency in normal {
+            assert!(
+                !IMPURE.contains(&dependency.name.as_str()),
+                "{} draws in {}",
+                package.name,
+                dependency.name
+            );
+        }
+    }
+}
+
+#[test]
+fn one_tls_provider_is_in_the_graph() {
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock")).unwrap();
+    for other in ["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls"] {
+        assert!(
+            !lock.contains(&format!("name = \"{other}\"")),
+            "{other} is a second TLS stack"
+        );
+    }
+}
