@@ -1,0 +1,8 @@
+//! Records as Automerge documents, the rules of the change log, and the exchange with the other side as a
+//! state machine. Sans-IO: no socket, no database, no clock.
+
+pub mod blobs;
+pub mod document;
+pub mod fingerprint;
+pub mod identity;
+pub mod wire;
