@@ -1,0 +1,15 @@
+//! What the pages of box and hub share: layout, patient banner, forms, charts, ECG view, texts, sign-in, and the
+//! guards in front of them.
+//!
+//! Pages are typed functions that return markup; nothing here knows a database or a device. A program collects
+//! its handlers in [`guard::Routes`], builds a [`layout::Frame`] for each request and draws a [`layout::Page`].
+
+pub mod assets;
+pub mod cookies;
+// pub mod guard;
+pub mod icons;
+pub mod layout;
+pub mod light;
+pub mod moments;
+pub mod texts;
+pub mod trouble;
