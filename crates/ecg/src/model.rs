@@ -118,23 +118,25 @@ impl fmt::Display for SampleRateHz {
     }
 }
 
-/// Voltage of one unit of a lead's samples. Kept in picovolts: the steps of real devices (2.5 µV, 4.88 µV) and
-/// the odd gains of research files (30061.28 units per mV) both fit with an error below 0.005 %.
+/// Voltage of one unit of a lead's samples. Kept in femtovolts: the steps of real devices (2.5 µV, 4.88 µV) and
+/// the odd gains of research files (30061.28 units per mV) both fit with an error below a millionth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scale {
-    picovolts: i64,
+    femtovolts: i64,
 }
 
 impl Scale {
     /// 2.5 µV, the step of many resting recorders.
-    pub const RECORDER_STEP: Self = Self { picovolts: 2_500_000 };
+    pub const RECORDER_STEP: Self = Self {
+        femtovolts: 2_500_000_000,
+    };
     /// Largest scale, 1 V per unit.
-    pub const MAX_PICOVOLTS: i64 = 1_000_000_000_000;
+    pub const MAX_FEMTOVOLTS: i64 = 1_000_000_000_000_000;
 
-    /// A scale in picovolts per unit, 1 pV to 1 V.
-    pub fn from_picovolts(picovolts: i64) -> Result<Self, BadWaveform> {
-        if (1..=Self::MAX_PICOVOLTS).contains(&picovolts) {
-            Ok(Self { picovolts })
+    /// A scale in femtovolts per unit, 1 fV to 1 V.
+    pub fn from_femtovolts(femtovolts: i64) -> Result<Self, BadWaveform> {
+        if (1..=Self::MAX_FEMTOVOLTS).contains(&femtovolts) {
+            Ok(Self { femtovolts })
         } else {
             Err(BadWaveform::BadScale)
         }
@@ -144,22 +146,22 @@ impl Scale {
     pub fn from_nanovolts(nanovolts: i64) -> Result<Self, BadWaveform> {
         nanovolts
             .checked_mul(1000)
-            .map_or(Err(BadWaveform::BadScale), Self::from_picovolts)
+            .map_or(Err(BadWaveform::BadScale), Self::from_femtovolts)
     }
 
-    /// Picovolts of one unit.
-    pub fn picovolts(self) -> i64 {
-        self.picovolts
+    /// Femtovolts of one unit.
+    pub fn femtovolts(self) -> i64 {
+        self.femtovolts
     }
 
     /// Nanovolts of one unit.
     pub fn nanovolts(self) -> f64 {
-        self.picovolts as f64 / 1e3
+        self.femtovolts as f64 / 1e6
     }
 
     /// Millivolts of one unit.
     pub fn millivolts(self) -> f64 {
-        self.picovolts as f64 / 1e9
+        self.femtovolts as f64 / 1e12
     }
 }
 

@@ -236,16 +236,16 @@ fn gain(field: &str, adc_zero: i32) -> Option<Gain> {
 /// Voltage of one unit; none where the units are none of voltage.
 fn scale(gain: &Gain) -> Result<Option<Scale>, BadWaveform> {
     // Micro sign and Greek mu are two characters that look the same.
-    let picovolts = match gain.units.as_str() {
-        "V" | "v" => 1e12,
-        "mV" | "mv" | "MV" => 1e9,
-        "uV" | "uv" | "UV" | "\u{b5}V" | "\u{3bc}V" => 1e6,
-        "nV" | "nv" | "NV" => 1e3,
+    let femtovolts = match gain.units.as_str() {
+        "V" | "v" => 1e15,
+        "mV" | "mv" | "MV" => 1e12,
+        "uV" | "uv" | "UV" | "\u{b5}V" | "\u{3bc}V" => 1e9,
+        "nV" | "nv" | "NV" => 1e6,
         _ => return Ok(None),
     };
-    let per_unit = (picovolts / gain.per_unit).round();
-    if (1.0..=Scale::MAX_PICOVOLTS as f64).contains(&per_unit) {
-        Scale::from_picovolts(per_unit as i64).map(Some)
+    let per_unit = (femtovolts / gain.per_unit).round();
+    if (1.0..=Scale::MAX_FEMTOVOLTS as f64).contains(&per_unit) {
+        Scale::from_femtovolts(per_unit as i64).map(Some)
     } else {
         Err(BadWaveform::BadScale)
     }

@@ -51,7 +51,7 @@ pub fn write(waveform: &Waveform, record: &str) -> Result<Export, WfdbError> {
     let (leads, rate, len) = (waveform.leads(), waveform.rate(), waveform.len());
     let _ = writeln!(header, "{record} {} {rate} {len}", leads.len());
     for (place, lead) in leads.iter().enumerate() {
-        let gain = 1e9 / lead.scale.picovolts() as f64;
+        let gain = 1e12 / lead.scale.femtovolts() as f64;
         let sum = (0..len).fold(0u16, |sum, sample| sum.wrapping_add(raw(place, sample) as u16)) as i16;
         let first = if len == 0 { 0 } else { raw(place, 0) };
         let zero = lead.zero;
@@ -100,11 +100,11 @@ mod tests {
         #[test]
         fn what_is_written_reads_the_same(
             samples in prop::collection::vec((any::<i16>(), any::<i32>()), 1..50),
-            zero in -300_000i32..300_000, picovolts in 1i64..Scale::MAX_PICOVOLTS,
+            zero in -300_000i32..300_000, femtovolts in 1i64..Scale::MAX_FEMTOVOLTS,
             millihertz in 1_000u32..2_000_000, wide: bool,
         ) {
             let lead = |name, samples| {
-                Lead { name, scale: Scale::from_picovolts(picovolts).unwrap(), zero, samples }
+                Lead { name, scale: Scale::from_femtovolts(femtovolts).unwrap(), zero, samples }
             };
             let narrow = |value: i16| i32::from(value.max(-32767));
             let one = samples.iter().map(|(a, b)| if wide { (*b).max(-i32::MAX) } else { narrow(*a) }).collect();
