@@ -1,0 +1,42 @@
+//! What a box and a hub keep on disk: one SQLite file with the change log, the documents' heads, tables derived
+//! from the documents, the audit log, blobs, and the local tables of this machine.
+//!
+//! [`Store::open`] gives a cheap handle; all its methods are async. One thread writes, a few connections read.
+//! [`Store::commit`] returns only after what it wrote is on the disk: documents, derived rows, audit entry and
+//! local effects in one transaction. Whatever a list on a screen shows comes from derived tables, which can be
+//! built again from the log at any time and come out equal.
+
+mod audit;
+mod bays;
+mod blobs;
+mod commit;
+mod derive;
+mod drafts;
+mod engine;
+mod folder;
+mod log;
+mod node;
+mod open;
+mod schema;
+mod sync;
+mod settings;
+mod tray;
+
+pub use audit::{AuditAct, AuditFilter, AuditLine, By};
+pub use bays::BayLine;
+pub use commit::{Commit, CommitError, Committed, LocalEffect, Target, Write};
+pub use drafts::Draft;
+pub use engine::{Alarm, Store, StoreError, StoreEvent};
+pub use open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Side};
+pub use sync_core::wire::Lane;
+pub use tray::{TrayItem, TrayState};
+
+/// A value and the heads at which it was read: a form sends the heads back, so that what others wrote in
+/// between is not lost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read<T> {
+    /// The value.
+    pub value: T,
+    /// Heads of its document at that moment.
+    pub heads: sync_core::document::Heads,
+}

@@ -1,0 +1,149 @@
+//! The tables that are not derived: the log, documents and sessions, and the local tables of this machine.
+//!
+//! Derived tables are declared by their modules (see `derive`). Local tables have names that begin with
+//! `local_`; a rebuild never touches them.
+
+use rusqlite::Connection;
+
+use crate::derive;
+
+/// Version of the tables below; kept in SQLite's `user_version`. Derived tables have a version of their own.
+pub(crate) const VERSION: i64 = 1;
+
+/// Versions of the derived tables differ: they are built again from the log, never migrated.
+const DERIVED_VERSION_KEY: &str = "derived_version";
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS totals(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS sessions(
+    s INTEGER PRIMARY KEY,
+    device BLOB NOT NULL,
+    session BLOB NOT NULL,
+    parent BLOB,
+    own INTEGER NOT NULL,
+    opened INTEGER NOT NULL,
+    UNIQUE(device, session));
+
+CREATE TABLE IF NOT EXISTS documents(
+    d INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    kind INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    heads BLOB NOT NULL,
+    print BLOB NOT NULL,
+    changes INTEGER NOT NULL);
+
+CREATE TABLE IF NOT EXISTS log(
+    k INTEGER PRIMARY KEY,
+    s INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    d INTEGER NOT NULL,
+    lane INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    body BLOB NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS log_by_position ON log(s, seq);
+CREATE INDEX IF NOT EXISTS log_by_document ON log(d);
+
+CREATE TABLE IF NOT EXISTS parked(
+    p INTEGER PRIMARY KEY,
+    s INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    doc BLOB NOT NULL,
+    lane INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    body BLOB NOT NULL,
+    UNIQUE(s, seq));
+CREATE INDEX IF NOT EXISTS parked_by_document ON parked(doc);
+
+CREATE TABLE IF NOT EXISTS blobs(
+    b INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    length INTEGER NOT NULL,
+    body BLOB NOT NULL);
+
+CREATE TABLE IF NOT EXISTS audit(
+    a INTEGER PRIMARY KEY,
+    device BLOB NOT NULL,
+    session BLOB NOT NULL,
+    n INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    act TEXT NOT NULL,
+    patient BLOB,
+    entry BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    UNIQUE(device, session, n));
+CREATE INDEX IF NOT EXISTS audit_by_patient ON audit(patient) WHERE patient IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS local_settings(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS local_alarms(
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS local_forms(
+    form BLOB PRIMARY KEY, at INTEGER NOT NULL, docs BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS local_drafts(
+    form BLOB PRIMARY KEY, staff BLOB NOT NULL, page TEXT NOT NULL, at INTEGER NOT NULL, content TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS local_drafts_by_staff ON local_drafts(staff, at);
+CREATE TABLE IF NOT EXISTS local_tray(
+    id BLOB PRIMARY KEY, bay TEXT NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL,
+    claimed_by BLOB, claimed_at INTEGER, doc BLOB, entry BLOB, reason TEXT NOT NULL, content TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS local_tray_by_state ON local_tray(state, at);
+CREATE TABLE IF NOT EXISTS local_bay_log(
+    id INTEGER PRIMARY KEY, bay TEXT NOT NULL, at INTEGER NOT NULL, word TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS local_bay_log_by_bay ON local_bay_log(bay, id);
+CREATE TABLE IF NOT EXISTS local_credentials(
+    staff BLOB NOT NULL, secret TEXT NOT NULL, wrong INTEGER NOT NULL, locked_left_ms INTEGER NOT NULL,
+    PRIMARY KEY(staff, secret)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS local_sessions(
+    token BLOB PRIMARY KEY, staff BLOB NOT NULL, tablet TEXT NOT NULL, locked INTEGER NOT NULL,
+    seen INTEGER NOT NULL, opened INTEGER NOT NULL, csrf TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS local_roster(staff BLOB PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+";
+
+/// Settings of a connection that writes.
+pub(crate) fn prepare_writer(sql: &Connection, pages_max: Option<u32>) -> rusqlite::Result<()> {
+    sql.pragma_update(None, "journal_mode", "WAL")?;
+    // A commit returns when it is on the disk, not before.
+    sql.pragma_update(None, "synchronous", "FULL")?;
+    // The write-ahead log shrinks to this after a checkpoint.
+    sql.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+    prepare(sql)?;
+    if let Some(pages) = pages_max {
+        sql.pragma_update(None, "max_page_count", pages)?;
+    }
+    Ok(())
+}
+
+/// Settings of every connection.
+pub(crate) fn prepare(sql: &Connection) -> rusqlite::Result<()> {
+    // Temporary files would leave the data folder, and with it the encrypted partition.
+    sql.pragma_update(None, "temp_store", "MEMORY")?;
+    sql.pragma_update(None, "cache_size", -16_384)?;
+    sql.pragma_update(None, "trusted_schema", false)?;
+    sql.busy_timeout(std::time::Duration::from_secs(10))?;
+    sql.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+/// Makes what is missing. Returns whether the derived tables are of another version and must be built again.
+pub(crate) fn create(sql: &Connection) -> rusqlite::Result<bool> {
+    sql.execute_batch(TABLES)?;
+    crate::sync::create_tables(sql)?;
+    let found: Option<i64> = rusqlite::OptionalExtension::optional(sql.query_row(
+        "SELECT value FROM totals WHERE name = ?1",
+        [DERIVED_VERSION_KEY],
+        |row| row.get(0),
+    ))?;
+    let outdated = found.is_some_and(|version| version != derive::VERSION);
+    if outdated {
+        derive::drop_tables(sql, "main")?;
+    }
+    derive::create_tables(sql, "main")?;
+    sql.execute(
+        "INSERT INTO totals(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
+        rusqlite::params![DERIVED_VERSION_KEY, derive::VERSION],
+    )?;
+    sql.pragma_update(None, "user_version", VERSION)?;
+    Ok(outdated)
+}
