@@ -5,11 +5,17 @@
 //! its handlers in [`guard::Routes`], builds a [`layout::Frame`] for each request and draws a [`layout::Page`].
 
 pub mod assets;
+pub mod charts;
 pub mod cookies;
+pub mod csv;
+pub mod forms;
 // pub mod guard;
 pub mod icons;
 pub mod layout;
 pub mod light;
 pub mod moments;
+pub mod panels;
+pub mod qr;
+pub mod sign_in;
 pub mod texts;
 pub mod trouble;

@@ -1,0 +1,32 @@
+# Set-up page of tablets and its check page
+
+setup-title = Set up a tablet
+setup-lead = Each tablet is set up once. Please take the steps in this order.
+setup-no-lan = The network for tablets is off. Ask the technician to start the box with --lan-listen first.
+setup-wifi = Join the clinic's Wi-Fi
+setup-wifi-do = Scan this with the tablet's camera, or choose “{ $name }” among the networks.
+setup-open = Open this page on the tablet
+setup-open-do = Scan this with the tablet, or type into its browser:
+setup-install = Install the clinic's certificate
+setup-install-do = The certificate is good for this box only. The tablet may ask for a screen lock first and say that the network may be monitored; both are normal.
+setup-download = Download the certificate
+setup-words = Fingerprint of this box (as on its label):
+setup-words-compare = Please compare: these four words must be the ones on the label of the box.
+setup-maker-huawei = Huawei, Honor
+setup-maker-xiaomi = Xiaomi, Redmi
+setup-maker-oppo = OPPO, OnePlus
+setup-maker-vivo = vivo
+setup-maker-ipad = iPad
+setup-way-huawei = Settings → Security → More security settings → Encryption and credentials → Install from storage → CA certificate → choose clinic-box.crt.
+setup-way-xiaomi = Settings → Passwords & security → System security → Encryption & credentials → Install a certificate → CA certificate → choose clinic-box.crt.
+setup-way-oppo = Settings → Password & security → System security → Credential storage → Install certificates → CA certificate → choose clinic-box.crt.
+setup-way-vivo = Settings → Security & privacy → More security settings → Install certificate from storage → CA certificate → choose clinic-box.crt.
+setup-way-ipad = After the download open Settings → Profile Downloaded → Install; then General → About → Certificate Trust Settings, and switch on trust for this certificate.
+setup-check = Check the tablet
+setup-check-do = Open the check page afterwards; when it is green the tablet is ready:
+setup-check-open = Open the check page
+setup-checking = Checking…
+setup-check-script = The check needs the browser's scripts. Please use the tablet's own browser or Chrome.
+setup-trusted = Passed: this tablet trusts the box and can be used.
+setup-untrusted = Not passed: the certificate is not installed. Do not choose “continue anyway”; go back to the set-up page and install it.
+setup-not-https = Not passed: this page was not opened at the secure address. Please use “Open the check page” on the set-up page.

@@ -1,0 +1,32 @@
+# 平板设置页与检查页
+
+setup-title = 设置平板
+setup-lead = 每台平板只需设置一次。请按顺序完成下面几步。
+setup-no-lan = 本机没有开启平板网络。请技术人员用 --lan-listen 启动后再设置平板。
+setup-wifi = 连接诊室无线网络
+setup-wifi-do = 用平板相机扫码,或在无线网络列表中选择“{ $name }”。
+setup-open = 在平板上打开本页
+setup-open-do = 用平板扫码,或在浏览器地址栏输入:
+setup-install = 安装诊室证书
+setup-install-do = 证书只对这台诊室设备有效。安装时系统可能要求先设置锁屏密码,并提示“网络可能受到监控”,属正常现象。
+setup-download = 下载证书
+setup-words = 本机指纹(应与机身标签一致):
+setup-words-compare = 请核对:下面四个词应与机身标签完全一致。
+setup-maker-huawei = 华为、荣耀
+setup-maker-xiaomi = 小米、红米
+setup-maker-oppo = OPPO、一加
+setup-maker-vivo = vivo
+setup-maker-ipad = iPad
+setup-way-huawei = 设置 → 安全 → 更多安全设置 → 加密和凭据 → 从存储设备安装 → CA 证书 → 选择 clinic-box.crt。
+setup-way-xiaomi = 设置 → 密码与安全 → 系统安全 → 加密与凭据 → 安装证书 → CA 证书 → 选择 clinic-box.crt。
+setup-way-oppo = 设置 → 密码与安全 → 系统安全 → 凭据存储 → 安装证书 → CA 证书 → 选择 clinic-box.crt。
+setup-way-vivo = 设置 → 安全与隐私 → 更多安全设置 → 从手机存储安装证书 → CA 证书 → 选择 clinic-box.crt。
+setup-way-ipad = 下载后打开“设置”→ 已下载描述文件 → 安装;再到 通用 → 关于本机 → 证书信任设置,打开对该证书的信任。
+setup-check = 检查平板
+setup-check-do = 安装后打开检查页,显示绿色即可使用:
+setup-check-open = 打开检查页
+setup-checking = 正在检查……
+setup-check-script = 检查需要浏览器脚本。请用系统自带浏览器或 Chrome 打开。
+setup-trusted = 通过:这台平板信任本诊室设备,可以使用。
+setup-untrusted = 未通过:证书没有装好。请不要点“继续访问”,回到设置页重新安装证书。
+setup-not-https = 未通过:本页不是通过安全地址打开的。请从设置页的“打开检查页”进入。
