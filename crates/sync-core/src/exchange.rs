@@ -1,0 +1,459 @@
+//! The exchange between a box and its hub as a state machine, the same one for both ends.
+//!
+//! It knows neither socket nor store nor clock. The shell is a dull loop: feed bytes
+//! ([`Exchange::handle_bytes`]), carry out what is asked of the store ([`Exchange::poll_ask`],
+//! [`Exchange::handle_answer`]), send what comes out ([`Exchange::poll_transmit`]), wake it in time
+//! ([`Exchange::poll_timeout`], [`Exchange::handle_timeout`]). Each ask gets exactly one answer, in order, and
+//! the socket is read only while nothing is asked, so a slow store slows the sender down.
+//!
+//! What to send is decided by what the other end says it holds, never by the memory of having sent it; that
+//! memory only lets the first flight already carry the right things. Everything is idempotent, so a
+//! connection may be cut at any byte.
+
+mod ask;
+mod blob_sender;
+mod box_end;
+mod hub_end;
+mod pace;
+mod pipe;
+mod sources;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::identity::{DeviceKey, DevicePublicKey, SignatureFault};
+use crate::wire::{
+    Ack, BlobOffer, BlobPiece, Bye, Frame, Hello, Lane, MAX_ACK_ENTRIES, Message, RangeSet, VERSION,
+    WireFault,
+};
+use blob_sender::BlobSender;
+use box_end::BoxEnd;
+use hub_end::HubEnd;
+use pipe::{Incoming, Pipe};
+use sources::Sources;
+
+pub use ask::{Answer, Ask, Greeting, LaneItem, NextItems, Taken};
+
+/// How long an end may be silent while something is expected of it, the greeting included.
+pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+/// After how much silence an idle box asks whether the hub is still there.
+pub const PING_AFTER: Duration = Duration::from_secs(60);
+/// After how much silence a hub gives an idle box up.
+pub const HUB_SILENCE_LIMIT: Duration = Duration::from_secs(150);
+
+/// Why an exchange cannot go on; the connection is closed and made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ExchangeFault {
+    /// The other end does not keep to the format.
+    #[error("the other end sent bytes that are not well-formed")]
+    Wire(#[from] WireFault),
+    /// A signature of the other end does not fit.
+    #[error("a signature of the other end does not fit")]
+    Signature(#[from] SignatureFault),
+    /// A frame that does not belong where it came.
+    #[error("the other end sent {0} out of turn")]
+    OutOfTurn(&'static str),
+    /// A batch of another device than the one that the connection belongs to.
+    #[error("the other end sent a batch of another device")]
+    ForeignBatch,
+    /// Nothing was heard for too long.
+    #[error("nothing was heard for too long while waiting for {0}")]
+    Silent(&'static str),
+    /// The other end closed with a reason.
+    #[error("the other end closed: {0:?}")]
+    Closed(Bye),
+    /// This end closes with a reason.
+    #[error("closed: {0:?}")]
+    Refused(Bye),
+}
+
+impl ExchangeFault {
+    /// What to tell the other end before closing, where that helps it.
+    pub fn bye(&self) -> Option<Bye> {
+        match self {
+            Self::Wire(_) | Self::Signature(_) | Self::OutOfTurn(_) | Self::ForeignBatch => {
+                Some(Bye::Malformed)
+            }
+            Self::Silent(_) => Some(Bye::Silent),
+            Self::Refused(bye) => Some(*bye),
+            Self::Closed(_) => None,
+        }
+    }
+}
+
+/// Keys and names under which an end speaks.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// This end's device key.
+    pub key: DeviceKey,
+    /// The county: SHA-256 of the public key of the hub's CA.
+    pub county: [u8; 32],
+    /// The other end's key: the box's from its certificate, the hub's from the enrolment.
+    pub peer: DevicePublicKey,
+}
+
+/// What was carried so far on this connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Changes of ours that the other end stored.
+    pub changes_sent: u64,
+    /// Changes of others that came and were new.
+    pub changes_received: u64,
+    /// Blobs that the other end has whole now.
+    pub blobs_sent: u64,
+    /// Blobs that came whole.
+    pub blobs_received: u64,
+    /// Bytes on the stream that were audit, both ways.
+    pub audit_bytes: u64,
+    /// How often this end had nothing left to send and waited for an answer.
+    pub round_trips: u64,
+}
+
+#[derive(Debug)]
+enum End {
+    Box(BoxEnd),
+    Hub(HubEnd),
+}
+
+/// One end of one connection.
+#[derive(Debug)]
+pub struct Exchange {
+    credentials: Credentials,
+    end: End,
+    pipe: Pipe,
+    asks: VecDeque<Ask>,
+    /// Asks given out and not answered.
+    unanswered: usize,
+    sources: Sources,
+    blobs: BlobSender,
+    /// Messages of the other end that were handled.
+    handled: [u64; Lane::COUNT],
+    pending_ack: Option<Ack>,
+    counts: Counts,
+    silent_since: Duration,
+    pinged: bool,
+    /// Whether something was sent since the last wait that counted as a round trip.
+    sent_since_wait: bool,
+}
+
+impl Exchange {
+    /// The box's end: greets and sends at once what it believes the hub lacks. Changes of lanes P2 to P4 are
+    /// gathered for `gather` before they are sent.
+    pub fn for_box(credentials: Credentials, hello: &Hello, gather: Duration, now: Duration) -> Self {
+        let mut exchange = Self::new(credentials, End::Box(BoxEnd::new(hello)), gather, now);
+        exchange.pipe.send_control(&Frame::Hello(hello.clone()));
+        exchange.sent_since_wait = true;
+        Lane::ALL
+            .into_iter()
+            .for_each(|lane| exchange.sources.wake_at_once(lane));
+        exchange
+    }
+
+    /// The hub's end: waits for the box's greeting.
+    pub fn for_hub(credentials: Credentials, now: Duration) -> Self {
+        Self::new(credentials, End::Hub(HubEnd::default()), Duration::ZERO, now)
+    }
+
+    fn new(credentials: Credentials, end: End, gather: Duration, now: Duration) -> Self {
+        Self {
+            credentials,
+            end,
+            pipe: Pipe::default(),
+            asks: VecDeque::new(),
+            unanswered: 0,
+            sources: Sources::new(gather),
+            blobs: BlobSender::default(),
+            handled: [0; Lane::COUNT],
+            pending_ack: None,
+            counts: Counts::default(),
+            silent_since: now,
+            pinged: false,
+            sent_since_wait: false,
+        }
+    }
+
+    /// Takes bytes as they came from the stream.
+    pub fn handle_bytes(&mut self, bytes: &[u8], now: Duration) -> Result<(), ExchangeFault> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.silent_since = now;
+        self.pinged = false;
+        if self.sent_since_wait && self.pipe.is_drained() {
+            self.counts.round_trips += 1;
+            self.sent_since_wait = false;
+        }
+        self.pipe.push_bytes(bytes);
+        while let Some(incoming) = self.pipe.next_incoming(now)? {
+            match incoming {
+                Incoming::Message(lane, bytes) => self.handle_message(lane, &bytes)?,
+                Incoming::Control(frame) => self.handle_control(frame)?,
+            }
+        }
+        self.after_event();
+        Ok(())
+    }
+
+    fn handle_control(&mut self, frame: Frame) -> Result<(), ExchangeFault> {
+        match frame {
+            Frame::Ack(ack) => self.handle_ack(ack),
+            Frame::Bye(bye) => Err(ExchangeFault::Closed(bye)),
+            Frame::Hello(hello) => self.hub_handle_hello(hello),
+            Frame::Welcome(welcome) => self.box_handle_welcome(welcome),
+            Frame::Holds(page) => match self.end {
+                End::Box(_) => self.box_handle_holds(page),
+                End::Hub(_) => self.hub_handle_holds(page),
+            },
+            Frame::Quiet(quiet) => self.box_handle_quiet(quiet),
+            Frame::Enrol(_) | Frame::EnrolAnswer(_) => Err(ExchangeFault::OutOfTurn("an enrolment")),
+            Frame::Segment(_) | Frame::Progress(_) | Frame::Ping | Frame::Pong => {
+                Err(ExchangeFault::OutOfTurn("a frame of the stream"))
+            }
+        }
+    }
+
+    fn handle_message(&mut self, lane: Lane, bytes: &[u8]) -> Result<(), ExchangeFault> {
+        let message = Message::decode(bytes)?;
+        match (message, &self.end) {
+            (Message::Batch(batch), End::Hub(_)) => {
+                if batch.actor.device != self.credentials.peer.device() {
+                    return Err(ExchangeFault::ForeignBatch);
+                }
+                let claim = batch.claim(VERSION, &self.credentials.county);
+                self.credentials.peer.verify(&claim, &batch.signature)?;
+                self.asks.push_back(Ask::TakeBatch { lane, batch });
+            }
+            (Message::Audit(audit), End::Hub(_)) => {
+                if audit.actor.device != self.credentials.peer.device() {
+                    return Err(ExchangeFault::ForeignBatch);
+                }
+                let claim = audit.claim(VERSION, &self.credentials.county);
+                self.credentials.peer.verify(&claim, &audit.signature)?;
+                self.counts.audit_bytes += bytes.len() as u64;
+                self.asks.push_back(Ask::TakeAudit { lane, audit });
+            }
+            (Message::Feed(feed), End::Box(_)) => {
+                if feed.actor.device != self.credentials.peer.device() {
+                    return Err(ExchangeFault::ForeignBatch);
+                }
+                let claim = feed.claim(VERSION, &self.credentials.county);
+                self.credentials.peer.verify(&claim, &feed.signature)?;
+                self.asks.push_back(Ask::TakeFeed { lane, feed });
+            }
+            (Message::Offer(offer), End::Hub(_)) => self.asks.push_back(Ask::TakeOffer { lane, offer }),
+            (Message::Piece(piece), End::Box(_) | End::Hub(_)) => {
+                self.asks.push_back(Ask::TakePiece { lane, piece });
+            }
+            (Message::Batch(_) | Message::Audit(_) | Message::Offer(_), End::Box(_)) => {
+                return Err(ExchangeFault::OutOfTurn("a box's message"));
+            }
+            (Message::Feed(_), End::Hub(_)) => return Err(ExchangeFault::OutOfTurn("a hub's message")),
+        }
+        Ok(())
+    }
+
+    fn handle_ack(&mut self, ack: Ack) -> Result<(), ExchangeFault> {
+        self.sources.peer_handled(&ack.handled)?;
+        self.counts.changes_sent += ack.held.0.values().map(RangeSet::count).sum::<u64>();
+        for have in &ack.blobs {
+            if let Some(done) = self.blobs.answered(have) {
+                self.counts.blobs_sent += u64::from(done);
+            }
+        }
+        self.asks.push_back(Ask::Acked(ack));
+        Ok(())
+    }
+
+    /// The next thing that is asked of the store. Each ask gets exactly one answer.
+    pub fn poll_ask(&mut self, now: Duration) -> Option<Ask> {
+        let ask = self.asks.pop_front().or_else(|| self.next_read(now))?;
+        self.unanswered += 1;
+        Some(ask)
+    }
+
+    /// What can be read from the store to be sent.
+    fn next_read(&mut self, now: Duration) -> Option<Ask> {
+        if let End::Hub(hub) = &self.end
+            && !hub.may_feed()
+        {
+            return None;
+        }
+        let pipe = &self.pipe;
+        if let Some((lane, after, budget)) = self.sources.next(now, |lane| pipe.queued(lane)) {
+            let held = match &self.end {
+                End::Hub(hub) => hub.peer_holds(),
+                End::Box(_) => Default::default(),
+            };
+            return Some(Ask::Next {
+                lane,
+                after,
+                budget,
+                held,
+            });
+        }
+        let (offer, offset) = self.blobs.next_piece(|lane| pipe.queued(lane))?;
+        Some(Ask::ReadBlob { offer, offset })
+    }
+
+    /// Takes the store's answer to the oldest open ask.
+    pub fn handle_answer(&mut self, answer: Answer, now: Duration) -> Result<(), ExchangeFault> {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        let awaited = self.is_awaiting();
+        match answer {
+            Answer::Done => {}
+            Answer::Greeting(greeting) => self.hub_greet(*greeting)?,
+            Answer::Refused(bye) => return Err(ExchangeFault::Refused(bye)),
+            Answer::Holdings { changes, audit } => self.box_tell_holdings(&changes, &audit),
+            Answer::Requeued => self.sources.start_again(),
+            Answer::Next(next) => match self.end {
+                End::Box(_) => self.box_send(next),
+                End::Hub(_) => self.hub_send(next),
+            },
+            Answer::BlobBytes { offer, offset, bytes } => self.send_piece(offer, offset, bytes),
+            Answer::Taken(taken) => self.acknowledge(*taken),
+            Answer::Fingerprint(fingerprint) => self.hub_say_quiet(fingerprint),
+        }
+        if !awaited && self.is_awaiting() {
+            // The other end owed nothing until now: its silence counts from here.
+            self.silent_since = now;
+        }
+        self.after_event();
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, taken: Taken) {
+        self.handled[taken.lane.index()] += 1;
+        self.counts.changes_received += taken.new_changes;
+        self.counts.blobs_received += taken
+            .ack
+            .blobs
+            .iter()
+            .filter(|have| taken.new_blob == Some(have.blob))
+            .count() as u64;
+        if let End::Hub(hub) = &mut self.end {
+            hub.peer_stored(&taken.ack.held);
+        }
+        let mut ack = taken.ack;
+        ack.handled = self.handled;
+        match &mut self.pending_ack {
+            Some(pending) if pending.size() + ack.size() <= MAX_ACK_ENTRIES => pending.merge(ack),
+            Some(_) | None => {
+                self.flush_ack();
+                self.pending_ack = Some(ack);
+            }
+        }
+    }
+
+    fn flush_ack(&mut self) {
+        if let Some(ack) = self.pending_ack.take() {
+            self.pipe.send_control(&Frame::Ack(ack));
+        }
+    }
+
+    fn send_piece(&mut self, offer: BlobOffer, offset: u64, bytes: Vec<u8>) {
+        let Some(lane) = self.blobs.read(&offer, offset, bytes.len() as u64) else {
+            return;
+        };
+        self.send(lane, &Message::Piece(BlobPiece { offer, offset, bytes }));
+    }
+
+    fn send(&mut self, lane: Lane, message: &Message) {
+        let cost = self.pipe.send_message(lane, message.encode());
+        if matches!(message, Message::Audit(_)) {
+            self.counts.audit_bytes += cost;
+        }
+        self.sources.sent(lane);
+    }
+
+    fn after_event(&mut self) {
+        match self.end {
+            End::Box(_) => self.box_check_settled(),
+            End::Hub(_) => self.hub_check_quiet(),
+        }
+    }
+
+    /// New items wait in a lane: the box's own changes, or the clinic's feed at the hub.
+    pub fn wake(&mut self, lane: Lane, now: Duration) {
+        self.sources.wake(lane, now);
+        if let End::Hub(hub) = &mut self.end {
+            hub.news();
+        }
+    }
+
+    /// The next bytes for the stream.
+    pub fn poll_transmit(&mut self, now: Duration) -> Option<Vec<u8>> {
+        self.flush_ack();
+        let bytes = self.pipe.next_outgoing(now)?;
+        self.sent_since_wait = true;
+        Some(bytes)
+    }
+
+    /// When [`Self::handle_timeout`] is due, if nothing happens before.
+    pub fn poll_timeout(&self) -> Duration {
+        let silence = self.silent_since + self.silence_limit().1;
+        self.sources.due().map_or(silence, |due| due.min(silence))
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Duration) -> Result<(), ExchangeFault> {
+        let (what, limit) = self.silence_limit();
+        if now.saturating_sub(self.silent_since) >= limit {
+            if limit < PING_AFTER || matches!(self.end, End::Hub(_)) || self.pinged {
+                return Err(ExchangeFault::Silent(what));
+            }
+            self.pinged = true;
+            self.pipe.send_control(&Frame::Ping);
+        }
+        Ok(())
+    }
+
+    fn is_awaiting(&self) -> bool {
+        self.sources.is_awaiting() || self.blobs.is_awaiting()
+    }
+
+    /// What is being waited for and for how long at most.
+    fn silence_limit(&self) -> (&'static str, Duration) {
+        let expects = self.is_awaiting();
+        match &self.end {
+            End::Box(end) if !end.is_welcomed() => ("the greeting", SILENCE_LIMIT),
+            End::Hub(end) if !end.is_greeted() => ("the greeting", SILENCE_LIMIT),
+            End::Box(_) | End::Hub(_) if expects => ("an acknowledgement", SILENCE_LIMIT),
+            End::Box(_) if self.pinged => ("a sign of life", PING_AFTER + SILENCE_LIMIT),
+            End::Box(_) => ("a sign of life", PING_AFTER),
+            End::Hub(_) => ("a sign of life", HUB_SILENCE_LIMIT),
+        }
+    }
+
+    /// Says why this end closes. Send what [`Self::poll_transmit`] gives, then close.
+    pub fn close(&mut self, bye: Bye) {
+        self.pipe.send_control(&Frame::Bye(bye));
+    }
+
+    /// Whether the box has nothing to send, the hub said the same, and all that came is stored. Never true at
+    /// the hub.
+    pub fn is_settled(&self) -> bool {
+        match &self.end {
+            End::Box(end) => {
+                let stored = self.asks.is_empty() && self.unanswered == 0 && self.pending_ack.is_none();
+                end.is_settled() && stored && self.pipe.is_drained()
+            }
+            End::Hub(_) => false,
+        }
+    }
+
+    /// Whether the greeting of both ends is done.
+    pub fn is_open(&self) -> bool {
+        match &self.end {
+            End::Box(end) => end.is_welcomed(),
+            End::Hub(end) => end.is_greeted(),
+        }
+    }
+
+    /// What was carried so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+}
+
+#[cfg(test)]
+mod world;

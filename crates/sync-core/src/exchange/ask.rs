@@ -1,0 +1,208 @@
+//! What the exchange asks of the store, and the answers.
+
+use std::sync::Arc;
+
+use records::ids::BlobId;
+
+use crate::identity::Actor;
+use crate::wire::{
+    Ack, AuditBatch, Batch, BlobOffer, BlobPiece, Bye, ChangeItem, Fact, FeedBatch, FeedEnd, Hello, Holdings,
+    Lane, Wanted, Welcome,
+};
+
+/// A question or an order for the store. Whatever it writes is one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// Hub: a box greets. Answer: [`Answer::Greeting`] or [`Answer::Refused`].
+    Greet(Box<Hello>),
+    /// Box: the hub answered; keep its epoch, its time and that it was reached. Answer: [`Answer::Done`].
+    Welcomed(Welcome),
+    /// Box: all that the hub holds of the box's own sessions; what it lacks is to be sent. Answer:
+    /// [`Answer::Requeued`].
+    HubHolds {
+        /// Changes held.
+        changes: Holdings,
+        /// Ends of the audit chains.
+        audit: Vec<(Actor, u64)>,
+    },
+    /// Box: tell these holdings. Answer: [`Answer::Holdings`].
+    TellHoldings(Wanted),
+    /// Both: the next items of a lane behind this place. Answer: [`Answer::Next`].
+    Next {
+        /// The lane.
+        lane: Lane,
+        /// The place behind which to go on: of the queue at the box, of the feed at the hub.
+        after: u64,
+        /// About how many bytes of items.
+        budget: usize,
+        /// Hub: what the box holds already; such changes are left out.
+        held: Arc<Holdings>,
+    },
+    /// Hub: store a batch whose signature fits. Answer: [`Answer::Taken`].
+    TakeBatch {
+        /// The lane that brought it.
+        lane: Lane,
+        /// The changes.
+        batch: Batch,
+    },
+    /// Hub: store audit entries whose signature fits. Answer: [`Answer::Taken`].
+    TakeAudit {
+        /// The lane that brought them.
+        lane: Lane,
+        /// The entries.
+        audit: AuditBatch,
+    },
+    /// Box: store a stretch of the feed whose signature fits. Answer: [`Answer::Taken`].
+    TakeFeed {
+        /// The lane.
+        lane: Lane,
+        /// The stretch.
+        feed: FeedBatch,
+    },
+    /// Hub: say how much of an offered blob is here. Answer: [`Answer::Taken`].
+    TakeOffer {
+        /// The lane that brought it.
+        lane: Lane,
+        /// The offer.
+        offer: BlobOffer,
+    },
+    /// Both: store bytes of a blob. Answer: [`Answer::Taken`].
+    TakePiece {
+        /// The lane that brought it.
+        lane: Lane,
+        /// The bytes.
+        piece: BlobPiece,
+    },
+    /// Both: bytes of a blob from this place on, at most one piece. Answer: [`Answer::BlobBytes`], empty where
+    /// the blob is gone.
+    ReadBlob {
+        /// The blob.
+        offer: BlobOffer,
+        /// Where to read from.
+        offset: u64,
+    },
+    /// Both: the other end stored this. Answer: [`Answer::Done`].
+    Acked(Ack),
+    /// Hub: the fingerprint of what the clinic holds. Answer: [`Answer::Fingerprint`].
+    Fingerprint,
+    /// Box: everything is exchanged; the hub has this fingerprint. Answer: [`Answer::Done`].
+    Settled([u8; 8]),
+}
+
+/// The store's answer to an [`Ask`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The order was carried out.
+    Done,
+    /// The hub greets.
+    Greeting(Box<Greeting>),
+    /// The hub does not serve this box.
+    Refused(Bye),
+    /// What the box holds.
+    Holdings {
+        /// Changes held.
+        changes: Holdings,
+        /// Ends of the audit chains.
+        audit: Vec<(Actor, u64)>,
+    },
+    /// The queue was made anew: begin from its start.
+    Requeued,
+    /// Items to send.
+    Next(NextItems),
+    /// Bytes of a blob.
+    BlobBytes {
+        /// The blob.
+        offer: BlobOffer,
+        /// Where they stand.
+        offset: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// A message was stored.
+    Taken(Box<Taken>),
+    /// First bytes of a fingerprint.
+    Fingerprint([u8; 8]),
+}
+
+/// How a hub greets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Greeting {
+    /// The words.
+    pub welcome: Welcome,
+    /// What the hub holds of the box's own sessions.
+    pub own: Holdings,
+    /// Ends of the audit chains of these sessions.
+    pub audit: Vec<(Actor, u64)>,
+}
+
+/// Something that stands in a lane.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LaneItem {
+    /// A change.
+    Change(ChangeItem),
+    /// An entry of an audit chain and its number.
+    Audit(Actor, u64, Vec<u8>),
+    /// A blob.
+    Blob(BlobOffer),
+    /// A fact of the hub.
+    Fact(Fact),
+}
+
+/// The next items of a lane.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NextItems {
+    /// The lane.
+    pub lane: Lane,
+    /// The items and their places, rising.
+    pub items: Vec<(u64, LaneItem)>,
+    /// The place of the last item looked at, also where it was left out.
+    pub upto: u64,
+    /// Whether more stands behind it.
+    pub more: bool,
+    /// Box: how far the clinical feed is held (goes into the batch). Hub: unused.
+    pub knows: u64,
+    /// Hub: epoch and chain hash at `upto`.
+    pub feed: Option<(u32, FeedEnd)>,
+    /// Hub: the session that signs what is relayed. Box: unused.
+    pub signer: Option<Actor>,
+}
+
+impl NextItems {
+    /// Nothing waits behind this place.
+    pub fn none(lane: Lane, after: u64) -> Self {
+        Self {
+            lane,
+            items: Vec::new(),
+            upto: after,
+            more: false,
+            knows: 0,
+            feed: None,
+            signer: None,
+        }
+    }
+}
+
+/// What was stored of one message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// The lane that brought the message.
+    pub lane: Lane,
+    /// What to tell the sender; the counts of handled messages are filled in by the exchange.
+    pub ack: Ack,
+    /// Changes that were not held before.
+    pub new_changes: u64,
+    /// A blob that is whole now and was not before.
+    pub new_blob: Option<BlobId>,
+}
+
+impl Taken {
+    /// Nothing but that the message was handled.
+    pub fn nothing(lane: Lane) -> Self {
+        Self {
+            lane,
+            ack: Ack::default(),
+            new_changes: 0,
+            new_blob: None,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The box's part of the exchange.
+
+use crate::exchange::{Ask, End, Exchange, ExchangeFault, LaneItem, NextItems};
+use crate::identity::Actor;
+use crate::wire::{
+    AuditBatch, Batch, Bye, ChangeItem, Frame, Hello, Holdings, Holds, Lane, Message, Quiet, VERSION, Wanted,
+    Welcome,
+};
+
+#[derive(Debug)]
+pub(crate) struct BoxEnd {
+    versions: (u16, u16),
+    welcomed: bool,
+    /// Holdings of the hub that are still arriving.
+    holds: Option<Holds>,
+    quiet: Option<Quiet>,
+    settled: bool,
+}
+
+impl BoxEnd {
+    pub(crate) fn new(hello: &Hello) -> Self {
+        Self {
+            versions: hello.versions,
+            welcomed: false,
+            holds: None,
+            quiet: None,
+            settled: false,
+        }
+    }
+
+    pub(crate) fn is_welcomed(&self) -> bool {
+        self.welcomed
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled
+    }
+}
+
+/// Runs of items that can share one message.
+enum Run {
+    Changes(Actor, Vec<ChangeItem>),
+    Audit(Actor, u64, Vec<Vec<u8>>),
+}
+
+impl Exchange {
+    fn box_end(&mut self, what: &'static str) -> Result<&mut BoxEnd, ExchangeFault> {
+        match &mut self.end {
+            End::Box(end) => Ok(end),
+            End::Hub(_) => Err(ExchangeFault::OutOfTurn(what)),
+        }
+    }
+
+    pub(crate) fn box_handle_welcome(&mut self, welcome: Welcome) -> Result<(), ExchangeFault> {
+        let hub = self.credentials.peer.device();
+        let end = self.box_end("a welcome")?;
+        if end.welcomed {
+            return Err(ExchangeFault::OutOfTurn("a second welcome"));
+        }
+        if welcome.version < end.versions.0 || welcome.version > end.versions.1 {
+            return Err(ExchangeFault::Refused(Bye::NoCommonVersion));
+        }
+        if welcome.actor.device != hub {
+            return Err(ExchangeFault::OutOfTurn("a welcome of another hub"));
+        }
+        end.welcomed = true;
+        end.holds = welcome.holds_follow.then(Holds::default);
+        self.asks.push_back(Ask::Welcomed(welcome.clone()));
+        if welcome.wanted != Wanted::Nothing {
+            self.asks.push_back(Ask::TellHoldings(welcome.wanted));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn box_handle_holds(&mut self, page: Holds) -> Result<(), ExchangeFault> {
+        let device = self.credentials.key.device();
+        let end = self.box_end("holdings")?;
+        let Some(holds) = end.holds.as_mut() else {
+            return Err(ExchangeFault::OutOfTurn("holdings"));
+        };
+        if page.changes.0.keys().any(|actor| actor.device != device) {
+            return Err(ExchangeFault::OutOfTurn("holdings of another device"));
+        }
+        holds.changes.extend(&page.changes);
+        holds.audit.extend(page.audit);
+        if page.last {
+            let Holds { changes, audit, .. } = std::mem::take(holds);
+            end.holds = None;
+            self.asks.push_back(Ask::HubHolds { changes, audit });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn box_tell_holdings(&mut self, changes: &Holdings, audit: &[(Actor, u64)]) {
+        for page in Holds::pages(changes, audit) {
+            self.pipe.send_control(&Frame::Holds(page));
+        }
+    }
+
+    pub(crate) fn box_handle_quiet(&mut self, quiet: Quiet) -> Result<(), ExchangeFault> {
+        self.box_end("quiet")?.quiet = Some(quiet);
+        Ok(())
+    }
+
+    pub(crate) fn box_send(&mut self, next: NextItems) {
+        let lane = next.lane;
+        if !self.sources.read(lane, next.upto, next.more) {
+            return;
+        }
+        let mut run: Option<Run> = None;
+        for (_, item) in next.items {
+            run = match (run, item) {
+                (Some(Run::Changes(actor, mut changes)), LaneItem::Change(change))
+                    if change.position.actor == actor =>
+                {
+                    changes.push(change);
+                    Some(Run::Changes(actor, changes))
+                }
+                (Some(Run::Audit(actor, first, mut entries)), LaneItem::Audit(author, n, entry))
+                    if author == actor && first + entries.len() as u64 == n =>
+                {
+                    entries.push(entry);
+                    Some(Run::Audit(actor, first, entries))
+                }
+                (before, item) => {
+                    self.box_send_run(lane, next.knows, before);
+                    match item {
+                        LaneItem::Change(change) => Some(Run::Changes(change.position.actor, vec![change])),
+                        LaneItem::Audit(actor, n, entry) => Some(Run::Audit(actor, n, vec![entry])),
+                        LaneItem::Blob(offer) => {
+                            if self.blobs.offered(lane, offer) {
+                                self.send(lane, &Message::Offer(offer));
+                            }
+                            None
+                        }
+                        LaneItem::Fact(_) => None,
+                    }
+                }
+            };
+        }
+        self.box_send_run(lane, next.knows, run);
+        if let End::Box(end) = &mut self.end {
+            end.settled = false;
+        }
+    }
+
+    fn box_send_run(&mut self, lane: Lane, knows: u64, run: Option<Run>) {
+        let (key, county) = (&self.credentials.key, &self.credentials.county);
+        let message = match run {
+            None => return,
+            Some(Run::Changes(actor, changes)) => {
+                Message::Batch(Batch::sign(key, VERSION, county, actor, knows, changes))
+            }
+            Some(Run::Audit(actor, first, entries)) => {
+                Message::Audit(AuditBatch::sign(key, VERSION, county, actor, first, entries))
+            }
+        };
+        self.send(lane, &message);
+    }
+
+    pub(crate) fn box_check_settled(&mut self) {
+        let idle = self.asks.is_empty()
+            && self.unanswered == 0
+            && self.sources.is_exhausted()
+            && !self.blobs.is_awaiting();
+        let sent = self.sources.total_sent();
+        let End::Box(end) = &mut self.end else { return };
+        if !idle || !end.welcomed || end.holds.is_some() {
+            return;
+        }
+        // Whether a quiet that came earlier still holds is told by its count: the hub had handled all of it.
+        if let Some(quiet) = end.quiet.take_if(|quiet| quiet.handled == sent) {
+            end.settled = true;
+            self.asks.push_back(Ask::Settled(quiet.fingerprint));
+        }
+    }
+}

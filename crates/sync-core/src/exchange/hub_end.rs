@@ -1,0 +1,167 @@
+//! The hub's part of the exchange.
+
+use std::sync::Arc;
+
+use crate::exchange::{Ask, End, Exchange, ExchangeFault, Greeting, LaneItem, NextItems};
+use crate::identity::SIGNATURE_LEN;
+use crate::wire::{
+    Bye, FeedBatch, FeedItem, Frame, Hello, Holdings, Holds, Lane, Message, Quiet, VERSION, VERSIONS, Wanted,
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct HubEnd {
+    hello: bool,
+    greeted: bool,
+    /// Holdings of the box that are awaited and still arriving.
+    awaited: bool,
+    /// What the box holds: told by it, or equal by digest, or stored from it on this connection.
+    peer_holds: Arc<Holdings>,
+    /// Something happened since the box was last told that the hub is quiet.
+    restless: bool,
+    asked_fingerprint: bool,
+}
+
+impl HubEnd {
+    pub(crate) fn is_greeted(&self) -> bool {
+        self.greeted
+    }
+
+    /// Whether the feeds may be sent: the box said what it holds.
+    pub(crate) fn may_feed(&self) -> bool {
+        self.greeted && !self.awaited
+    }
+
+    pub(crate) fn peer_holds(&self) -> Arc<Holdings> {
+        Arc::clone(&self.peer_holds)
+    }
+
+    pub(crate) fn peer_stored(&mut self, held: &Holdings) {
+        Arc::make_mut(&mut self.peer_holds).extend(held);
+        self.restless = true;
+    }
+
+    pub(crate) fn news(&mut self) {
+        self.restless = true;
+    }
+}
+
+impl Exchange {
+    fn hub_end(&mut self, what: &'static str) -> Result<&mut HubEnd, ExchangeFault> {
+        match &mut self.end {
+            End::Hub(end) => Ok(end),
+            End::Box(_) => Err(ExchangeFault::OutOfTurn(what)),
+        }
+    }
+
+    pub(crate) fn hub_handle_hello(&mut self, hello: Hello) -> Result<(), ExchangeFault> {
+        let device = self.credentials.peer.device();
+        let end = self.hub_end("a greeting")?;
+        if end.hello {
+            return Err(ExchangeFault::OutOfTurn("a second greeting"));
+        }
+        end.hello = true;
+        if hello.actor.device != device {
+            return Err(ExchangeFault::ForeignBatch);
+        }
+        if hello.versions.1 < VERSIONS.0 || hello.versions.0 > VERSIONS.1 {
+            return Err(ExchangeFault::Refused(Bye::NoCommonVersion));
+        }
+        self.asks.push_back(Ask::Greet(Box::new(hello)));
+        Ok(())
+    }
+
+    pub(crate) fn hub_greet(&mut self, greeting: Greeting) -> Result<(), ExchangeFault> {
+        let end = self.hub_end("a greeting")?;
+        end.greeted = true;
+        end.restless = true;
+        end.awaited = greeting.welcome.wanted != Wanted::Nothing;
+        if !end.awaited {
+            end.peer_holds = Arc::new(greeting.own.clone());
+        }
+        for (lane, after) in Lane::ALL.into_iter().zip(greeting.welcome.feeds_from) {
+            self.sources.start_from(lane, after);
+            self.sources.wake_at_once(lane);
+        }
+        let holds_follow = greeting.welcome.holds_follow;
+        self.pipe.send_control(&Frame::Welcome(greeting.welcome));
+        if holds_follow {
+            for page in Holds::pages(&greeting.own, &greeting.audit) {
+                self.pipe.send_control(&Frame::Holds(page));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn hub_handle_holds(&mut self, page: Holds) -> Result<(), ExchangeFault> {
+        let end = self.hub_end("holdings")?;
+        if !end.awaited {
+            return Err(ExchangeFault::OutOfTurn("holdings"));
+        }
+        end.awaited = !page.last;
+        end.peer_stored(&page.changes);
+        Ok(())
+    }
+
+    pub(crate) fn hub_send(&mut self, next: NextItems) {
+        let lane = next.lane;
+        let after = self.sources.place(lane);
+        self.sources.read(lane, next.upto, next.more);
+        let (Some((epoch, end)), Some(actor)) = (next.feed, next.signer) else {
+            return;
+        };
+        if end.position <= after {
+            return;
+        }
+        let mut items = Vec::with_capacity(next.items.len());
+        for (position, item) in next.items {
+            let item = match item {
+                LaneItem::Change(change) => FeedItem::Change(change),
+                LaneItem::Fact(fact) => FeedItem::Fact(fact),
+                LaneItem::Blob(offer) => {
+                    self.blobs.offered(lane, offer);
+                    FeedItem::Blob(offer)
+                }
+                LaneItem::Audit(..) => continue,
+            };
+            items.push((position, item));
+        }
+        let feed = FeedBatch {
+            epoch,
+            after,
+            end,
+            actor,
+            items,
+            signature: [0; SIGNATURE_LEN],
+        };
+        let feed = feed.signed(&self.credentials.key, VERSION, &self.credentials.county);
+        self.send(lane, &Message::Feed(feed));
+        if let End::Hub(end) = &mut self.end {
+            end.restless = true;
+        }
+    }
+
+    pub(crate) fn hub_check_quiet(&mut self) {
+        let idle = self.asks.is_empty()
+            && self.unanswered == 0
+            && self.sources.is_exhausted()
+            && !self.blobs.is_awaiting();
+        let End::Hub(end) = &mut self.end else { return };
+        if idle && end.may_feed() && end.restless && !end.asked_fingerprint {
+            end.asked_fingerprint = true;
+            self.asks.push_back(Ask::Fingerprint);
+        }
+    }
+
+    pub(crate) fn hub_say_quiet(&mut self, fingerprint: [u8; 8]) {
+        let handled = self.handled.iter().sum();
+        let quiet = self.asks.is_empty() && self.sources.is_exhausted() && !self.blobs.is_awaiting();
+        self.flush_ack();
+        let End::Hub(end) = &mut self.end else { return };
+        end.asked_fingerprint = false;
+        if quiet {
+            end.restless = false;
+            // Behind everything that waits in the lanes: the box must not take it for the end before.
+            self.pipe.send_last(&Frame::Quiet(Quiet { handled, fingerprint }));
+        }
+    }
+}

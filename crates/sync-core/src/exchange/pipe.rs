@@ -1,0 +1,243 @@
+//! The stream as lanes: cuts messages into segments, most urgent first, puts them together again, and keeps
+//! the less urgent lanes from filling the way.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::exchange::ExchangeFault;
+use crate::exchange::pace::Pace;
+use crate::wire::{Frame, FrameReader, Lane, MAX_SEGMENT, Segment, WireFault};
+
+/// After how many bytes of segments the receiver tells its progress.
+const PROGRESS_STEP: u64 = 4096;
+
+#[derive(Debug, Default)]
+struct LaneOut {
+    messages: VecDeque<Vec<u8>>,
+    /// Bytes of the first message that were sent.
+    sent: usize,
+    queued: usize,
+}
+
+#[derive(Debug, Default)]
+struct LaneIn {
+    total: usize,
+    bytes: Vec<u8>,
+}
+
+/// What came out of the stream.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// A whole message of a lane.
+    Message(Lane, Vec<u8>),
+    /// A frame that is no segment.
+    Control(Frame),
+}
+
+/// Both directions of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Pipe {
+    reader: FrameReader,
+    control: VecDeque<Vec<u8>>,
+    /// Goes when nothing else waits.
+    last: Option<Vec<u8>>,
+    out: [LaneOut; Lane::COUNT],
+    into: [LaneIn; Lane::COUNT],
+    pace: Pace,
+    received: u64,
+    reported: u64,
+}
+
+impl Pipe {
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        self.reader.push(bytes);
+    }
+
+    /// The next thing that came in whole.
+    pub(crate) fn next_incoming(&mut self, now: Duration) -> Result<Option<Incoming>, ExchangeFault> {
+        while let Some(frame) = self.reader.next_frame()? {
+            match frame {
+                Frame::Segment(segment) => {
+                    let lane = segment.lane;
+                    if let Some(message) = self.take_segment(segment)? {
+                        return Ok(Some(Incoming::Message(lane, message)));
+                    }
+                }
+                Frame::Progress(bytes) => self.pace.told(bytes, now),
+                Frame::Ping => self.send_control(&Frame::Pong),
+                Frame::Pong => {}
+                other @ (Frame::Hello(_)
+                | Frame::Welcome(_)
+                | Frame::Holds(_)
+                | Frame::Ack(_)
+                | Frame::Quiet(_)
+                | Frame::Bye(_)
+                | Frame::Enrol(_)
+                | Frame::EnrolAnswer(_)) => return Ok(Some(Incoming::Control(other))),
+            }
+        }
+        Ok(None)
+    }
+
+    fn take_segment(&mut self, segment: Segment) -> Result<Option<Vec<u8>>, WireFault> {
+        self.received += segment.bytes.len() as u64;
+        if self.received - self.reported >= PROGRESS_STEP {
+            self.reported = self.received;
+            self.send_control(&Frame::Progress(self.received));
+        }
+        let lane = &mut self.into[segment.lane.index()];
+        match segment.total {
+            Some(total) if lane.total == 0 && total > 0 => lane.total = total as usize,
+            None if lane.total > 0 => {}
+            Some(_) | None => return Err(WireFault::BadValue("segment")),
+        }
+        if lane.bytes.len() + segment.bytes.len() > lane.total {
+            return Err(WireFault::TooLong("segment"));
+        }
+        // Grows with what really came: a message's stated length alone allocates nothing.
+        lane.bytes.extend_from_slice(&segment.bytes);
+        if lane.bytes.len() < lane.total {
+            return Ok(None);
+        }
+        lane.total = 0;
+        Ok(Some(std::mem::take(&mut lane.bytes)))
+    }
+
+    pub(crate) fn send_control(&mut self, frame: &Frame) {
+        self.control.push_back(frame.encode());
+    }
+
+    /// Sends a frame behind everything that waits; a later one takes its place.
+    pub(crate) fn send_last(&mut self, frame: &Frame) {
+        self.last = Some(frame.encode());
+    }
+
+    /// Puts a message in its lane; gives the bytes that it will take on the stream.
+    pub(crate) fn send_message(&mut self, lane: Lane, message: Vec<u8>) -> u64 {
+        let segments = message.len().div_ceil(MAX_SEGMENT);
+        let cost = message.len() + segments * 4 + 3;
+        let out = &mut self.out[lane.index()];
+        out.queued += message.len();
+        out.messages.push_back(message);
+        cost as u64
+    }
+
+    /// Bytes of messages that wait in a lane.
+    pub(crate) fn queued(&self, lane: Lane) -> usize {
+        self.out[lane.index()].queued
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.control.is_empty() && self.last.is_none() && self.out.iter().all(|lane| lane.messages.is_empty())
+    }
+
+    /// The next frame to send.
+    pub(crate) fn next_outgoing(&mut self, now: Duration) -> Option<Vec<u8>> {
+        if let Some(frame) = self.control.pop_front() {
+            return Some(frame);
+        }
+        let mut waiting = Lane::ALL
+            .into_iter()
+            .filter(|lane| !self.out[lane.index()].messages.is_empty());
+        let Some(lane) = waiting.next() else {
+            return self.last.take();
+        };
+        if lane > Lane::P1 && !self.pace.has_room() {
+            return None;
+        }
+        let out = &mut self.out[lane.index()];
+        let message = out.messages.front()?;
+        let end = message.len().min(out.sent + MAX_SEGMENT);
+        let bytes = message[out.sent..end].to_vec();
+        let total = (out.sent == 0).then(|| u32::try_from(message.len()).unwrap_or(u32::MAX));
+        out.sent = end;
+        out.queued -= bytes.len();
+        if end == message.len() {
+            out.messages.pop_front();
+            out.sent = 0;
+        }
+        self.pace.sent(bytes.len() as u64, now);
+        Some(Frame::Segment(Segment { lane, total, bytes }).encode())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    fn carry(from: &mut Pipe, to: &mut Pipe) -> Vec<(Lane, usize)> {
+        let mut arrived = Vec::new();
+        while let Some(bytes) = from.next_outgoing(NOW) {
+            to.push_bytes(&bytes);
+            while let Some(incoming) = to.next_incoming(NOW).unwrap() {
+                if let Incoming::Message(lane, message) = incoming {
+                    arrived.push((lane, message.len()));
+                }
+            }
+            while let Some(bytes) = to.next_outgoing(NOW) {
+                from.push_bytes(&bytes);
+                assert!(from.next_incoming(NOW).unwrap().is_none());
+            }
+        }
+        arrived
+    }
+
+    #[test]
+    fn an_urgent_message_overtakes_a_long_one() {
+        let (mut here, mut there) = (Pipe::default(), Pipe::default());
+        here.send_message(Lane::P4, vec![1; 9000]);
+        there.push_bytes(&here.next_outgoing(NOW).unwrap());
+        assert!(there.next_incoming(NOW).unwrap().is_none());
+        here.send_message(Lane::P0, vec![2; 1500]);
+        here.send_message(Lane::P2, vec![3; 10]);
+        assert_eq!(
+            carry(&mut here, &mut there),
+            [(Lane::P0, 1500), (Lane::P2, 10), (Lane::P4, 9000)]
+        );
+        assert!(here.is_drained());
+    }
+
+    #[test]
+    fn bulk_waits_for_progress_and_urgent_does_not() {
+        let mut here = Pipe::default();
+        here.send_message(Lane::P2, vec![1; 1 << 20]);
+        let mut sent = 0;
+        while let Some(bytes) = here.next_outgoing(NOW) {
+            sent += bytes.len();
+        }
+        assert!(
+            sent < 40_000,
+            "{sent} bytes in flight without a word from the other end"
+        );
+        here.send_message(Lane::P1, vec![2; 10]);
+        assert!(here.next_outgoing(NOW).is_some());
+        here.push_bytes(&Frame::Progress(sent as u64).encode());
+        assert!(here.next_incoming(NOW).unwrap().is_none());
+        assert!(here.next_outgoing(NOW).is_some());
+    }
+
+    #[test]
+    fn segments_that_do_not_belong_together_are_refused() {
+        let segment = |total, length| {
+            Frame::Segment(Segment {
+                lane: Lane::P2,
+                total,
+                bytes: vec![0; length],
+            })
+        };
+        let wrong: [&[Frame]; 4] = [
+            &[segment(None, 5)],
+            &[segment(Some(10), 5), segment(Some(10), 5)],
+            &[segment(Some(10), 5), segment(None, 6)],
+            &[segment(Some(0), 1)],
+        ];
+        for frames in wrong {
+            let mut pipe = Pipe::default();
+            frames.iter().for_each(|frame| pipe.push_bytes(&frame.encode()));
+            assert!(pipe.next_incoming(NOW).is_err());
+        }
+    }
+}

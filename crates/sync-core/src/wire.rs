@@ -1,0 +1,54 @@
+//! What goes over the wire between a box and its hub: bounded, versioned frames.
+//!
+//! A frame is a 16-bit length, a type byte and a body. Most content travels as *messages*, which are cut into
+//! [`Segment`]s of at most [`MAX_SEGMENT`] bytes with a lane tag, so that something urgent overtakes a long
+//! batch. A connection is a stream (TLS over TCP): frames arrive whole and in order or not at all, and every
+//! message is idempotent, so a cut costs at most what was under way.
+//!
+//! Supported versions stand in [`VERSIONS`]; a hub serves every version that is still in the field.
+
+mod ack;
+mod bytes;
+mod enrol;
+mod fact;
+mod frame;
+mod greeting;
+mod lane;
+mod message;
+mod ranges;
+mod roster;
+
+pub use ack::{Ack, BlobHave, BlobState, MAX_ACK_ENTRIES, ParkReason};
+pub use bytes::WireFault;
+pub use enrol::{
+    EnrolAnswer, EnrolRefusal, EnrolRequest, Enrolled, MAX_BOX_NAME, MAX_CERTIFICATE, TOKEN_SECRET_LEN,
+};
+pub use fact::{Fact, FactKind, MAX_FACT};
+pub use frame::{Bye, Frame, FrameReader, Quiet, Segment, fuzz_one};
+pub use greeting::{FeedEnd, FeedMarks, Hello, Holds, MAX_HOLDS, MAX_SOFTWARE, QueueReport, Wanted, Welcome};
+pub use lane::Lane;
+pub use message::{
+    AuditBatch, BLOB_PIECE, Batch, BlobOffer, BlobPiece, ChangeItem, FeedBatch, FeedItem, MAX_AUDIT_ENTRY,
+    Message, change_hash,
+};
+pub use ranges::{Holdings, MAX_RANGES, RangeSet};
+pub use roster::{MAX_STAFF, RosterEntry, decode_roster, encode_roster};
+
+/// The version that this release speaks.
+pub const VERSION: u16 = 1;
+/// Oldest and newest version that this release can speak.
+pub const VERSIONS: (u16, u16) = (1, 1);
+/// Most bytes of a frame's body.
+pub const MAX_FRAME: usize = 16 * 1024;
+/// Most bytes of a message in one segment.
+pub const MAX_SEGMENT: usize = 1024;
+/// Most bytes of a message as it travels.
+pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// Most bytes of a message once unpacked.
+pub const MAX_PLAIN: usize = 8 * 1024 * 1024;
+/// Most bytes of one change.
+pub const MAX_CHANGE: usize = 2 * 1024 * 1024;
+/// Most changes, audit entries or feed entries in one message.
+pub const MAX_ITEMS: usize = 256;
+/// Most bytes of a blob.
+pub const MAX_BLOB: u64 = 64 * 1024 * 1024;

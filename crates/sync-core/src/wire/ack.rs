@@ -1,0 +1,192 @@
+//! Acknowledgements: what the receiver's transaction stored, told as ranges.
+
+use records::ids::BlobId;
+
+use crate::identity::{Actor, Position};
+use crate::wire::bytes::{Reader, WireFault, Writer};
+use crate::wire::greeting::read_actor;
+use crate::wire::ranges::Holdings;
+use crate::wire::{Lane, RangeSet};
+
+/// Most sessions, parked changes or blobs in one ACK.
+pub const MAX_ACK_ENTRIES: usize = 256;
+
+/// Why a change was set aside instead of being applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ParkReason {
+    /// It is no change that can be applied: its form, its operations or its bounds.
+    Malformed,
+    /// Its writer is not the actor that it was sent under.
+    WrongActor,
+    /// The writer may not change this document.
+    NotAllowed,
+    /// Another change is held at its position.
+    Spoiled,
+    /// It builds on a change that is set aside.
+    BuildsOnParked,
+    /// The writer's key was revoked before.
+    Revoked,
+    /// A reason of a newer release.
+    Unknown(u8),
+}
+
+impl ParkReason {
+    /// The number on the wire and in tables.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Malformed => 1,
+            Self::WrongActor => 2,
+            Self::NotAllowed => 3,
+            Self::Spoiled => 4,
+            Self::BuildsOnParked => 5,
+            Self::Revoked => 6,
+            Self::Unknown(number) => number,
+        }
+    }
+
+    /// The reason with this number.
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Malformed,
+            2 => Self::WrongActor,
+            3 => Self::NotAllowed,
+            4 => Self::Spoiled,
+            5 => Self::BuildsOnParked,
+            6 => Self::Revoked,
+            other => Self::Unknown(other),
+        }
+    }
+
+    /// The word in tables and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::WrongActor => "wrong-actor",
+            Self::NotAllowed => "not-allowed",
+            Self::Spoiled => "spoiled",
+            Self::BuildsOnParked => "builds-on-parked",
+            Self::Revoked => "revoked",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// How much of a blob the receiver has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobHave {
+    /// The blob.
+    pub blob: BlobId,
+    /// Bytes held from the start.
+    pub have: u64,
+    /// What shall happen next.
+    pub state: BlobState,
+}
+
+/// What a receiver says about a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobState {
+    /// Send on from `have`.
+    Wanted,
+    /// All of it is here and its hash fits.
+    Complete,
+    /// Not now (no room, no document that names it): offer it again at the next contact.
+    NotNow,
+}
+
+/// What the receiver stored of what one lane brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ack {
+    /// Messages handled so far on this connection, lane by lane.
+    pub handled: [u64; Lane::COUNT],
+    /// Positions stored; parked ones are among them.
+    pub held: Holdings,
+    /// Positions that were set aside, and why.
+    pub parked: Vec<(Position, ParkReason)>,
+    /// The contiguous end of audit chains.
+    pub audit: Vec<(Actor, u64)>,
+    /// Blobs.
+    pub blobs: Vec<BlobHave>,
+}
+
+impl Ack {
+    pub(crate) fn write(&self, out: &mut Writer) {
+        self.handled.iter().for_each(|count| out.number(*count));
+        out.count(self.held.0.len());
+        for (actor, set) in &self.held.0 {
+            out.put(&actor.to_bytes());
+            set.write(out);
+        }
+        out.count(self.parked.len());
+        for (position, reason) in &self.parked {
+            out.put(&position.actor.to_bytes());
+            out.number(position.seq);
+            out.byte(reason.number());
+        }
+        out.count(self.audit.len());
+        for (actor, end) in &self.audit {
+            out.put(&actor.to_bytes());
+            out.number(*end);
+        }
+        out.count(self.blobs.len());
+        for blob in &self.blobs {
+            out.put(blob.blob.as_bytes());
+            out.number(blob.have);
+            out.byte(match blob.state {
+                BlobState::Wanted => 0,
+                BlobState::Complete => 1,
+                BlobState::NotNow => 2,
+            });
+        }
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
+        let mut ack = Self::default();
+        for count in &mut ack.handled {
+            *count = from.number("handled messages")?;
+        }
+        for _ in 0..from.count(MAX_ACK_ENTRIES, 17, "held sessions")? {
+            let actor = read_actor(from)?;
+            ack.held.0.insert(actor, RangeSet::read(from)?);
+        }
+        for _ in 0..from.count(MAX_ACK_ENTRIES, 18, "parked changes")? {
+            let position = Position {
+                actor: read_actor(from)?,
+                seq: from.number("parked position")?,
+            };
+            ack.parked
+                .push((position, ParkReason::from_number(from.byte("park reason")?)));
+        }
+        for _ in 0..from.count(MAX_ACK_ENTRIES, 17, "audited sessions")? {
+            ack.audit.push((read_actor(from)?, from.number("audit end")?));
+        }
+        for _ in 0..from.count(MAX_ACK_ENTRIES, 34, "blobs")? {
+            let blob = BlobId(from.array("blob id")?);
+            let have = from.number("blob bytes")?;
+            let state = match from.byte("blob state")? {
+                0 => BlobState::Wanted,
+                1 => BlobState::Complete,
+                2 => BlobState::NotNow,
+                _ => return Err(WireFault::BadValue("blob state")),
+            };
+            ack.blobs.push(BlobHave { blob, have, state });
+        }
+        Ok(ack)
+    }
+
+    /// How many entries it has, all kinds together.
+    pub fn size(&self) -> usize {
+        let ranges: usize = self.held.0.values().map(|set| set.iter().count()).sum();
+        ranges + self.parked.len() + self.audit.len() + self.blobs.len()
+    }
+
+    /// Adds what another acknowledgement of the same connection says. The larger counts stand.
+    pub fn merge(&mut self, other: Self) {
+        for (mine, theirs) in self.handled.iter_mut().zip(other.handled) {
+            *mine = (*mine).max(theirs);
+        }
+        self.held.extend(&other.held);
+        self.parked.extend(other.parked);
+        self.audit.extend(other.audit);
+        self.blobs.extend(other.blobs);
+    }
+}

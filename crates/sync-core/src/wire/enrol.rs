@@ -1,0 +1,203 @@
+//! Enrolment: the only thing that a client without a certificate can do at a hub.
+
+use records::ids::ClinicCode;
+use records::time::WallTime;
+use sha2::{Digest, Sha256};
+
+use crate::identity::{
+    Actor, Claim, DeviceKey, DevicePublicKey, PUBLIC_KEY_LEN, Purpose, SIGNATURE_LEN, SignatureFault,
+};
+use crate::wire::bytes::{Reader, WireFault, Writer};
+use crate::wire::greeting::{read_actor, read_clinic};
+
+/// Random bytes of a token.
+pub const TOKEN_SECRET_LEN: usize = 16;
+/// Most bytes of a box's name.
+pub const MAX_BOX_NAME: usize = 64;
+/// Most bytes of one certificate.
+pub const MAX_CERTIFICATE: usize = 2048;
+/// Most bytes of a clinic's name.
+const MAX_CLINIC_NAME: usize = 120;
+
+/// A box asks to be taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolRequest {
+    /// The secret of the one-time token.
+    pub secret: [u8; TOKEN_SECRET_LEN],
+    /// The box's public key.
+    pub public_key: [u8; PUBLIC_KEY_LEN],
+    /// The box's device and session.
+    pub actor: Actor,
+    /// A name for the fleet page.
+    pub box_name: String,
+    /// Proof that the box has the secret half of its key.
+    pub signature: [u8; SIGNATURE_LEN],
+}
+
+impl EnrolRequest {
+    /// Makes the request.
+    pub fn sign(key: &DeviceKey, actor: Actor, secret: [u8; TOKEN_SECRET_LEN], box_name: &str) -> Self {
+        let mut end = box_name.len().min(MAX_BOX_NAME);
+        while !box_name.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mut request = Self {
+            secret,
+            public_key: key.public().to_bytes(),
+            actor,
+            box_name: box_name[..end].to_owned(),
+            signature: [0; SIGNATURE_LEN],
+        };
+        request.signature = key.sign(&request.claim());
+        request
+    }
+
+    /// Checks the proof; gives the key.
+    pub fn verify(&self) -> Result<DevicePublicKey, SignatureFault> {
+        let key = DevicePublicKey::from_slice(&self.public_key)?;
+        if key.device() != self.actor.device {
+            return Err(SignatureFault::DoesNotFit);
+        }
+        key.verify(&self.claim(), &self.signature)?;
+        Ok(key)
+    }
+
+    fn claim(&self) -> Claim<'static> {
+        let mut hasher = Sha256::new();
+        hasher.update(self.secret);
+        hasher.update(self.public_key);
+        hasher.update(self.box_name.as_bytes());
+        let root = hasher.finalize().into();
+        Claim {
+            purpose: Purpose::Enrol,
+            protocol: super::VERSION,
+            county: &[0; 32],
+            actor: self.actor,
+            root,
+        }
+    }
+
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.put(&self.secret);
+        out.put(&self.public_key);
+        out.put(&self.actor.to_bytes());
+        out.bytes(self.box_name.as_bytes());
+        out.put(&self.signature);
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
+        Ok(Self {
+            secret: from.array("token")?,
+            public_key: from.array("public key")?,
+            actor: read_actor(from)?,
+            box_name: from.text(MAX_BOX_NAME, "box name")?,
+            signature: from.array("signature")?,
+        })
+    }
+}
+
+/// Why a hub does not take a box in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrolRefusal {
+    /// No such token was given out.
+    WrongToken,
+    /// The token was used by another box.
+    UsedToken,
+    /// The token was given out too long ago.
+    ExpiredToken,
+    /// The request does not prove its key.
+    BadProof,
+    /// The device was revoked.
+    Revoked,
+    /// The hub could not write.
+    HubFault,
+}
+
+impl EnrolRefusal {
+    const ALL: [Self; 6] = [
+        Self::WrongToken,
+        Self::UsedToken,
+        Self::ExpiredToken,
+        Self::BadProof,
+        Self::Revoked,
+        Self::HubFault,
+    ];
+
+    fn number(self) -> u8 {
+        match self {
+            Self::WrongToken => 1,
+            Self::UsedToken => 2,
+            Self::ExpiredToken => 3,
+            Self::BadProof => 4,
+            Self::Revoked => 5,
+            Self::HubFault => 6,
+        }
+    }
+}
+
+/// What a box that was taken in needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    /// The clinic that the token was for.
+    pub clinic: ClinicCode,
+    /// Its name.
+    pub clinic_name: String,
+    /// The hub's epoch.
+    pub epoch: u32,
+    /// The hub's time.
+    pub at: WallTime,
+    /// The hub's device key, with which it signs what it relays and states.
+    pub hub_key: [u8; PUBLIC_KEY_LEN],
+    /// The county's CA certificate (DER).
+    pub ca: Vec<u8>,
+    /// The box's certificate (DER).
+    pub certificate: Vec<u8>,
+}
+
+/// The hub's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnrolAnswer {
+    /// Taken in.
+    Enrolled(Enrolled),
+    /// Not taken in.
+    Refused(EnrolRefusal),
+}
+
+impl EnrolAnswer {
+    pub(crate) fn write(&self, out: &mut Writer) {
+        match self {
+            Self::Refused(refusal) => out.byte(refusal.number()),
+            Self::Enrolled(enrolled) => {
+                out.byte(0);
+                out.bytes(enrolled.clinic.as_str().as_bytes());
+                out.bytes(enrolled.clinic_name.as_bytes());
+                out.number(enrolled.epoch.into());
+                out.signed(enrolled.at.0);
+                out.put(&enrolled.hub_key);
+                out.bytes(&enrolled.ca);
+                out.bytes(&enrolled.certificate);
+            }
+        }
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
+        let number = from.byte("enrolment answer")?;
+        if number != 0 {
+            let refusal = EnrolRefusal::ALL
+                .into_iter()
+                .find(|refusal| refusal.number() == number);
+            return refusal
+                .map(Self::Refused)
+                .ok_or(WireFault::BadValue("enrolment answer"));
+        }
+        Ok(Self::Enrolled(Enrolled {
+            clinic: read_clinic(from)?,
+            clinic_name: from.text(MAX_CLINIC_NAME, "clinic name")?,
+            epoch: from.number_u32("epoch")?,
+            at: WallTime(from.signed("hub time")?),
+            hub_key: from.array("hub key")?,
+            ca: from.bytes(MAX_CERTIFICATE, "certificate")?.to_vec(),
+            certificate: from.bytes(MAX_CERTIFICATE, "certificate")?.to_vec(),
+        }))
+    }
+}

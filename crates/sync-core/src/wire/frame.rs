@@ -1,0 +1,286 @@
+//! Frames and the reader that finds them in a stream.
+
+use crate::wire::ack::Ack;
+use crate::wire::bytes::{Reader, WireFault, Writer};
+use crate::wire::enrol::{EnrolAnswer, EnrolRequest};
+use crate::wire::greeting::{Hello, Holds, Welcome};
+use crate::wire::{Lane, MAX_FRAME, MAX_MESSAGE, MAX_SEGMENT, Message};
+
+/// Length and type in front of each frame's body.
+const HEAD: usize = 3;
+
+/// A piece of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The lane of the message; messages of one lane follow each other whole.
+    pub lane: Lane,
+    /// The message's length, in its first segment.
+    pub total: Option<u32>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The hub has handled everything that the box sent, and has nothing more to send itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quiet {
+    /// Messages of the box that were handled on this connection, all lanes together.
+    pub handled: u64,
+    /// First bytes of the fingerprint of what the clinic holds, as the hub has it.
+    pub fingerprint: [u8; 8],
+}
+
+/// Why an end closes the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bye {
+    /// The hub does not know the device.
+    UnknownDevice,
+    /// The device was revoked.
+    Revoked,
+    /// No common wire version.
+    NoCommonVersion,
+    /// A signature does not fit, or a frame is not well-formed.
+    Malformed,
+    /// The end could not read or write its store.
+    StoreFault,
+    /// The program is stopping.
+    Stopping,
+    /// Nothing was heard for too long.
+    Silent,
+    /// A reason of a newer release.
+    Unknown(u8),
+}
+
+impl Bye {
+    fn number(self) -> u8 {
+        match self {
+            Self::UnknownDevice => 1,
+            Self::Revoked => 2,
+            Self::NoCommonVersion => 3,
+            Self::Malformed => 4,
+            Self::StoreFault => 5,
+            Self::Stopping => 6,
+            Self::Silent => 7,
+            Self::Unknown(number) => number,
+        }
+    }
+
+    fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::UnknownDevice,
+            2 => Self::Revoked,
+            3 => Self::NoCommonVersion,
+            4 => Self::Malformed,
+            5 => Self::StoreFault,
+            6 => Self::Stopping,
+            7 => Self::Silent,
+            other => Self::Unknown(other),
+        }
+    }
+}
+
+/// One frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// The box's first word.
+    Hello(Hello),
+    /// The hub's answer.
+    Welcome(Welcome),
+    /// A page of holdings.
+    Holds(Holds),
+    /// A piece of a message.
+    Segment(Segment),
+    /// What was stored.
+    Ack(Ack),
+    /// The hub has nothing more to do.
+    Quiet(Quiet),
+    /// Bytes of segments received so far: paces the sender.
+    Progress(u64),
+    /// Is anybody there?
+    Ping,
+    /// Yes.
+    Pong,
+    /// The end closes.
+    Bye(Bye),
+    /// A box asks to be taken in.
+    Enrol(EnrolRequest),
+    /// The hub's answer to that.
+    EnrolAnswer(EnrolAnswer),
+}
+
+impl Frame {
+    /// The frame's bytes, length first.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer { bytes: vec![0, 0] };
+        match self {
+            Self::Hello(hello) => {
+                out.byte(1);
+                hello.write(&mut out);
+            }
+            Self::Welcome(welcome) => {
+                out.byte(2);
+                welcome.write(&mut out);
+            }
+            Self::Holds(holds) => {
+                out.byte(3);
+                holds.write(&mut out);
+            }
+            Self::Segment(segment) => {
+                out.byte(4);
+                write_segment(segment, &mut out);
+            }
+            Self::Ack(ack) => {
+                out.byte(5);
+                ack.write(&mut out);
+            }
+            Self::Quiet(quiet) => {
+                out.byte(6);
+                out.number(quiet.handled);
+                out.put(&quiet.fingerprint);
+            }
+            Self::Progress(bytes) => {
+                out.byte(7);
+                out.number(*bytes);
+            }
+            Self::Ping => out.byte(8),
+            Self::Pong => out.byte(9),
+            Self::Bye(bye) => {
+                out.byte(10);
+                out.byte(bye.number());
+            }
+            Self::Enrol(request) => {
+                out.byte(11);
+                request.write(&mut out);
+            }
+            Self::EnrolAnswer(answer) => {
+                out.byte(12);
+                answer.write(&mut out);
+            }
+        }
+        let length = u16::try_from(out.bytes.len() - HEAD).unwrap_or(u16::MAX);
+        out.bytes[..2].copy_from_slice(&length.to_be_bytes());
+        out.bytes
+    }
+
+    fn decode(kind: u8, body: &[u8]) -> Result<Self, WireFault> {
+        let mut from = Reader::new(body);
+        let frame = match kind {
+            1 => Self::Hello(Hello::read(&mut from)?),
+            2 => Self::Welcome(Welcome::read(&mut from)?),
+            3 => Self::Holds(Holds::read(&mut from)?),
+            4 => return read_segment(from).map(Self::Segment),
+            5 => Self::Ack(Ack::read(&mut from)?),
+            6 => Self::Quiet(Quiet {
+                handled: from.number("handled messages")?,
+                fingerprint: from.array("fingerprint")?,
+            }),
+            7 => Self::Progress(from.number("progress")?),
+            8 => Self::Ping,
+            9 => Self::Pong,
+            10 => Self::Bye(Bye::from_number(from.byte("reason")?)),
+            11 => Self::Enrol(EnrolRequest::read(&mut from)?),
+            12 => Self::EnrolAnswer(EnrolAnswer::read(&mut from)?),
+            _ => return Err(WireFault::BadValue("frame type")),
+        };
+        from.end("frame")?;
+        Ok(frame)
+    }
+}
+
+/// Flag beside the lane's number: the message's length follows.
+const FIRST_SEGMENT: u8 = 0x80;
+
+fn write_segment(segment: &Segment, out: &mut Writer) {
+    match segment.total {
+        Some(total) => {
+            out.byte(segment.lane.number() | FIRST_SEGMENT);
+            out.number(total.into());
+        }
+        None => out.byte(segment.lane.number()),
+    }
+    out.put(&segment.bytes);
+}
+
+fn read_segment(mut from: Reader<'_>) -> Result<Segment, WireFault> {
+    let tag = from.byte("lane")?;
+    let lane = Lane::from_number(tag & !FIRST_SEGMENT).ok_or(WireFault::BadValue("lane"))?;
+    let total = (tag & FIRST_SEGMENT != 0)
+        .then(|| from.number_u32("message length"))
+        .transpose()?;
+    if total.is_some_and(|total| total as usize > MAX_MESSAGE) {
+        return Err(WireFault::TooLong("message"));
+    }
+    let bytes = from.remaining();
+    if bytes.is_empty() || bytes.len() > MAX_SEGMENT {
+        return Err(WireFault::BadValue("segment length"));
+    }
+    Ok(Segment {
+        lane,
+        total,
+        bytes: bytes.to_vec(),
+    })
+}
+
+/// Finds frames in a stream. Holds at most one frame and what one read of the socket brought.
+#[derive(Debug, Default)]
+pub struct FrameReader {
+    buffer: Vec<u8>,
+    taken: usize,
+}
+
+impl FrameReader {
+    /// Takes bytes as they came from the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame. After a fault the stream cannot be read on.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, WireFault> {
+        let bytes = &self.buffer[self.taken..];
+        let Some(head) = bytes.get(..HEAD) else {
+            return Ok(None);
+        };
+        let length = usize::from(u16::from_be_bytes([head[0], head[1]]));
+        if length > MAX_FRAME {
+            return Err(WireFault::TooLong("frame"));
+        }
+        let kind = head[2];
+        let Some(body) = bytes.get(HEAD..HEAD + length) else {
+            return Ok(None);
+        };
+        let frame = Frame::decode(kind, body)?;
+        self.taken += HEAD + length;
+        Ok(Some(frame))
+    }
+
+    /// Whether bytes of an unfinished frame wait.
+    pub fn is_inside_frame(&self) -> bool {
+        self.taken < self.buffer.len()
+    }
+}
+
+/// One run of a fuzzer: hostile bytes as a stream and as a message. Panics only where a decoder is wrong: what
+/// it accepts must come out again the same.
+pub fn fuzz_one(data: &[u8]) {
+    let mut reader = FrameReader::default();
+    for chunk in data.chunks(1500) {
+        reader.push(chunk);
+        while let Ok(Some(frame)) = reader.next_frame() {
+            let mut again = FrameReader::default();
+            again.push(&frame.encode());
+            assert_eq!(again.next_frame(), Ok(Some(frame)), "a frame changed on its way");
+        }
+    }
+    if let Ok(message) = Message::decode(data) {
+        assert_eq!(
+            Message::decode(&message.encode()),
+            Ok(message),
+            "a message changed on its way"
+        );
+    }
+}
+
+#[cfg(test)]
+#[path = "frame_tests.rs"]
+mod tests;

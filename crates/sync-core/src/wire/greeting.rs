@@ -1,0 +1,347 @@
+//! The first words of both ends: HELLO and WELCOME, and the holdings that follow where digests differ.
+
+use records::ids::ClinicCode;
+use records::time::{ClockSource, Stamp, WallTime};
+
+use crate::identity::Actor;
+use crate::wire::Lane;
+use crate::wire::bytes::{Reader, WireFault, Writer};
+use crate::wire::ranges::{Holdings, RangeSet};
+
+/// Most bytes of the software version text.
+pub const MAX_SOFTWARE: usize = 32;
+/// Most sessions in one HOLDS frame.
+pub const MAX_HOLDS: usize = 256;
+/// Most bytes of a clinic's code on the wire.
+const MAX_CLINIC: usize = 16;
+
+/// What waits at a box in one lane, for the hub's fleet page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueReport {
+    /// Items that the hub has not acknowledged.
+    pub items: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When the oldest of them was written, by the box's clock.
+    pub oldest: Option<WallTime>,
+}
+
+/// How far a box holds its feeds: one position a lane, and a digest of the chain hashes at these positions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FeedMarks {
+    /// The contiguous end in each lane; 0 where nothing came yet.
+    pub ends: [u64; Lane::COUNT],
+    /// Digest of the lanes' chain hashes at these ends.
+    pub digest: [u8; 8],
+}
+
+impl FeedMarks {
+    /// The marks at these ends of chains.
+    pub fn new(chains: &[FeedEnd; Lane::COUNT]) -> Self {
+        let mut out = Writer::default();
+        chains.iter().for_each(|end| out.put(&end.chain));
+        let mut digest = [0; 8];
+        digest.copy_from_slice(&blake3::hash(&out.bytes).as_bytes()[..8]);
+        Self {
+            ends: chains.map(|end| end.position),
+            digest,
+        }
+    }
+}
+
+/// One position in a feed and the hash of the chain up to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FeedEnd {
+    /// The position, from 1; 0 before the first.
+    pub position: u64,
+    /// Chain hash over all entries up to the position.
+    pub chain: [u8; 8],
+}
+
+impl FeedEnd {
+    /// The end after one more entry with this content hash.
+    pub fn next(self, content: &[u8; 32]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.chain);
+        hasher.update(content);
+        let mut chain = [0; 8];
+        chain.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        Self {
+            position: self.position + 1,
+            chain,
+        }
+    }
+}
+
+/// The box speaks first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// Oldest and newest wire version that the box speaks.
+    pub versions: (u16, u16),
+    /// Device and session of the box.
+    pub actor: Actor,
+    /// The clinic that the box belongs to.
+    pub clinic: ClinicCode,
+    /// Version of the program, for the fleet page.
+    pub software: String,
+    /// The hub's epoch as the box last knew it; 0 before the first contact.
+    pub epoch: u32,
+    /// Digest of what of its own sessions the box holds and the hub acknowledged.
+    pub own: [u8; 8],
+    /// How far the box holds its feeds.
+    pub feeds: FeedMarks,
+    /// What waits at the box.
+    pub queue: [QueueReport; Lane::COUNT],
+    /// The box's clock.
+    pub clock: Stamp,
+}
+
+impl Hello {
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.number(self.versions.0.into());
+        out.number(self.versions.1.into());
+        out.put(&self.actor.to_bytes());
+        out.bytes(self.clinic.as_str().as_bytes());
+        out.bytes(self.software.as_bytes());
+        out.number(self.epoch.into());
+        out.put(&self.own);
+        self.feeds.ends.iter().for_each(|end| out.number(*end));
+        out.put(&self.feeds.digest);
+        for lane in &self.queue {
+            out.number(lane.items);
+            if lane.items > 0 {
+                out.number(lane.bytes);
+                out.flag(lane.oldest.is_some());
+                lane.oldest.iter().for_each(|at| out.signed(at.0));
+            }
+        }
+        out.signed(self.clock.at.0);
+        out.byte(source_byte(self.clock.source));
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
+        let versions = (version(from)?, version(from)?);
+        let actor = read_actor(from)?;
+        let clinic = read_clinic(from)?;
+        let software = from.text(MAX_SOFTWARE, "software version")?;
+        let epoch = from.number_u32("epoch")?;
+        let own = from.array("digest of own sessions")?;
+        let mut ends = [0; Lane::COUNT];
+        for end in &mut ends {
+            *end = from.number("feed end")?;
+        }
+        let feeds = FeedMarks {
+            ends,
+            digest: from.array("feed digest")?,
+        };
+        let mut queue = [QueueReport::default(); Lane::COUNT];
+        for lane in &mut queue {
+            lane.items = from.number("queue")?;
+            if lane.items > 0 {
+                lane.bytes = from.number("queue")?;
+                lane.oldest = from
+                    .flag("queue")?
+                    .then(|| from.signed("queue"))
+                    .transpose()?
+                    .map(WallTime);
+            }
+        }
+        let at = WallTime(from.signed("clock")?);
+        let clock = Stamp {
+            at,
+            source: read_source(from)?,
+        };
+        Ok(Self {
+            versions,
+            actor,
+            clinic,
+            software,
+            epoch,
+            own,
+            feeds,
+            queue,
+            clock,
+        })
+    }
+}
+
+/// Whose holdings the hub wants to hear before it sends from the feeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// None: the digests are equal.
+    Nothing,
+    /// Those of the box's own sessions: its memory and the hub's differ.
+    Own,
+    /// All sessions: the feed is another than the box knows.
+    All,
+}
+
+/// The hub's answer to HELLO.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Welcome {
+    /// The wire version that both speak from here on.
+    pub version: u16,
+    /// Session of the hub, whose device key signs what it relays.
+    pub actor: Actor,
+    /// The hub's epoch; drawn anew when the hub was restored.
+    pub epoch: u32,
+    /// The hub's time.
+    pub at: WallTime,
+    /// Whether HOLDS frames with what the hub holds of the box's sessions follow.
+    pub holds_follow: bool,
+    /// What the box shall tell before it is fed.
+    pub wanted: Wanted,
+    /// Where each lane of the feed goes on; lower than the box's ends after a restore of the hub.
+    pub feeds_from: [u64; Lane::COUNT],
+}
+
+impl Welcome {
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.number(self.version.into());
+        out.put(&self.actor.to_bytes());
+        out.number(self.epoch.into());
+        out.signed(self.at.0);
+        out.flag(self.holds_follow);
+        out.byte(match self.wanted {
+            Wanted::Nothing => 0,
+            Wanted::Own => 1,
+            Wanted::All => 2,
+        });
+        self.feeds_from.iter().for_each(|end| out.number(*end));
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
+        let version = version(from)?;
+        let actor = read_actor(from)?;
+        let epoch = from.number_u32("epoch")?;
+        let at = WallTime(from.signed("hub time")?);
+        let holds_follow = from.flag("holds follow")?;
+        let wanted = match from.byte("wanted holdings")? {
+            0 => Wanted::Nothing,
+            1 => Wanted::Own,
+            2 => Wanted::All,
+            _ => return Err(WireFault::BadValue("wanted holdings")),
+        };
+        let mut feeds_from = [0; Lane::COUNT];
+        for end in &mut feeds_from {
+            *end = from.number("feed end")?;
+        }
+        Ok(Self {
+            version,
+            actor,
+            epoch,
+            at,
+            holds_follow,
+            wanted,
+            feeds_from,
+        })
+    }
+}
+
+/// One page of what an end holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// Whether this is the last page.
+    pub last: bool,
+    /// Changes held, session by session.
+    pub changes: Holdings,
+    /// The contiguous end of the audit chain of each session.
+    pub audit: Vec<(Actor, u64)>,
+}
+
+impl Holds {
+    /// The pages of these holdings; at least one.
+    pub fn pages(changes: &Holdings, audit: &[(Actor, u64)]) -> Vec<Self> {
+        let mut pages = vec![Self::default()];
+        let mut room = MAX_HOLDS;
+        for (actor, set) in &changes.0 {
+            // A session that came in very many pieces is told as far as a page goes; the rest is sent again.
+            let mut told = RangeSet::default();
+            set.iter()
+                .take(MAX_HOLDS)
+                .for_each(|(first, last)| told.insert(first, last));
+            let cost = told.iter().count().max(1);
+            page_with_room(&mut pages, &mut room, cost)
+                .changes
+                .0
+                .insert(*actor, told);
+        }
+        for entry in audit {
+            page_with_room(&mut pages, &mut room, 1).audit.push(*entry);
+        }
+        if let Some(page) = pages.last_mut() {
+            page.last = true;
+        }
+        pages
+    }
+
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.flag(self.last);
+        out.count(self.changes.0.len());
+        for (actor, set) in &self.changes.0 {
+            out.put(&actor.to_bytes());
+            set.write(out);
+        }
+        out.count(self.audit.len());
+        for (actor, end) in &self.audit {
+            out.put(&actor.to_bytes());
+            out.number(*end);
+        }
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
+        let mut page = Self {
+            last: from.flag("last page")?,
+            ..Self::default()
+        };
+        for _ in 0..from.count(MAX_HOLDS, 17, "held sessions")? {
+            let actor = read_actor(from)?;
+            page.changes.0.insert(actor, RangeSet::read(from)?);
+        }
+        for _ in 0..from.count(MAX_HOLDS, 17, "audited sessions")? {
+            page.audit.push((read_actor(from)?, from.number("audit end")?));
+        }
+        Ok(page)
+    }
+}
+
+fn page_with_room<'a>(pages: &'a mut Vec<Holds>, room: &mut usize, cost: usize) -> &'a mut Holds {
+    if cost > *room {
+        pages.push(Holds::default());
+        *room = MAX_HOLDS;
+    }
+    *room = room.saturating_sub(cost);
+    let last = pages.len() - 1;
+    &mut pages[last]
+}
+
+pub(crate) fn read_actor(from: &mut Reader<'_>) -> Result<Actor, WireFault> {
+    Actor::from_slice(from.take(16, "actor")?).ok_or(WireFault::BadValue("actor"))
+}
+
+pub(crate) fn read_clinic(from: &mut Reader<'_>) -> Result<ClinicCode, WireFault> {
+    from.text(MAX_CLINIC, "clinic code")?
+        .parse()
+        .map_err(|_| WireFault::BadValue("clinic code"))
+}
+
+fn version(from: &mut Reader<'_>) -> Result<u16, WireFault> {
+    u16::try_from(from.number("version")?).map_err(|_| WireFault::BadValue("version"))
+}
+
+fn source_byte(source: ClockSource) -> u8 {
+    match source {
+        ClockSource::None => 0,
+        ClockSource::Tablet => 1,
+        ClockSource::Hub => 2,
+        ClockSource::Network => 3,
+    }
+}
+
+fn read_source(from: &mut Reader<'_>) -> Result<ClockSource, WireFault> {
+    let byte = from.byte("clock source")?;
+    ClockSource::ALL
+        .get(usize::from(byte))
+        .copied()
+        .ok_or(WireFault::BadValue("clock source"))
+}
