@@ -170,7 +170,12 @@ struct View {
 
 impl Chain {
     pub(crate) fn new(actor: Actor) -> Self {
-        Self { actor, n: 0, head: None, views: Vec::new() }
+        Self {
+            actor,
+            n: 0,
+            head: None,
+            views: Vec::new(),
+        }
     }
 }
 
@@ -225,8 +230,17 @@ impl Entry<'_> {
         field(self.at.source.word().as_bytes(), &mut out);
         field(self.by.text().as_bytes(), &mut out);
         field(self.act.as_bytes(), &mut out);
-        field(self.patient.map(|id| id.0).as_ref().map_or(&[], |id| id.as_slice()), &mut out);
-        field(self.doc.map(|id| id.0).as_ref().map_or(&[], |id| id.as_slice()), &mut out);
+        field(
+            self.patient
+                .map(|id| id.0)
+                .as_ref()
+                .map_or(&[], |id| id.as_slice()),
+            &mut out,
+        );
+        field(
+            self.doc.map(|id| id.0).as_ref().map_or(&[], |id| id.as_slice()),
+            &mut out,
+        );
         out.extend_from_slice(&self.previous);
         out
     }
@@ -268,12 +282,27 @@ fn parse(bytes: &[u8]) -> Option<Parsed> {
     let patient = optional_id(next()?)?.map(PatientId);
     let doc = optional_id(next()?)?.map(DocId);
     let previous = rest.try_into().ok()?;
-    let at = Stamp { at: WallTime(i64::from_be_bytes(*at)), source };
-    Some(Parsed { n: u64::from_be_bytes(*n), at, by, act, patient, doc, previous })
+    let at = Stamp {
+        at: WallTime(i64::from_be_bytes(*at)),
+        source,
+    };
+    Some(Parsed {
+        n: u64::from_be_bytes(*n),
+        at,
+        by,
+        act,
+        patient,
+        doc,
+        previous,
+    })
 }
 
 fn optional_id(bytes: &[u8]) -> Option<Option<[u8; 16]>> {
-    if bytes.is_empty() { Some(None) } else { bytes.try_into().ok().map(Some) }
+    if bytes.is_empty() {
+        Some(None)
+    } else {
+        bytes.try_into().ok().map(Some)
+    }
 }
 
 /// Writes an entry of what is done in this transaction, after the views that wait.
@@ -286,7 +315,16 @@ pub(crate) fn append(
 ) -> Result<(), StoreError> {
     write_views(tx)?;
     let at = tx.now;
-    write(tx, View { at, by, act, patient, doc })
+    write(
+        tx,
+        View {
+            at,
+            by,
+            act,
+            patient,
+            doc,
+        },
+    )
 }
 
 /// Writes the views that wait.
@@ -304,8 +342,23 @@ fn write(tx: &mut Tx<'_>, view: View) -> Result<(), StoreError> {
         None => last_head(tx.sql, actor.device)?,
     };
     let n = tx.state.chain.n + 1;
-    let View { at, by, act, patient, doc } = view;
-    let entry = Entry { n, at, by, act: act.word(), patient, doc, previous }.bytes();
+    let View {
+        at,
+        by,
+        act,
+        patient,
+        doc,
+    } = view;
+    let entry = Entry {
+        n,
+        at,
+        by,
+        act: act.word(),
+        patient,
+        doc,
+        previous,
+    }
+    .bytes();
     let hash = *blake3::hash(&entry).as_bytes();
     let row = insert(tx.sql, actor, n, &entry, &hash, at.at, by, act.word(), patient)?;
     sync::note_audit(tx, row, entry.len())?;
@@ -347,7 +400,10 @@ fn insert(
 /// Head of the chain that this device wrote last; zeros where it wrote none.
 fn last_head(sql: &Connection, device: DeviceId) -> Result<[u8; 32], StoreError> {
     let mut find = sql.prepare_cached("SELECT hash FROM audit WHERE device = ?1 ORDER BY a DESC LIMIT 1")?;
-    Ok(find.query_row([device.as_bytes()], |row| row.get(0)).optional()?.unwrap_or_default())
+    Ok(find
+        .query_row([device.as_bytes()], |row| row.get(0))
+        .optional()?
+        .unwrap_or_default())
 }
 
 /// Takes an entry of another device's chain. `false` where it was held already.
@@ -358,15 +414,28 @@ pub(crate) fn ingest(
     n: u64,
     entry: &[u8],
 ) -> Result<bool, StoreError> {
-    let parsed = parse(entry).filter(|parsed| parsed.n == n).ok_or(StoreError::Unreadable("audit entry"))?;
-    let mut find =
-        tx.sql.prepare_cached("SELECT 1 FROM audit WHERE device = ?1 AND session = ?2 AND n = ?3")?;
+    let parsed = parse(entry)
+        .filter(|parsed| parsed.n == n)
+        .ok_or(StoreError::Unreadable("audit entry"))?;
+    let mut find = tx
+        .sql
+        .prepare_cached("SELECT 1 FROM audit WHERE device = ?1 AND session = ?2 AND n = ?3")?;
     if find.exists(params![device.as_bytes(), session.as_bytes(), n.cast_signed()])? {
         return Ok(false);
     }
     let hash = *blake3::hash(entry).as_bytes();
     let actor = Actor { device, session };
-    insert(tx.sql, actor, n, entry, &hash, parsed.at.at, parsed.by, &parsed.act, parsed.patient)?;
+    insert(
+        tx.sql,
+        actor,
+        n,
+        entry,
+        &hash,
+        parsed.at.at,
+        parsed.by,
+        &parsed.act,
+        parsed.patient,
+    )?;
     Ok(true)
 }
 
@@ -388,7 +457,10 @@ pub(crate) fn verify(sql: &Connection) -> Result<Vec<String>, StoreError> {
     let mut problems = Vec::new();
     let mut last: Option<(Actor, u64, [u8; 32])> = None;
     while let Some(row) = rows.next()? {
-        let actor = Actor { device: DeviceId(row.get(0)?), session: SessionId(row.get(1)?) };
+        let actor = Actor {
+            device: DeviceId(row.get(0)?),
+            session: SessionId(row.get(1)?),
+        };
         let n = row.get::<_, i64>(2)?.cast_unsigned();
         let (entry, hash): (Vec<u8>, [u8; 32]) = (row.get(3)?, row.get(4)?);
         let place = format!("audit entry {} of session {}", n, actor.session);
@@ -429,11 +501,15 @@ impl Store {
         let at = self.inner.clock.now();
         self.on_writer(move |writer| {
             let views = &mut writer.state.chain.views;
-            let same = |view: &View| {
-                (view.by, view.act, view.patient, view.doc) == (by, act, patient, doc)
-            };
+            let same = |view: &View| (view.by, view.act, view.patient, view.doc) == (by, act, patient, doc);
             if !views.iter().any(same) {
-                views.push(View { at, by, act, patient, doc });
+                views.push(View {
+                    at,
+                    by,
+                    act,
+                    patient,
+                    doc,
+                });
             }
             if views.len() >= VIEWS_MAX {
                 flush_views(writer);

@@ -153,13 +153,22 @@ impl Store {
 
 fn apply(tx: &mut Tx<'_>, commit: &Commit) -> Result<Committed, CommitError> {
     log::require_serving(tx.state)?;
-    if let Some(done) = commit.form.map(|form| applied_before(tx, form)).transpose()?.flatten() {
+    if let Some(done) = commit
+        .form
+        .map(|form| applied_before(tx, form))
+        .transpose()?
+        .flatten()
+    {
         return Ok(done);
     }
     if commit.writes.len() > WRITES_MAX {
         return Err(CommitError::Refused("too many documents in one commit"));
     }
-    let mut done = Committed { docs: Vec::new(), heads: Vec::new(), already: false };
+    let mut done = Committed {
+        docs: Vec::new(),
+        heads: Vec::new(),
+        already: false,
+    };
     let mut patient = None;
     for write in &commit.writes {
         let (document, about) = apply_write(tx, write, commit.lane)?;
@@ -190,7 +199,11 @@ fn apply_write(
     match &write.target {
         Target::New { kind, owner } => create(tx, *kind, owner, &write.edits, lane),
         Target::Existing(doc) => edit(tx, *doc, write.base.as_ref(), &write.edits, lane),
-        Target::Series { patient, month, owner } => {
+        Target::Series {
+            patient,
+            month,
+            owner,
+        } => {
             if let Some(doc) = derive::series_of(tx.sql, *patient, month, owner)? {
                 return edit(tx, doc, write.base.as_ref(), &write.edits, lane);
             }
@@ -211,7 +224,11 @@ fn create(
     let actor = tx.state.actor;
     let s = log::session_row(tx, actor)?;
     let position = actor.at(log::next_seq(tx, s)?);
-    let origin = Origin { device: actor.device, session: actor.session, n: position.seq };
+    let origin = Origin {
+        device: actor.device,
+        session: actor.session,
+        n: position.seq,
+    };
     let (document, change) = Document::create(kind, owner, origin, actor, tx.now.at, edits)?;
     let patient = log::write_own(tx, None, &document, position, lane, &change)?;
     Ok((document, patient))
@@ -251,7 +268,9 @@ fn edit(
 fn writer_on(tx: &mut Tx<'_>, document: &Document, base: &Heads) -> Actor {
     let device = tx.state.actor.device;
     let known = std::iter::once(tx.state.actor.session).chain(tx.state.side_sessions.iter().copied());
-    let free = known.map(|session| Actor { device, session }).find(|actor| document.is_free(*actor, base));
+    let free = known
+        .map(|session| Actor { device, session })
+        .find(|actor| document.is_free(*actor, base));
     free.unwrap_or_else(|| {
         let session = records::ids::SessionId(tx.state.fresh());
         tx.state.side_sessions.push(session);
@@ -260,7 +279,9 @@ fn writer_on(tx: &mut Tx<'_>, document: &Document, base: &Heads) -> Actor {
 }
 
 fn applied_before(tx: &Tx<'_>, form: FormId) -> Result<Option<Committed>, CommitError> {
-    let mut find = tx.sql.prepare_cached("SELECT docs FROM local_forms WHERE form = ?1")?;
+    let mut find = tx
+        .sql
+        .prepare_cached("SELECT docs FROM local_forms WHERE form = ?1")?;
     let docs: Option<Vec<u8>> = find.query_row([form.as_bytes()], |row| row.get(0)).optional()?;
     let Some(docs) = docs else { return Ok(None) };
     let docs: Vec<DocId> = docs.as_chunks::<16>().0.iter().map(|id| DocId(*id)).collect();
@@ -268,7 +289,11 @@ fn applied_before(tx: &Tx<'_>, form: FormId) -> Result<Option<Committed>, Commit
         .iter()
         .map(|doc| Ok(log::doc_heads(tx.sql, *doc)?.unwrap_or_default()))
         .collect::<Result<Vec<_>, StoreError>>()?;
-    Ok(Some(Committed { docs, heads, already: true }))
+    Ok(Some(Committed {
+        docs,
+        heads,
+        already: true,
+    }))
 }
 
 fn remember(tx: &Tx<'_>, form: FormId, done: &Committed) -> Result<(), CommitError> {
@@ -284,8 +309,16 @@ fn settle(tx: &mut Tx<'_>, commit: &Commit, done: &Committed) -> Result<(), Comm
     for effect in &commit.settle {
         match effect {
             LocalEffect::DropDraft(form) => drafts::remove(tx, *form)?,
-            LocalEffect::ClaimTray { item, by, write, entry } => {
-                let doc = done.docs.get(*write).ok_or(CommitError::Refused("no such write"))?;
+            LocalEffect::ClaimTray {
+                item,
+                by,
+                write,
+                entry,
+            } => {
+                let doc = done
+                    .docs
+                    .get(*write)
+                    .ok_or(CommitError::Refused("no such write"))?;
                 if !tray::claim(tx, *item, *by, *doc, *entry)? {
                     return Err(CommitError::TrayMoved);
                 }

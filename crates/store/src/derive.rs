@@ -32,7 +32,11 @@ pub(crate) fn project(
     Ok(None)
 }
 
-pub(crate) fn patient_of(_sql: &Connection, _d: i64, document: &Document) -> Result<Option<PatientId>, StoreError> {
+pub(crate) fn patient_of(
+    _sql: &Connection,
+    _d: i64,
+    document: &Document,
+) -> Result<Option<PatientId>, StoreError> {
     Ok(document.id().patient())
 }
 

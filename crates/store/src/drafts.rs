@@ -49,7 +49,9 @@ impl Store {
             return Ok(false);
         }
         self.write(move |tx| {
-            let mut done = tx.sql.prepare_cached("SELECT 1 FROM local_forms WHERE form = ?1")?;
+            let mut done = tx
+                .sql
+                .prepare_cached("SELECT 1 FROM local_forms WHERE form = ?1")?;
             if done.exists([form.as_bytes()])? {
                 return Ok(false);
             }
@@ -72,9 +74,8 @@ impl Store {
     /// The draft of a form.
     pub async fn draft(&self, form: FormId) -> Result<Option<Draft>, StoreError> {
         self.read(move |sql| {
-            let mut find = sql.prepare_cached(
-                "SELECT form, staff, page, at, content FROM local_drafts WHERE form = ?1",
-            )?;
+            let mut find = sql
+                .prepare_cached("SELECT form, staff, page, at, content FROM local_drafts WHERE form = ?1")?;
             Ok(find.query_row([form.as_bytes()], read).optional()?)
         })
         .await
@@ -100,7 +101,9 @@ impl Store {
 }
 
 pub(crate) fn remove(tx: &Tx<'_>, form: FormId) -> Result<(), StoreError> {
-    let mut delete = tx.sql.prepare_cached("DELETE FROM local_drafts WHERE form = ?1")?;
+    let mut delete = tx
+        .sql
+        .prepare_cached("DELETE FROM local_drafts WHERE form = ?1")?;
     delete.execute([form.as_bytes()])?;
     Ok(())
 }

@@ -126,7 +126,11 @@ pub(crate) struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         drop(self.jobs.get_mut().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread
             && thread.thread().id() != std::thread::current().id()
             && thread.join().is_err()
@@ -286,11 +290,18 @@ impl Store {
         if !serving && !path.exists() {
             return Err(OpenError::Missing);
         }
-        let aside = if serving { set_aside_if_damaged(folder, &path, &options)? } else { None };
+        let aside = if serving {
+            set_aside_if_damaged(folder, &path, &options)?
+        } else {
+            None
+        };
         let sql = open_writer(&path, &options)?;
         let mut session = [0; 8];
         (options.random)(&mut session);
-        let actor = Actor { device: key.device(), session: SessionId(session) };
+        let actor = Actor {
+            device: key.device(),
+            session: SessionId(session),
+        };
         let mut own_random = [0u8; 32];
         (options.random)(&mut own_random);
         let state = State {
@@ -444,7 +455,10 @@ impl Store {
         });
         {
             let jobs = self.inner.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            jobs.as_ref().ok_or(StoreError::Closed)?.send(job).map_err(|_| StoreError::Closed)?;
+            jobs.as_ref()
+                .ok_or(StoreError::Closed)?
+                .send(job)
+                .map_err(|_| StoreError::Closed)?;
         }
         answer.await.map_err(|_| StoreError::Closed)
     }
@@ -458,7 +472,12 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let permit = self.inner.permits.acquire().await.map_err(|_| E::from(StoreError::Closed))?;
+        let permit = self
+            .inner
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| E::from(StoreError::Closed))?;
         let inner = self.inner.clone();
         let outcome = tokio::task::spawn_blocking(move || inner.read(work)).await;
         drop(permit);
@@ -470,7 +489,11 @@ impl Store {
         self.read(|sql| {
             let mut rows = sql.prepare_cached("SELECT kind, at, text FROM local_alarms ORDER BY id")?;
             let alarms = rows.query_map([], |row| {
-                Ok(Alarm { kind: row.get(0)?, at: WallTime(row.get(1)?), text: row.get(2)? })
+                Ok(Alarm {
+                    kind: row.get(0)?,
+                    at: WallTime(row.get(1)?),
+                    text: row.get(2)?,
+                })
             })?;
             Ok(alarms.collect::<rusqlite::Result<Vec<_>>>()?)
         })
@@ -487,7 +510,11 @@ impl Store {
     pub async fn clear_alarm(&self, kind: &str) -> Result<(), StoreError> {
         let kind = kind.to_owned();
         self.write(move |tx| {
-            if tx.sql.execute("DELETE FROM local_alarms WHERE kind = ?1", [&kind])? > 0 {
+            if tx
+                .sql
+                .execute("DELETE FROM local_alarms WHERE kind = ?1", [&kind])?
+                > 0
+            {
                 tx.emit(StoreEvent::Alarm);
             }
             Ok(())
@@ -497,10 +524,7 @@ impl Store {
 }
 
 impl Inner {
-    fn read<T, E: From<StoreError>>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, E>,
-    ) -> Result<T, E> {
+    fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         let spare = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let seen = |error: rusqlite::Error| E::from(note_damage(&self.folder, error.into()));
         let sql = match spare {
@@ -529,7 +553,10 @@ fn open_writer(path: &Path, options: &OpenOptions) -> Result<Connection, OpenErr
     let sql = Connection::open(path)?;
     let found: i64 = sql.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > schema::VERSION {
-        return Err(OpenError::Newer { found, known: schema::VERSION });
+        return Err(OpenError::Newer {
+            found,
+            known: schema::VERSION,
+        });
     }
     schema::prepare_writer(&sql, options.pages_max)?;
     Ok(sql)

@@ -41,7 +41,10 @@ pub(crate) fn lock(folder: &Path) -> Result<File, OpenError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
-            let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            let pid = file
+                .read_to_string(&mut text)
+                .ok()
+                .and_then(|_| text.trim().parse().ok());
             return Err(OpenError::InUse { pid });
         }
         Err(TryLockError::Error(source)) => return Err(OpenError::Folder { path, source }),

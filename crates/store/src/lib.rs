@@ -14,12 +14,13 @@ mod derive;
 mod drafts;
 mod engine;
 mod folder;
+mod ingest;
 mod log;
 mod node;
 mod open;
 mod schema;
-mod sync;
 mod settings;
+mod sync;
 mod tray;
 
 pub use audit::{AuditAct, AuditFilter, AuditLine, By};

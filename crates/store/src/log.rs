@@ -2,7 +2,7 @@
 
 use records::ids::{ClinicCode, DeviceId, DocId, DocKind, PatientId, SessionId};
 use rusqlite::{Connection, OptionalExtension, params};
-use sync_core::document::{Change, Document, Heads};
+use sync_core::document::{CHANGE_BYTES_MAX, Change, Document, Heads};
 use sync_core::fingerprint::{Fingerprint, print_of};
 use sync_core::identity::{Actor, Position};
 use sync_core::wire::Lane;
@@ -19,8 +19,6 @@ const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
 /// Level of compression: a Pi's core still writes tens of megabytes a second.
 const ZSTD_LEVEL: i32 = 3;
-/// Longest change that is unpacked, in bytes.
-pub(crate) const CHANGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A document's row.
 #[derive(Debug, Clone)]
@@ -37,7 +35,11 @@ pub(crate) struct DocRow {
 pub(crate) fn pack(bytes: &[u8]) -> Vec<u8> {
     let packed = zstd::bulk::compress(bytes, ZSTD_LEVEL).unwrap_or_default();
     let shorter = !packed.is_empty() && packed.len() < bytes.len();
-    let (tag, content) = if shorter { (ZSTD, packed.as_slice()) } else { (PLAIN, bytes) };
+    let (tag, content) = if shorter {
+        (ZSTD, packed.as_slice())
+    } else {
+        (PLAIN, bytes)
+    };
     let mut body = Vec::with_capacity(content.len() + 1);
     body.push(tag);
     body.extend_from_slice(content);
@@ -58,8 +60,13 @@ pub(crate) fn unpack(body: &[u8]) -> Result<Vec<u8>, StoreError> {
 /// Row of a session, made with its first change.
 pub(crate) fn session_row(tx: &Tx<'_>, actor: Actor) -> Result<i64, StoreError> {
     let (device, session) = (actor.device.as_bytes(), actor.session.as_bytes());
-    let mut find = tx.sql.prepare_cached("SELECT s FROM sessions WHERE device = ?1 AND session = ?2")?;
-    if let Some(s) = find.query_row(params![device, session], |row| row.get(0)).optional()? {
+    let mut find = tx
+        .sql
+        .prepare_cached("SELECT s FROM sessions WHERE device = ?1 AND session = ?2")?;
+    if let Some(s) = find
+        .query_row(params![device, session], |row| row.get(0))
+        .optional()?
+    {
         return Ok(s);
     }
     let own = actor.device == tx.state.actor.device;
@@ -79,7 +86,9 @@ fn parent_of(tx: &Tx<'_>, actor: Actor) -> Result<Option<Vec<u8>>, StoreError> {
     let mut last = tx.sql.prepare_cached(
         "SELECT session FROM sessions WHERE device = ?1 AND own = 1 ORDER BY s DESC LIMIT 1",
     )?;
-    Ok(last.query_row([actor.device.as_bytes()], |row| row.get(0)).optional()?)
+    Ok(last
+        .query_row([actor.device.as_bytes()], |row| row.get(0))
+        .optional()?)
 }
 
 /// The next free number in a session's log.
@@ -93,9 +102,13 @@ pub(crate) fn next_seq(tx: &Tx<'_>, s: i64) -> Result<u64, StoreError> {
 pub(crate) fn doc_row(sql: &Connection, doc: DocId) -> Result<Option<DocRow>, StoreError> {
     let mut find = sql.prepare_cached("SELECT d, owner, print FROM documents WHERE id = ?1")?;
     let row = find
-        .query_row([doc.as_bytes()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))
+        .query_row([doc.as_bytes()], |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
+        })
         .optional()?;
-    let Some((d, owner, print)) = row else { return Ok(None) };
+    let Some((d, owner, print)) = row else {
+        return Ok(None);
+    };
     let owner = owner.parse().map_err(|_| StoreError::Unreadable("document"))?;
     Ok(Some(DocRow { d, owner, print }))
 }
@@ -109,7 +122,9 @@ pub(crate) fn doc_owner(sql: &Connection, doc: DocId) -> Result<Option<ClinicCod
 pub(crate) fn doc_heads(sql: &Connection, doc: DocId) -> Result<Option<Heads>, StoreError> {
     let mut find = sql.prepare_cached("SELECT heads FROM documents WHERE id = ?1")?;
     let heads: Option<Vec<u8>> = find.query_row([doc.as_bytes()], |row| row.get(0)).optional()?;
-    heads.map(|bytes| Heads::from_bytes(&bytes).ok_or(StoreError::Unreadable("document"))).transpose()
+    heads
+        .map(|bytes| Heads::from_bytes(&bytes).ok_or(StoreError::Unreadable("document")))
+        .transpose()
 }
 
 /// Loads a document from its changes in the log.
@@ -123,7 +138,9 @@ pub(crate) fn load(sql: &Connection, doc: DocId) -> Result<Option<Document>, Sto
 pub(crate) fn load_row(sql: &Connection, d: i64, doc: DocId) -> Result<Document, StoreError> {
     let mut rows = sql.prepare_cached("SELECT body FROM log WHERE d = ?1 ORDER BY k")?;
     let bodies = rows.query_map([d], |row| row.get::<_, Vec<u8>>(0))?;
-    let changes = bodies.map(|body| unpack(&body?)).collect::<Result<Vec<_>, StoreError>>()?;
+    let changes = bodies
+        .map(|body| unpack(&body?))
+        .collect::<Result<Vec<_>, StoreError>>()?;
     Ok(Document::load(doc, changes.iter().map(Vec::as_slice))?)
 }
 
@@ -145,11 +162,21 @@ pub(crate) fn append(
     hash: &[u8; 32],
     body: &[u8],
 ) -> Result<Logged, StoreError> {
-    let mut insert = tx.sql.prepare_cached(
-        "INSERT INTO log(s, seq, d, lane, hash, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
-    insert.execute(params![s, position.seq.cast_signed(), d, lane.number(), hash, body])?;
-    Ok(Logged { k: tx.sql.last_insert_rowid(), position })
+    let mut insert = tx
+        .sql
+        .prepare_cached("INSERT INTO log(s, seq, d, lane, hash, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?;
+    insert.execute(params![
+        s,
+        position.seq.cast_signed(),
+        d,
+        lane.number(),
+        hash,
+        body
+    ])?;
+    Ok(Logged {
+        k: tx.sql.last_insert_rowid(),
+        position,
+    })
 }
 
 /// Makes the row of a new document.
@@ -179,7 +206,12 @@ pub(crate) fn update_doc(tx: &mut Tx<'_>, row: &DocRow, document: &Document) -> 
     let mut update = tx
         .sql
         .prepare_cached("UPDATE documents SET heads = ?2, print = ?3, changes = ?4 WHERE d = ?1")?;
-    update.execute(params![row.d, heads.to_bytes(), print, document.change_count() as i64])?;
+    update.execute(params![
+        row.d,
+        heads.to_bytes(),
+        print,
+        document.change_count() as i64
+    ])?;
     let sum = fingerprint(tx)?;
     sum.subtract(&row.print);
     sum.add(&print);
@@ -215,7 +247,11 @@ pub(crate) fn flush_fingerprint(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 
 /// Refuses to write documents where another process serves the folder.
 pub(crate) fn require_serving(state: &State) -> Result<(), StoreError> {
-    if state.mode == Mode::Serve { Ok(()) } else { Err(StoreError::NotServing) }
+    if state.mode == Mode::Serve {
+        Ok(())
+    } else {
+        Err(StoreError::NotServing)
+    }
 }
 
 /// Writes one change of this device and everything that follows from it.
@@ -247,7 +283,10 @@ pub(crate) fn write_own(
         document.id(),
         change.bytes.len(),
     )?;
-    tx.emit(StoreEvent::DocChanged { doc: document.id(), patient });
+    tx.emit(StoreEvent::DocChanged {
+        doc: document.id(),
+        patient,
+    });
     Ok(patient)
 }
 
@@ -255,7 +294,10 @@ pub(crate) fn write_own(
 pub(crate) fn actor_of(sql: &Connection, s: i64) -> Result<Actor, StoreError> {
     let mut find = sql.prepare_cached("SELECT device, session FROM sessions WHERE s = ?1")?;
     Ok(find.query_row([s], |row| {
-        Ok(Actor { device: DeviceId(row.get(0)?), session: SessionId(row.get(1)?) })
+        Ok(Actor {
+            device: DeviceId(row.get(0)?),
+            session: SessionId(row.get(1)?),
+        })
     })?)
 }
 
@@ -263,7 +305,9 @@ pub(crate) fn actor_of(sql: &Connection, s: i64) -> Result<Actor, StoreError> {
 pub(crate) fn docs_of_kind(sql: &Connection, kind: DocKind) -> Result<Vec<DocId>, StoreError> {
     let mut rows = sql.prepare_cached("SELECT id FROM documents WHERE kind = ?1 ORDER BY d")?;
     let ids = rows.query_map([kind.byte()], |row| row.get::<_, [u8; 16]>(0))?;
-    Ok(ids.map(|id| id.map(DocId)).collect::<rusqlite::Result<Vec<_>>>()?)
+    Ok(ids
+        .map(|id| id.map(DocId))
+        .collect::<rusqlite::Result<Vec<_>>>()?)
 }
 
 #[cfg(test)]

@@ -148,9 +148,15 @@ impl<'a> Input<'a> {
             }
             LIST => {
                 let count = self.number()?;
-                (0..count).map(|_| self.node(depth + 1)).collect::<Option<Vec<_>>>().map(Node::List)
+                (0..count)
+                    .map(|_| self.node(depth + 1))
+                    .collect::<Option<Vec<_>>>()
+                    .map(Node::List)
             }
-            LEAF => Some(Node::Leaf(Leaf { winner: self.scalar()?, others: Vec::new() })),
+            LEAF => Some(Node::Leaf(Leaf {
+                winner: self.scalar()?,
+                others: Vec::new(),
+            })),
             CLASH => {
                 let winner = self.scalar()?;
                 let count = self.number()?;
@@ -167,7 +173,9 @@ impl<'a> Input<'a> {
             TRUE => Some(Scalar::Bool(true)),
             INT => {
                 let folded = self.number()?;
-                Some(Scalar::Int((folded >> 1).cast_signed() ^ -((folded & 1).cast_signed())))
+                Some(Scalar::Int(
+                    (folded >> 1).cast_signed() ^ -((folded & 1).cast_signed()),
+                ))
             }
             FLOAT => {
                 let (bits, rest) = self.rest.split_first_chunk::<8>()?;

@@ -47,8 +47,12 @@ pub enum CrashPoint {
 
 impl CrashPoint {
     /// Every point.
-    pub const ALL: [Self; 4] =
-        [Self::MidDerive, Self::BeforeCommit, Self::BeforeReply, Self::BetweenBatches];
+    pub const ALL: [Self; 4] = [
+        Self::MidDerive,
+        Self::BeforeCommit,
+        Self::BeforeReply,
+        Self::BetweenBatches,
+    ];
 
     /// The point's name for a command line or an environment variable.
     pub fn word(self) -> &'static str {

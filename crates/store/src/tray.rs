@@ -115,8 +115,7 @@ impl Store {
     /// One item.
     pub async fn tray_item(&self, id: TrayId) -> Result<Option<TrayItem>, StoreError> {
         self.read(move |sql| {
-            let mut find =
-                sql.prepare_cached(&format!("SELECT {COLUMNS} FROM local_tray WHERE id = ?1"))?;
+            let mut find = sql.prepare_cached(&format!("SELECT {COLUMNS} FROM local_tray WHERE id = ?1"))?;
             Ok(find.query_row([id.as_bytes()], read).optional()?)
         })
         .await
@@ -130,8 +129,9 @@ impl Store {
             (TrayState::Dismissed, TrayState::Waiting)
         };
         self.write(move |tx| {
-            let mut update =
-                tx.sql.prepare_cached("UPDATE local_tray SET state = ?3 WHERE id = ?1 AND state = ?2")?;
+            let mut update = tx
+                .sql
+                .prepare_cached("UPDATE local_tray SET state = ?3 WHERE id = ?1 AND state = ?2")?;
             let moved = update.execute(params![id.as_bytes(), from.word(), to.word()])? > 0;
             if moved {
                 tx.emit(StoreEvent::Tray);

@@ -8,6 +8,8 @@
 
 mod edits;
 mod genesis;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use automerge::transaction::CommitOptions;
@@ -31,8 +33,14 @@ pub const SCHEMA: i64 = 1;
 pub const DEPTH_MAX: usize = 16;
 /// Longest text or byte string of one field, in bytes.
 pub const FIELD_BYTES_MAX: usize = 256 * 1024;
+/// Longest name of a field, in bytes.
+pub const KEY_BYTES_MAX: usize = 256;
 /// Most edits in one change.
 pub const EDITS_MAX: usize = 4096;
+/// Longest change, in bytes.
+pub const CHANGE_BYTES_MAX: usize = 1024 * 1024;
+/// Most operations in one change.
+pub const OPS_MAX: usize = 20_000;
 
 /// The hashes of the changes that nothing follows yet, sorted. They commit to the whole content.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
@@ -91,6 +99,16 @@ pub struct Change {
     pub bytes: Vec<u8>,
 }
 
+/// The hash of a change from its raw chunk: the SHA-256 of everything from the chunk's type on. `None` where
+/// the bytes are too short for a chunk.
+pub fn chunk_hash(bytes: &[u8]) -> Option<[u8; 32]> {
+    // Magic and checksum, four bytes each, stand before the type.
+    bytes
+        .get(8..)
+        .filter(|content| !content.is_empty())
+        .map(|content| Sha256::digest(content).into())
+}
+
 /// From what the id of a document is made: the position of its first change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
@@ -137,6 +155,9 @@ pub enum DocumentError {
     /// The actor has written in this document what the base does not know; it would write a number twice.
     #[error("the actor has already written past the base of the edit")]
     ActorBusy,
+    /// More than one change may hold: no other side would take it.
+    #[error("too much for one change")]
+    TooLarge,
     /// An edit that the layout does not allow.
     #[error("edit not possible at {path}: {why}")]
     BadEdit {
@@ -172,18 +193,25 @@ impl Document {
         at: WallTime,
         edits: &[Edit],
     ) -> Result<(Self, Change), DocumentError> {
-        let mut document = Self { id: origin.id(kind), kind, inner: genesis(kind) };
+        let mut document = Self {
+            id: origin.id(kind),
+            kind,
+            inner: genesis(kind),
+        };
         let own = (origin.device, origin.session) == (actor.device, actor.session);
-        let head = edits::Head { owner, origin: (!own).then_some(origin), n: origin.n };
+        let head = edits::Head {
+            owner,
+            origin: (!own).then_some(origin),
+            n: origin.n,
+        };
         let change = document.write(actor, at, Some(&head), edits)?;
-        change.map(|change| (document, change)).ok_or_else(|| DocumentError::broken("empty first change"))
+        change
+            .map(|change| (document, change))
+            .ok_or_else(|| DocumentError::broken("empty first change"))
     }
 
     /// Loads a document from its logged changes, in an order in which each comes after what it builds on.
-    pub fn load<'a>(
-        id: DocId,
-        changes: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<Self, DocumentError> {
+    pub fn load<'a>(id: DocId, changes: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, DocumentError> {
         let kind = id.kind().ok_or(DocumentError::UnknownKind)?;
         let parsed = changes
             .into_iter()
@@ -228,18 +256,9 @@ impl Document {
 
     /// The version of the layout by which the document was created.
     pub fn schema(&self) -> i64 {
-        self.own_field("schema").and_then(|value| value.as_i64()).unwrap_or(SCHEMA)
-    }
-
-    /// The number in the document's origin, and the origin's device and session where they are not the
-    /// author's of the first change.
-    pub(crate) fn claimed_origin(&self) -> Option<(u64, Option<Actor>)> {
-        let n = self.own_field("n")?.as_i64().and_then(|n| u64::try_from(n).ok())?;
-        let written = match self.own_field("origin") {
-            Some(ScalarValue::Bytes(bytes)) => Actor::from_slice(&bytes),
-            _ => None,
-        };
-        Some((n, written))
+        self.own_field("schema")
+            .and_then(|value| value.as_i64())
+            .unwrap_or(SCHEMA)
     }
 
     fn own_field(&self, key: &str) -> Option<ScalarValue> {
@@ -265,7 +284,10 @@ impl Document {
 
     /// Whether every one of these heads is a change of this document.
     pub fn has(&self, heads: &Heads) -> bool {
-        heads.to_automerge().iter().all(|head| self.inner.get_change_meta_by_hash(head).is_some())
+        heads
+            .to_automerge()
+            .iter()
+            .all(|head| self.inner.get_change_meta_by_hash(head).is_some())
     }
 
     /// Whether the change stands in the past of these heads, themselves included.
@@ -314,8 +336,15 @@ impl Document {
         if !self.is_free(actor, base) {
             return Err(DocumentError::ActorBusy);
         }
-        let fork = self.inner.fork_at(&base.to_automerge()).map_err(|_| DocumentError::UnknownBase)?;
-        let mut fork = Self { id: self.id, kind: self.kind, inner: fork };
+        let fork = self
+            .inner
+            .fork_at(&base.to_automerge())
+            .map_err(|_| DocumentError::UnknownBase)?;
+        let mut fork = Self {
+            id: self.id,
+            kind: self.kind,
+            inner: fork,
+        };
         let change = fork.write(actor, at, None, edits)?;
         if change.is_some() {
             self.inner.merge(&mut fork.inner).map_err(DocumentError::broken)?;
@@ -353,7 +382,10 @@ impl Document {
         self.inner
             .get_changes(&[genesis_hash(self.kind)].map(ChangeHash))
             .iter()
-            .map(|change| Change { hash: change.hash().0, bytes: change.raw_bytes().to_vec() })
+            .map(|change| Change {
+                hash: change.hash().0,
+                bytes: change.raw_bytes().to_vec(),
+            })
             .collect()
     }
 
@@ -379,7 +411,7 @@ impl Document {
     ) -> Result<Option<Change>, DocumentError> {
         self.inner.set_actor(ActorId::from(&actor.to_bytes()[..]));
         let mut transaction = self.inner.transaction();
-        let outcome = edits::apply(&mut transaction, head, edits);
+        let outcome = edits::apply(&mut transaction, self.kind, head, edits);
         if let Err(error) = outcome {
             transaction.rollback();
             return Err(error);
@@ -387,7 +419,16 @@ impl Document {
         let seconds = at.0.div_euclid(1000);
         let (hash, _) = transaction.commit_with(CommitOptions::default().with_time(seconds));
         let Some(hash) = hash else { return Ok(None) };
-        let change = self.inner.get_change_by_hash(&hash).ok_or(DocumentError::UnknownBase)?;
-        Ok(Some(Change { hash: hash.0, bytes: change.raw_bytes().to_vec() }))
+        let change = self
+            .inner
+            .get_change_by_hash(&hash)
+            .ok_or(DocumentError::UnknownBase)?;
+        if change.len() > OPS_MAX || change.raw_bytes().len() > CHANGE_BYTES_MAX {
+            return Err(DocumentError::TooLarge);
+        }
+        Ok(Some(Change {
+            hash: hash.0,
+            bytes: change.raw_bytes().to_vec(),
+        }))
     }
 }

@@ -2,10 +2,13 @@
 
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{AutomergeError, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
-use records::ids::ClinicCode;
+use records::ids::{ClinicCode, DocKind};
 use records::tree::{Edit, Node, Scalar};
 
-use super::{DEPTH_MAX, DocumentError, EDITS_MAX, FIELD_BYTES_MAX, Origin, SCHEMA, SELF_KEY};
+use super::{
+    DEPTH_MAX, DocumentError, EDITS_MAX, EXTENSION_KEY, FIELD_BYTES_MAX, KEY_BYTES_MAX, Origin, SCHEMA,
+    SELF_KEY,
+};
 
 /// What the first change of a document says about the document itself.
 pub(super) struct Head<'a> {
@@ -20,10 +23,11 @@ pub(super) struct Head<'a> {
 /// Writes the head of a new document, then the edits in their order.
 pub(super) fn apply(
     transaction: &mut Transaction<'_>,
+    kind: DocKind,
     head: Option<&Head<'_>>,
     edits: &[Edit],
 ) -> Result<(), DocumentError> {
-    let mut writer = Writer { transaction };
+    let mut writer = Writer { kind, transaction };
     if let Some(head) = head {
         writer.head(head).map_err(|error| refused(&[], error))?;
     }
@@ -34,11 +38,19 @@ pub(super) fn apply(
 }
 
 struct Writer<'a, 't> {
+    kind: DocKind,
     transaction: &'a mut Transaction<'t>,
 }
 
 fn bad(path: &[String], why: &'static str) -> DocumentError {
-    DocumentError::BadEdit { path: path.join("."), why }
+    DocumentError::BadEdit {
+        path: path.join("."),
+        why,
+    }
+}
+
+fn key_fits(key: &str) -> bool {
+    (1..=KEY_BYTES_MAX).contains(&key.len())
 }
 
 fn refused(path: &[String], error: AutomergeError) -> DocumentError {
@@ -48,7 +60,9 @@ fn refused(path: &[String], error: AutomergeError) -> DocumentError {
 
 impl Writer<'_, '_> {
     fn head(&mut self, head: &Head<'_>) -> Result<(), AutomergeError> {
-        let Some((_, own)) = self.transaction.get(ROOT, SELF_KEY)? else { return Ok(()) };
+        let Some((_, own)) = self.transaction.get(ROOT, SELF_KEY)? else {
+            return Ok(());
+        };
         let n = i64::try_from(head.n).unwrap_or(i64::MAX);
         self.transaction.put(&own, "n", n)?;
         self.transaction.put(&own, "owner", head.owner.as_str())?;
@@ -63,9 +77,15 @@ impl Writer<'_, '_> {
 
     fn edit(&mut self, edit: &Edit) -> Result<(), DocumentError> {
         let (Edit::Put(path, _) | Edit::Append(path, _) | Edit::Delete(path)) = edit;
-        let Some((last, parents)) = path.split_last() else { return Err(bad(path, "no field named")) };
-        if path[0] == SELF_KEY || path.len() > DEPTH_MAX || path.iter().any(|key| key.is_empty()) {
+        let Some((last, parents)) = path.split_last() else {
+            return Err(bad(path, "no field named"));
+        };
+        if path[0] == SELF_KEY || path.len() > DEPTH_MAX || path.iter().any(|key| !key_fits(key)) {
             return Err(bad(path, "not a field of the record"));
+        }
+        let names_container = path.len() == 1 && self.is_container(&path[0]);
+        if names_container && !matches!(edit, Edit::Put(_, Node::Map(_))) {
+            return Err(bad(path, "a container is never replaced"));
         }
         match edit {
             Edit::Put(_, node) => {
@@ -92,7 +112,10 @@ impl Writer<'_, '_> {
                 below.extend(self.maps_under(path, map, key)?);
             }
             if below.is_empty() {
-                let taken = self.transaction.get(&maps[0], key.as_str()).map_err(|e| refused(path, e))?;
+                let taken = self
+                    .transaction
+                    .get(&maps[0], key.as_str())
+                    .map_err(|e| refused(path, e))?;
                 if taken.is_some() && make {
                     return Err(bad(path, "a value stands where a map is needed"));
                 }
@@ -107,20 +130,24 @@ impl Writer<'_, '_> {
         Ok(maps)
     }
 
+    /// Whether a root key is one of the containers that every document of the kind has.
+    fn is_container(&self, key: &str) -> bool {
+        key == EXTENSION_KEY || records::layout::containers(self.kind).contains(&key)
+    }
+
     fn maps_under(&self, path: &[String], map: &ObjId, key: &str) -> Result<Vec<ObjId>, DocumentError> {
         let found = self.transaction.get_all(map, key).map_err(|e| refused(path, e))?;
-        let maps = found.into_iter().rev().filter(|(value, _)| is_object(value, ObjType::Map));
+        let maps = found
+            .into_iter()
+            .rev()
+            .filter(|(value, _)| is_object(value, ObjType::Map));
         Ok(maps.map(|(_, id)| id).collect())
     }
 
-    fn put(
-        &mut self,
-        path: &[String],
-        maps: &[ObjId],
-        key: &str,
-        node: &Node,
-    ) -> Result<(), DocumentError> {
-        let Some((map, others)) = maps.split_first() else { return Ok(()) };
+    fn put(&mut self, path: &[String], maps: &[ObjId], key: &str, node: &Node) -> Result<(), DocumentError> {
+        let Some((map, others)) = maps.split_first() else {
+            return Ok(());
+        };
         match node {
             Node::Leaf(leaf) => {
                 let value = scalar(path, &leaf.winner)?;
@@ -130,7 +157,9 @@ impl Writer<'_, '_> {
                 }
                 let same = matches!(found.as_slice(), [(Value::Scalar(old), _)] if **old == value);
                 if !same {
-                    self.transaction.put(map, key, value).map_err(|e| refused(path, e))?;
+                    self.transaction
+                        .put(map, key, value)
+                        .map_err(|e| refused(path, e))?;
                 }
                 others.iter().try_for_each(|other| self.delete(path, other, key))
             }
@@ -140,7 +169,12 @@ impl Writer<'_, '_> {
                     below.extend(self.maps_under(path, map, key)?);
                 }
                 if below.is_empty() {
-                    if self.transaction.get(map, key).map_err(|e| refused(path, e))?.is_some() {
+                    if self
+                        .transaction
+                        .get(map, key)
+                        .map_err(|e| refused(path, e))?
+                        .is_some()
+                    {
                         return Err(bad(path, "a value stands where a map is put"));
                     }
                     let made = self.transaction.put_object(map, key, ObjType::Map);
@@ -150,6 +184,9 @@ impl Writer<'_, '_> {
                     return Err(bad(path, "nested too deep"));
                 }
                 for (name, part) in parts {
+                    if !key_fits(name) {
+                        return Err(bad(path, "a name below is empty or too long"));
+                    }
                     let mut inner = path.to_vec();
                     inner.push(name.clone());
                     self.put(&inner, &below, name, part)?;
@@ -171,8 +208,12 @@ impl Writer<'_, '_> {
 
     /// Whether exactly this list of plain values stands there already, and nothing beside it.
     fn same_list(&self, map: &ObjId, key: &str, items: &[Node]) -> bool {
-        let Ok(found) = self.transaction.get_all(map, key) else { return false };
-        let [(Value::Object(ObjType::List), list)] = found.as_slice() else { return false };
+        let Ok(found) = self.transaction.get_all(map, key) else {
+            return false;
+        };
+        let [(Value::Object(ObjType::List), list)] = found.as_slice() else {
+            return false;
+        };
         self.transaction.length(list) == items.len()
             && items.iter().enumerate().all(|(index, item)| {
                 let Node::Leaf(leaf) = item else { return false };
@@ -197,7 +238,10 @@ impl Writer<'_, '_> {
         let list = match found {
             Some((value, id)) if is_object(&value, ObjType::List) => id,
             Some(_) => return Err(bad(path, "no list to append to")),
-            None => self.transaction.put_object(map, key, ObjType::List).map_err(|e| refused(path, e))?,
+            None => self
+                .transaction
+                .put_object(map, key, ObjType::List)
+                .map_err(|e| refused(path, e))?,
         };
         let end = self.transaction.length(&list);
         self.insert(path, &list, end, node, 0)
@@ -217,12 +261,17 @@ impl Writer<'_, '_> {
         match node {
             Node::Leaf(leaf) => {
                 let value = scalar(path, &leaf.winner)?;
-                self.transaction.insert(list, index, value).map_err(|e| refused(path, e))
+                self.transaction
+                    .insert(list, index, value)
+                    .map_err(|e| refused(path, e))
             }
             Node::Map(parts) => {
                 let map = self.transaction.insert_object(list, index, ObjType::Map);
                 let map = map.map_err(|e| refused(path, e))?;
                 for (name, part) in parts {
+                    if !key_fits(name) {
+                        return Err(bad(path, "a name below is empty or too long"));
+                    }
                     let mut inner = path.to_vec();
                     inner.push(name.clone());
                     self.put(&inner, std::slice::from_ref(&map), name, part)?;
@@ -256,6 +305,7 @@ fn scalar(path: &[String], value: &Scalar) -> Result<ScalarValue, DocumentError>
     match value {
         Scalar::Text(text) if text.len() > FIELD_BYTES_MAX => Err(bad(path, "text too long")),
         Scalar::Bytes(bytes) if bytes.len() > FIELD_BYTES_MAX => Err(bad(path, "too many bytes")),
+        Scalar::Float(number) if !number.is_finite() => Err(bad(path, "not a number")),
         Scalar::Bool(truth) => Ok(ScalarValue::Boolean(*truth)),
         Scalar::Int(number) => Ok(ScalarValue::Int(*number)),
         Scalar::Float(number) => Ok(ScalarValue::F64(*number)),
