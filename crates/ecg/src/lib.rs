@@ -6,5 +6,7 @@
 pub mod codec;
 pub mod filters;
 pub mod model;
+pub mod qrs;
+pub mod score;
 pub mod synthetic;
 pub mod wfdb;
