@@ -177,7 +177,7 @@ const HUM_HOP: f64 = 0.25;
 
 /// Subtracts the hum of the mains: a sine whose size and phase are estimated every quarter of a second on the
 /// flat parts. Unlike a narrow notch it does not ring after a QRS.
-fn without_mains(values: &[f64], fs: f64) -> Vec<f64> {
+pub(crate) fn without_mains(values: &[f64], fs: f64) -> Vec<f64> {
     let half = (fs / MAINS_HZ / 2.0).round() as usize;
     if half < 2 || values.len() < (HUM_WINDOW * fs) as usize {
         return values.to_vec();
@@ -242,12 +242,6 @@ fn hum(values: &[f64], half: usize, frequency: f64, fs: f64) -> Vec<(f64, f64)> 
         parts.push(if determinant > 1e-9 { solved } else { (0.0, 0.0) });
     }
     parts
-}
-
-/// Strength of a band of frequencies: mean square of the samples after both filters.
-pub(crate) fn band_power(values: &[f64], low_hz: f64, high_hz: f64, fs: f64) -> f64 {
-    let band = low_pass(&high_pass(values, low_hz, fs), high_hz, fs);
-    band.iter().map(|value| value * value).sum::<f64>() / band.len().max(1) as f64
 }
 
 /// Strength of one frequency: mean square of its sine (Goertzel 1958).

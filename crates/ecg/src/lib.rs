@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod filters;
+pub mod measure;
 pub mod model;
 pub mod qrs;
 pub mod score;
