@@ -52,3 +52,10 @@ pub(crate) fn series_of(
 pub(crate) fn series_head(_patient: PatientId, _month: &str) -> Vec<Edit> {
     Vec::new()
 }
+
+pub(crate) fn members_of(
+    _sql: &Connection,
+    _clinic: &ClinicCode,
+) -> Result<Vec<records::staff::StaffMember>, StoreError> {
+    Ok(Vec::new())
+}

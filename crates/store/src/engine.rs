@@ -1,5 +1,6 @@
 //! The store's handle, the thread that writes, and the connections that read.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -20,6 +21,8 @@ use crate::{folder, schema};
 
 /// Connections that read at the same time.
 const READERS: usize = 4;
+/// Secrets that are hashed at the same time.
+const HASHINGS: usize = 2;
 /// Events that a slow listener may lag behind before it misses some.
 const EVENTS: usize = 256;
 /// Views of records are written to the audit log together at least this often.
@@ -116,6 +119,10 @@ pub(crate) struct Inner {
     pub(crate) actor: Actor,
     pub(crate) random: Mutex<Random>,
     pub(crate) password_cost_kib: Option<u32>,
+    /// Turns at hashing secrets: each takes 19 MiB.
+    pub(crate) hashing: Semaphore,
+    /// When browser sessions were last used, by the hash of their token.
+    pub(crate) last_used: Mutex<HashMap<[u8; 32], Duration>>,
     events: broadcast::Sender<StoreEvent>,
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
@@ -362,6 +369,8 @@ impl Store {
                 actor,
                 random: Mutex::new(options.random),
                 password_cost_kib: options.password_cost_kib,
+                hashing: Semaphore::new(HASHINGS),
+                last_used: Mutex::new(HashMap::new()),
                 events,
                 idle: Mutex::new(Vec::new()),
                 permits: Semaphore::new(READERS),

@@ -9,6 +9,7 @@
 mod audit;
 mod bays;
 mod blobs;
+mod clocks;
 mod commit;
 mod derive;
 mod drafts;
@@ -19,16 +20,25 @@ mod log;
 mod node;
 mod open;
 mod schema;
+mod sessions;
 mod settings;
+mod staff;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod tray;
+#[cfg(test)]
+mod workbench;
 
 pub use audit::{AuditAct, AuditFilter, AuditLine, By};
 pub use bays::BayLine;
+pub use clocks::ClockNote;
 pub use commit::{Commit, CommitError, Committed, LocalEffect, Target, Write};
 pub use drafts::Draft;
 pub use engine::{Alarm, Store, StoreError, StoreEvent};
-pub use open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Side};
+pub use open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Random, Side};
+pub use sessions::{BrowserSession, IDLE_MAX};
+pub use staff::{LOCKED_FOR, SECRET_BYTES_MAX, Secret, SignIn, WRONG_MAX};
 pub use sync_core::wire::Lane;
 pub use tray::{TrayItem, TrayState};
 

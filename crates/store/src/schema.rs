@@ -93,12 +93,19 @@ CREATE TABLE IF NOT EXISTS local_bay_log(
     id INTEGER PRIMARY KEY, bay TEXT NOT NULL, at INTEGER NOT NULL, word TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS local_bay_log_by_bay ON local_bay_log(bay, id);
 CREATE TABLE IF NOT EXISTS local_credentials(
-    staff BLOB NOT NULL, secret TEXT NOT NULL, wrong INTEGER NOT NULL, locked_left_ms INTEGER NOT NULL,
+    staff BLOB NOT NULL, secret TEXT NOT NULL, wrong INTEGER NOT NULL,
+    left_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL, run BLOB NOT NULL,
     PRIMARY KEY(staff, secret)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS local_sessions(
     token BLOB PRIMARY KEY, staff BLOB NOT NULL, tablet TEXT NOT NULL, locked INTEGER NOT NULL,
-    seen INTEGER NOT NULL, opened INTEGER NOT NULL, csrf TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS local_roster(staff BLOB PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+    opened INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS local_sessions_by_staff ON local_sessions(staff);
+CREATE TABLE IF NOT EXISTS local_roster(
+    staff BLOB PRIMARY KEY, name TEXT NOT NULL, login TEXT NOT NULL, roles TEXT NOT NULL, state TEXT NOT NULL,
+    password TEXT NOT NULL, pin TEXT NOT NULL, clinic TEXT, must_change INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS local_clock_notes(
+    id INTEGER PRIMARY KEY, session BLOB NOT NULL, uptime_ms INTEGER NOT NULL, at INTEGER NOT NULL,
+    source TEXT NOT NULL);
 ";
 
 /// Settings of a connection that writes.
