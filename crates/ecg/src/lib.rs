@@ -4,6 +4,7 @@
 //! Pure: functions take bytes and texts, the caller reads files and clocks. Nothing here is a diagnosis.
 
 pub mod codec;
+pub mod draw;
 pub mod filters;
 pub mod measure;
 pub mod model;
