@@ -1,5 +1,6 @@
 // <trust-check worker scope good bad>: green only where this tablet really trusts the box: a certificate whose warning
-// was clicked away gets pages, but no service worker. <offer-clock action>: tells a box without a clock the time.
+// was clicked away gets pages, but no service worker. <offer-clock action>: tells a box without a clock the time;
+// <offer-clock name> in a form sends it along with the form.
 "use strict";
 
 customElements.define("trust-check", class extends HTMLElement {
@@ -24,6 +25,15 @@ customElements.define("trust-check", class extends HTMLElement {
 
 customElements.define("offer-clock", class extends HTMLElement {
   connectedCallback() {
+    const name = this.getAttribute("name");
+    if (name) {
+      const field = document.createElement("input");
+      field.type = "hidden";
+      field.name = name;
+      this.append(field);
+      this.closest("form").addEventListener("submit", () => { field.value = String(Date.now()); });
+      return;
+    }
     clinic.send(this.getAttribute("action"), new URLSearchParams({ at: String(Date.now()) })).catch(() => {});
   }
 });

@@ -1,0 +1,156 @@
+//! The running ECG of a bay, to the pages that watch it: one WebSocket each.
+//!
+//! Text messages are JSON: `{"leads":[…],"fs":500,"nv":2500}` before samples, `{"state":"waiting"|"running"|"lost"}`,
+//! `{"gap":n}` where n instants were lost. Binary messages are little-endian 16-bit samples, lead after lead for
+//! each instant. A page that is too slow misses blocks and is told so by a gap; a recording never does.
+
+use std::sync::Arc;
+
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use device_drivers::contec_8000g::{LEAD_COUNT, NANOVOLTS_PER_STEP, SAMPLES_PER_SECOND, WaveBlock};
+use ecg::model::LeadName;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use web::trouble::Trouble;
+
+use crate::errors::{Page, PageError};
+use crate::state::AppState;
+
+/// Blocks (tenths of a second) that a slow page may lag behind.
+const BLOCKS: usize = 64;
+/// Largest message that a page may send: it has nothing to say.
+const MESSAGE_BYTES_MAX: usize = 1024;
+
+#[derive(Debug, Clone)]
+enum Piece {
+    /// Samples of all twelve leads, ready to send, and how many instants were lost before them.
+    Samples { lost: u64, bytes: Arc<[u8]> },
+    /// The device is gone.
+    Lost,
+}
+
+/// Hands blocks on to whoever watches.
+#[derive(Debug)]
+pub struct Waves(broadcast::Sender<Piece>);
+
+impl Default for Waves {
+    fn default() -> Self {
+        Self(broadcast::channel(BLOCKS).0)
+    }
+}
+
+impl Waves {
+    /// Hands a block on.
+    pub fn push(&self, block: &WaveBlock) {
+        if self.0.receiver_count() == 0 {
+            return;
+        }
+        let lost = block.gaps.iter().map(|gap| u64::from(gap.missing.unwrap_or(1))).sum();
+        // Everybody may have gone meanwhile.
+        let _ = self.0.send(Piece::Samples { lost, bytes: twelve_leads(block).into() });
+    }
+
+    /// Says that the device is gone.
+    pub fn lost(&self) {
+        let _ = self.0.send(Piece::Lost);
+    }
+}
+
+/// All twelve leads in the steps of the device; those that follow from I and II are rounded, for the eye.
+fn twelve_leads(block: &WaveBlock) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(block.len() * LeadName::STANDARD.len() * 2);
+    for instant in block.samples.chunks_exact(LEAD_COUNT) {
+        let [one, two, rest @ ..] = instant else { continue };
+        let (one, two) = (i32::from(*one), i32::from(*two));
+        let limb = [one, two, two - one, -(one + two) / 2, one - two / 2, two - one / 2];
+        let chest = rest.iter().map(|sample| i32::from(*sample));
+        for sample in limb.into_iter().chain(chest) {
+            let narrow = i16::try_from(sample).unwrap_or(if sample < 0 { i16::MIN } else { i16::MAX });
+            bytes.extend_from_slice(&narrow.to_le_bytes());
+        }
+    }
+    bytes
+}
+
+/// `GET /bays/{number}/ecg`: the socket.
+pub async fn socket(State(state): State<AppState>, Path(number): Path<usize>, upgrade: WebSocketUpgrade) -> Page {
+    let waves = state.bays.waves(number).ok_or(PageError(Trouble::NotFound))?;
+    let pieces = waves.0.subscribe();
+    let closing = state.closing.clone();
+    let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX);
+    Ok(upgrade.on_upgrade(async move |socket| {
+        tokio::select! {
+            () = send(socket, pieces) => {}
+            () = closing.closed() => {}
+        }
+    }).into_response())
+}
+
+async fn send(mut socket: WebSocket, mut pieces: broadcast::Receiver<Piece>) {
+    let leads: Vec<&str> = LeadName::STANDARD.iter().map(LeadName::as_str).collect();
+    let head = serde_json::json!({ "leads": leads, "fs": SAMPLES_PER_SECOND, "nv": NANOVOLTS_PER_STEP });
+    let waiting = serde_json::json!({ "state": "waiting" });
+    for text in [head, waiting] {
+        if socket.send(Message::text(text.to_string())).await.is_err() {
+            return;
+        }
+    }
+    loop {
+        tokio::select! {
+            piece = pieces.recv() => {
+                let sent = match piece {
+                    Ok(piece) => send_piece(&mut socket, piece).await,
+                    Err(RecvError::Lagged(blocks)) => send_gap(&mut socket, blocks * 50).await,
+                    Err(RecvError::Closed) => return,
+                };
+                if sent.is_err() {
+                    return;
+                }
+            }
+            said = socket.recv() => match said {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}
+            },
+        }
+    }
+}
+
+async fn send_piece(socket: &mut WebSocket, piece: Piece) -> Result<(), axum::Error> {
+    match piece {
+        Piece::Lost => socket.send(Message::text(r#"{"state":"lost"}"#)).await,
+        Piece::Samples { lost, bytes } => {
+            if lost > 0 {
+                send_gap(socket, lost).await?;
+            }
+            socket.send(Message::binary(bytes.to_vec())).await
+        }
+    }
+}
+
+async fn send_gap(socket: &mut WebSocket, instants: u64) -> Result<(), axum::Error> {
+    socket.send(Message::text(format!("{{\"gap\":{instants}}}"))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limb_leads_follow_from_the_first_two() {
+        let block = WaveBlock { samples: vec![100, 300, 1, 2, 3, 4, 5, 6], ..WaveBlock::default() };
+        let samples: Vec<i16> =
+            twelve_leads(&block).as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
+        assert_eq!(samples, [100, 300, 200, -200, -50, 250, 1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn nobody_watching_costs_nothing() {
+        let waves = Waves::default();
+        waves.push(&WaveBlock::default());
+        let mut watching = waves.0.subscribe();
+        waves.push(&WaveBlock { samples: vec![0; 8], ..WaveBlock::default() });
+        assert!(matches!(watching.try_recv(), Ok(Piece::Samples { lost: 0, .. })));
+    }
+}

@@ -1,0 +1,499 @@
+//! The steps of one kiosk as data: what stands on the screen and what may come next. Pure; the shell opens and
+//! closes bay sessions as the effects say.
+//!
+//! ```text
+//! welcome ─card─► confirm ─yes─► choose ─bay─► measure ─reading─► result ─done/lift/idle─► welcome
+//! ```
+
+use std::time::Duration;
+
+use records::ids::PatientId;
+
+use crate::bays::attachment::{KIOSK_IDLE_ASK, KIOSK_IDLE_BAR, TrayReason};
+use crate::bays::shown::Shown;
+
+/// Time that a result stays without a touch before the kiosk asks: reading it takes longer than a tap.
+const RESULT_IDLE_ASK: Duration = KIOSK_IDLE_ASK;
+
+/// Who stands before the kiosk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guest {
+    /// Their chart.
+    pub patient: PatientId,
+    /// Their name with all but the first and last sign hidden.
+    pub masked_name: String,
+    /// What a device may name as its subject for them.
+    pub subjects: Vec<String>,
+}
+
+/// Why the kiosk sends somebody to the doctor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Desk {
+    /// No chart has this ID number.
+    NotRegistered,
+    /// Several charts have this ID number, or the card's name is another one.
+    Unclear,
+    /// The card cannot be read.
+    UnreadableCard,
+    /// The box cannot save: nothing is measured.
+    CannotSave,
+}
+
+/// Why a measurement gave no result that can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The device says that it found nothing.
+    NoResult,
+    /// The numbers cannot be; they are in the bay's log only.
+    OutOfRange,
+    /// The device went away.
+    DeviceGone,
+}
+
+/// What stands on the screen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Waits for a card.
+    Welcome,
+    /// Looks the card up.
+    Reading,
+    /// Sends the person to the doctor.
+    AskDoctor(Desk),
+    /// "Are you 王*英?"
+    Confirm(Guest),
+    /// What to measure.
+    Choose(Guest),
+    /// Measures at a bay.
+    Measure {
+        /// Who.
+        guest: Guest,
+        /// Number of the bay.
+        bay: usize,
+    },
+    /// The result in large type.
+    Result {
+        /// Who.
+        guest: Guest,
+        /// Number of the bay.
+        bay: usize,
+        /// What was measured.
+        shown: Shown,
+    },
+    /// The reading waits for a person to say whose it is.
+    Handed {
+        /// Who.
+        guest: Guest,
+        /// Number of the bay.
+        bay: usize,
+        /// Why.
+        reason: TrayReason,
+    },
+    /// No result.
+    Failed {
+        /// Who.
+        guest: Guest,
+        /// Number of the bay.
+        bay: usize,
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// What the shell does for the kiosk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Find the chart of the card on the reader; answer by [`Flow::looked_up`].
+    LookUp,
+    /// Open a session for the guest at this bay, and start its device where we start it.
+    Open(Guest, usize),
+    /// Close the session at this bay.
+    Close(usize),
+    /// The guest touched the screen: a sign for the session at this bay.
+    Touch(usize),
+}
+
+/// What a guest can press.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Press {
+    /// "Yes, that is me."
+    Yes,
+    /// "No", "back", "done": ends the visit at the kiosk.
+    Leave,
+    /// Measure at this bay.
+    Bay(usize),
+    /// Measure again.
+    Again,
+    /// Back to the choice.
+    Other,
+    /// "I am still here", or any touch.
+    Stay,
+}
+
+/// The state of one kiosk.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    step: Step,
+    last_touch: Duration,
+    changes: u64,
+}
+
+impl Flow {
+    /// A kiosk that waits for a card.
+    pub fn new(now: Duration) -> Self {
+        Self { step: Step::Welcome, last_touch: now, changes: 0 }
+    }
+
+    /// What stands on the screen.
+    pub fn step(&self) -> &Step {
+        &self.step
+    }
+
+    /// Counts the changes of the screen; a page that shows an older one is renewed.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Whether the kiosk asks "are you still there?", and for how long it still does.
+    pub fn asks_still_there(&self, now: Duration) -> Option<Duration> {
+        let ask = self.idle_ask()?;
+        let idle = now.saturating_sub(self.last_touch);
+        (idle >= ask).then(|| (ask + KIOSK_IDLE_BAR).saturating_sub(idle))
+    }
+
+    fn idle_ask(&self) -> Option<Duration> {
+        match &self.step {
+            Step::Welcome => None,
+            Step::Result { .. } => Some(RESULT_IDLE_ASK),
+            Step::Reading
+            | Step::AskDoctor(_)
+            | Step::Confirm(_)
+            | Step::Choose(_)
+            | Step::Measure { .. }
+            | Step::Handed { .. }
+            | Step::Failed { .. } => Some(KIOSK_IDLE_ASK),
+        }
+    }
+
+    fn go(&mut self, step: Step, now: Duration) {
+        if self.step != step {
+            self.changes += 1;
+        }
+        self.step = step;
+        self.last_touch = now;
+    }
+
+    /// Clears the screen, and ends what was under way.
+    fn clear(&mut self, now: Duration) -> Option<Effect> {
+        let effect = self.bay_in_use().map(Effect::Close);
+        self.go(Step::Welcome, now);
+        effect
+    }
+
+    fn bay_in_use(&self) -> Option<usize> {
+        match &self.step {
+            Step::Measure { bay, .. } | Step::Handed { bay, .. } | Step::Failed { bay, .. } => Some(*bay),
+            Step::Welcome
+            | Step::Reading
+            | Step::AskDoctor(_)
+            | Step::Confirm(_)
+            | Step::Choose(_)
+            | Step::Result { .. } => None,
+        }
+    }
+
+    /// A card was put on the reader: whoever was here before is gone.
+    pub fn card(&mut self, now: Duration) -> Vec<Effect> {
+        let closed = self.clear(now);
+        self.go(Step::Reading, now);
+        closed.into_iter().chain([Effect::LookUp]).collect()
+    }
+
+    /// The reader could not read the card.
+    pub fn card_unreadable(&mut self, now: Duration) -> Option<Effect> {
+        let closed = self.clear(now);
+        self.go(Step::AskDoctor(Desk::UnreadableCard), now);
+        closed
+    }
+
+    /// The card was taken from the reader.
+    pub fn card_lifted(&mut self, now: Duration) -> Option<Effect> {
+        match &self.step {
+            // What sends somebody to the doctor names nobody and stays until it was read.
+            Step::Welcome | Step::AskDoctor(_) => None,
+            Step::Reading
+            | Step::Confirm(_)
+            | Step::Choose(_)
+            | Step::Measure { .. }
+            | Step::Result { .. }
+            | Step::Handed { .. }
+            | Step::Failed { .. } => self.clear(now),
+        }
+    }
+
+    /// The chart of the card, or why there is none.
+    pub fn looked_up(&mut self, found: Result<Guest, Desk>, now: Duration) {
+        if self.step != Step::Reading {
+            return;
+        }
+        match found {
+            Ok(guest) => self.go(Step::Confirm(guest), now),
+            Err(desk) => self.go(Step::AskDoctor(desk), now),
+        }
+    }
+
+    /// The guest pressed something. What the present step does not offer changes nothing: a page that was
+    /// drawn earlier, or a button pressed twice.
+    pub fn press(&mut self, press: Press, now: Duration) -> Option<Effect> {
+        self.last_touch = now;
+        match (press, self.step.clone()) {
+            (Press::Yes, Step::Confirm(guest)) => self.go(Step::Choose(guest), now),
+            (Press::Leave, _) => return self.clear(now),
+            (Press::Bay(bay), Step::Choose(guest)) => return Some(self.measure(guest, bay, now)),
+            (
+                Press::Again,
+                Step::Result { guest, bay, .. } | Step::Handed { guest, bay, .. } | Step::Failed { guest, bay, .. },
+            ) => return Some(self.measure(guest, bay, now)),
+            (
+                Press::Other,
+                Step::Measure { guest, .. }
+                | Step::Result { guest, .. }
+                | Step::Handed { guest, .. }
+                | Step::Failed { guest, .. },
+            ) => {
+                let closed = self.bay_in_use().map(Effect::Close);
+                self.go(Step::Choose(guest), now);
+                return closed;
+            }
+            (Press::Stay, Step::Measure { bay, .. }) => return Some(Effect::Touch(bay)),
+            (Press::Yes | Press::Bay(_) | Press::Again | Press::Other | Press::Stay, _) => {}
+        }
+        None
+    }
+
+    fn measure(&mut self, guest: Guest, bay: usize, now: Duration) -> Effect {
+        self.go(Step::Measure { guest: guest.clone(), bay }, now);
+        Effect::Open(guest, bay)
+    }
+
+    /// A reading was attached to the guest and saved.
+    pub fn attached(&mut self, at_bay: usize, patient: PatientId, shown: Shown, now: Duration) {
+        if let Some(guest) = self.guest_measured_at(at_bay)
+            && guest.patient == patient
+        {
+            self.go(Step::Result { guest, bay: at_bay, shown }, now);
+        }
+    }
+
+    /// A reading at the guest's bay went to the tray.
+    pub fn handed(&mut self, at_bay: usize, reason: TrayReason, now: Duration) {
+        if let Some(guest) = self.guest_measured_at(at_bay) {
+            self.go(Step::Handed { guest, bay: at_bay, reason }, now);
+        }
+    }
+
+    /// The measurement at the guest's bay gave no result.
+    pub fn failed(&mut self, at_bay: usize, failure: Failure, now: Duration) {
+        if let Some(guest) = self.guest_measured_at(at_bay) {
+            self.go(Step::Failed { guest, bay: at_bay, failure }, now);
+        }
+    }
+
+    /// The box cannot save: nothing is measured for this guest.
+    pub fn cannot_save(&mut self, at_bay: usize, now: Duration) -> Option<Effect> {
+        self.guest_measured_at(at_bay)?;
+        let closed = self.clear(now);
+        self.go(Step::AskDoctor(Desk::CannotSave), now);
+        closed
+    }
+
+    /// Another session took the bay, or the guest's one ended.
+    pub fn session_ended(&mut self, at_bay: usize, now: Duration) {
+        if let Some(guest) = self.guest_measured_at(at_bay) {
+            self.go(Step::Choose(guest), now);
+        }
+    }
+
+    fn guest_measured_at(&self, at_bay: usize) -> Option<Guest> {
+        match &self.step {
+            Step::Measure { guest, bay } if *bay == at_bay => Some(guest.clone()),
+            Step::Handed { guest, bay, .. } | Step::Failed { guest, bay, .. } if *bay == at_bay => {
+                Some(guest.clone())
+            }
+            Step::Welcome
+            | Step::Reading
+            | Step::AskDoctor(_)
+            | Step::Confirm(_)
+            | Step::Choose(_)
+            | Step::Measure { .. }
+            | Step::Result { .. }
+            | Step::Handed { .. }
+            | Step::Failed { .. } => None,
+        }
+    }
+
+    /// Clears the screen where nobody touched it for too long.
+    pub fn tick(&mut self, now: Duration) -> Option<Effect> {
+        let ask = self.idle_ask()?;
+        if now.saturating_sub(self.last_touch) < ask + KIOSK_IDLE_BAR {
+            return None;
+        }
+        self.clear(now)
+    }
+}
+
+/// A name with all but its first and last sign hidden; of two signs only the first is shown.
+pub fn masked(name: &str) -> String {
+    let signs: Vec<char> = name.trim().chars().collect();
+    match signs.as_slice() {
+        [] => String::new(),
+        [only] => only.to_string(),
+        [first, _] => format!("{first}*"),
+        [first, middle @ .., last] => {
+            let stars = "*".repeat(middle.len().min(3));
+            format!("{first}{stars}{last}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bays::shown::Word;
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn guest(n: u8) -> Guest {
+        Guest { patient: PatientId([n; 16]), masked_name: "王*英".to_owned(), subjects: Vec::new() }
+    }
+
+    fn shown() -> Shown {
+        Shown { numbers: vec![("138/86".to_owned(), "mmHg")], word: Word::Normal, critical: false, ecg: None }
+    }
+
+    fn measuring() -> Flow {
+        let mut flow = Flow::new(s(0));
+        assert_eq!(flow.card(s(1)), [Effect::LookUp]);
+        flow.looked_up(Ok(guest(1)), s(1));
+        assert_eq!(flow.press(Press::Yes, s(5)), None);
+        assert_eq!(flow.press(Press::Bay(2), s(9)), Some(Effect::Open(guest(1), 2)));
+        flow
+    }
+
+    #[test]
+    fn from_card_to_result_to_an_empty_screen() {
+        let mut flow = measuring();
+        flow.attached(2, guest(1).patient, shown(), s(50));
+        assert!(matches!(flow.step(), Step::Result { .. }));
+        assert_eq!(flow.card_lifted(s(60)), None);
+        assert_eq!(flow.step(), &Step::Welcome);
+    }
+
+    #[test]
+    fn a_result_of_somebody_else_or_of_another_bay_is_not_shown() {
+        let mut flow = measuring();
+        flow.attached(2, guest(2).patient, shown(), s(50));
+        flow.attached(3, guest(1).patient, shown(), s(50));
+        assert!(matches!(flow.step(), Step::Measure { .. }));
+    }
+
+    #[test]
+    fn nobody_there_clears_and_closes() {
+        let mut flow = measuring();
+        assert_eq!(flow.asks_still_there(s(68)), None);
+        assert_eq!(flow.asks_still_there(s(69)), Some(s(30)));
+        assert_eq!(flow.tick(s(98)), None);
+        assert_eq!(flow.tick(s(99)), Some(Effect::Close(2)));
+        assert_eq!(flow.step(), &Step::Welcome);
+
+        let mut flow = measuring();
+        assert_eq!(flow.press(Press::Stay, s(80)), Some(Effect::Touch(2)));
+        assert_eq!(flow.tick(s(150)), None);
+    }
+
+    #[test]
+    fn another_card_takes_the_kiosk() {
+        let mut flow = measuring();
+        assert_eq!(flow.card(s(20)), [Effect::Close(2), Effect::LookUp]);
+        flow.looked_up(Err(Desk::NotRegistered), s(20));
+        assert_eq!(flow.step(), &Step::AskDoctor(Desk::NotRegistered));
+        assert_eq!(flow.card_lifted(s(21)), None);
+        assert_eq!(flow.tick(s(200)), None);
+        assert_eq!(flow.step(), &Step::Welcome);
+    }
+
+    #[test]
+    fn a_second_try_after_a_failure() {
+        let mut flow = measuring();
+        flow.failed(2, Failure::NoResult, s(30));
+        assert_eq!(flow.press(Press::Again, s(35)), Some(Effect::Open(guest(1), 2)));
+        flow.handed(2, TrayReason::TooEarly, s(40));
+        assert_eq!(flow.press(Press::Other, s(45)), Some(Effect::Close(2)));
+        assert_eq!(flow.step(), &Step::Choose(guest(1)));
+    }
+
+    #[test]
+    fn late_presses_change_nothing() {
+        let mut flow = measuring();
+        assert_eq!(flow.press(Press::Yes, s(20)), None);
+        assert_eq!(flow.press(Press::Bay(1), s(20)), None);
+        assert!(matches!(flow.step(), Step::Measure { bay: 2, .. }));
+        flow.looked_up(Ok(guest(2)), s(21));
+        assert!(matches!(flow.step(), Step::Measure { bay: 2, .. }));
+    }
+
+    #[test]
+    fn names_are_masked() {
+        for (name, expected) in
+            [("王秀英", "王*英"), ("王英", "王*"), ("王", "王"), ("", ""), ("欧阳秀英", "欧**英"), ("古丽·示例", "古***例")]
+        {
+            assert_eq!(masked(name), expected);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        /// Whatever happens, an idle kiosk ends empty, and a session that it opened is closed or finished.
+        #[test]
+        fn an_idle_kiosk_ends_empty(presses in prop::collection::vec(0..9u8, 0..20)) {
+            let mut flow = Flow::new(s(0));
+            let mut open: Option<usize> = None;
+            let mut now = 0;
+            for press in presses {
+                now += 5;
+                let effects: Vec<Effect> = match press {
+                    0 => flow.card(s(now)),
+                    1 => { flow.looked_up(Ok(guest(1)), s(now)); Vec::new() }
+                    2 => flow.press(Press::Yes, s(now)).into_iter().collect(),
+                    3 => flow.press(Press::Bay(1), s(now)).into_iter().collect(),
+                    4 => flow.press(Press::Again, s(now)).into_iter().collect(),
+                    5 => flow.press(Press::Other, s(now)).into_iter().collect(),
+                    6 => flow.card_lifted(s(now)).into_iter().collect(),
+                    7 => { flow.failed(1, Failure::NoResult, s(now)); Vec::new() }
+                    _ => {
+                        if open.take().is_some() {
+                            flow.attached(1, guest(1).patient, shown(), s(now));
+                        }
+                        Vec::new()
+                    }
+                };
+                for effect in effects {
+                    match effect {
+                        Effect::Open(_, bay) => open = Some(bay),
+                        Effect::Close(_) => open = None,
+                        Effect::LookUp | Effect::Touch(_) => {}
+                    }
+                }
+            }
+            if let Some(Effect::Close(_)) = flow.tick(s(now + 1000)) {
+                open = None;
+            }
+            prop_assert_eq!(flow.step(), &Step::Welcome);
+            prop_assert_eq!(open, None);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The clinic box: its pages for tablet and kiosk, device bays, the link to the county hub, and the verbs of its
+//! command line.
+//!
+//! [`run`] starts a box inside any process: the program's `serve`, the demo, a test. Pages are extract, authorise,
+//! act, answer; rules stand in `records`, and what decides about readings in [`bays::attachment`].
+
+pub mod bays;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod errors;
+pub mod hub_link;
+pub mod kiosk;
+pub mod limits;
+pub mod live;
+pub mod pages;
+pub mod residents_csv;
+pub mod router;
+mod running;
+pub mod sessions;
+pub mod setup;
+pub mod state;
+pub mod status;
+mod tls;
+
+pub use running::{Options, Running, StartError, run};

@@ -1,0 +1,66 @@
+//! Every route of the box, with who may ask for it. Tablet pages add theirs by [`crate::pages::add`].
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use records::staff::Action;
+use web::guard::{Access, RouteLine, Routes, layers};
+
+use crate::state::{AppState, Transport};
+use crate::{bays, kiosk, live, pages, sessions, setup};
+
+/// The table of routes and their handlers.
+fn routes(state: &AppState) -> Routes<AppState> {
+    let table = Routes::new(Arc::new(sessions::BoxSessions::new(state)))
+        // What changes, for pages that are open.
+        .get_background("/live", Access::SignedIn, live::stream)
+        .get_background("/bays/{number}/ecg", Access::May(Action::Measure), bays::wave::socket)
+        // The patients' screens.
+        .get("/kiosk", Access::Kiosk, kiosk::pages::page)
+        .get_background("/kiosk/changed", Access::Kiosk, kiosk::pages::changed)
+        .post("/kiosk/press", Access::Kiosk, kiosk::pages::press)
+        .post_background("/kiosk/stay", Access::Kiosk, kiosk::pages::stay)
+        .post("/kiosk/clear", Access::Kiosk, kiosk::pages::clear)
+        .post("/kiosk/call", Access::Kiosk, kiosk::pages::call)
+        .post("/kiosk/pair", Access::May(Action::ManageDevices), kiosk::pages::pair)
+        .post("/kiosk/forget", Access::May(Action::ManageDevices), kiosk::pages::forget)
+        // Setting up a tablet; also alone on the set-up page's own listener.
+        .get("/setup", Access::Open, setup::page)
+        .get("/setup/ca.crt", Access::Open, setup::certificate)
+        .get("/setup/check", Access::Open, setup::check)
+        .get("/setup/worker.js", Access::Open, setup::worker)
+        .post("/setup/clock", Access::Open, setup::offer_clock);
+    // The tablet's pages.
+    pages::add(table)
+}
+
+/// The table of routes, for tests of who may ask for what.
+pub fn table(state: &AppState) -> Vec<RouteLine> {
+    routes(state).finish().1
+}
+
+/// The pages as one listener serves them.
+pub fn pages(state: AppState, transport: Transport) -> Router {
+    let (router, _) = routes(&state).finish();
+    let router = layers(router.with_state(state));
+    router.layer(from_fn(move |request, next| arrive(transport, request, next)))
+}
+
+/// The set-up page's own listener.
+pub fn setup_page(state: AppState) -> Router {
+    layers(setup::router(state))
+}
+
+/// Notes by which listener a request came. Over plain HTTP only this machine's own names are answered: a page
+/// elsewhere whose name was made to point here comes with its own.
+async fn arrive(transport: Transport, mut request: Request, next: Next) -> Response {
+    if transport == Transport::Loopback && !setup::is_loopback_host(request.headers()) {
+        return StatusCode::MISDIRECTED_REQUEST.into_response();
+    }
+    request.extensions_mut().insert(transport);
+    next.run(request).await
+}

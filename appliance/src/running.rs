@@ -1,0 +1,339 @@
+//! A running box: store, bays, link, and the listeners of its pages; stopped by one signal.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum_server::Handle;
+use store::{Clock, CrashPoint, OpenError, Store, StoreError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::bays::Bays;
+use crate::bays::keeper::{Keeper, Queue};
+use crate::clock::SystemClock;
+use crate::config::{BayConfig, ConfigError, KioskConfig, LanConfig, check_bays, check_loopback};
+use crate::hub_link::{HubLink, LinkFault};
+use crate::kiosk::Kiosks;
+use crate::kiosk::screens::Screens;
+use crate::limits::Limits;
+use crate::live::Live;
+use crate::state::{AppState, Closing, Transport};
+use crate::tls::{LanTls, TlsFault};
+use crate::{cli, router};
+
+/// Time that open requests get to end when the box stops.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// Time between looks at sessions and screens that nobody touches.
+const TICK: Duration = Duration::from_millis(500);
+/// Time between looks at the system's own clock and at the certificate's age.
+const SLOW_TICK: Duration = Duration::from_secs(60);
+
+/// How a box is started.
+pub struct Options {
+    /// Folder of its data.
+    pub data: PathBuf,
+    /// Loopback HTTP of the pages; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// HTTPS on the local network.
+    pub lan_listen: Option<SocketAddr>,
+    /// The set-up page's plain HTTP.
+    pub setup_listen: Option<SocketAddr>,
+    /// https://HOST:PORT of the hub, where it is not the one of the enrolment.
+    pub hub: Option<String>,
+    /// The box's own network.
+    pub lan: LanConfig,
+    /// The kiosk.
+    pub kiosk: KioskConfig,
+    /// Device bays.
+    pub bays: Vec<BayConfig>,
+    /// A clock that is driven by hand; none takes the system's.
+    pub clock: Option<Arc<dyn Clock>>,
+    /// A switch in the cable to the hub, for demonstrations and tests.
+    pub cable: Option<link::Cable>,
+    /// Words above every page, such as 演示数据.
+    pub notice: Option<String>,
+    /// Ends the process at this point; for kill tests only.
+    pub crash_at: Option<(CrashPoint, u64)>,
+    /// Cost of new password hashes in KiB; none takes the recommended one.
+    pub password_cost_kib: Option<u32>,
+}
+
+impl Options {
+    /// A box on this folder with defaults.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            lan_listen: None,
+            setup_listen: None,
+            hub: None,
+            lan: LanConfig::default(),
+            kiosk: KioskConfig::default(),
+            bays: Vec::new(),
+            clock: None,
+            cable: None,
+            notice: None,
+            crash_at: None,
+            password_cost_kib: None,
+        }
+    }
+}
+
+/// Why a box did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data folder cannot be opened.
+    #[error("{}", cli::open_sentence(.folder, .source))]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: OpenError,
+    },
+    /// An address cannot be listened on.
+    #[error("{}", listen_sentence(*.address, .source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The store failed while the box started.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The box's own certificate could not be made or read.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
+    /// The link to the hub could not be started.
+    #[error(transparent)]
+    Link(#[from] LinkFault),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+fn listen_sentence(address: SocketAddr, source: &std::io::Error) -> String {
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("address {address} is in use by another program; choose another port or stop it")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!("no permission to listen on {address}; ports below 1024 need it")
+        }
+        std::io::ErrorKind::AddrNotAvailable => format!("this machine has no address {}", address.ip()),
+        _ => format!("cannot listen on {address}: {source}"),
+    }
+}
+
+/// A box that runs.
+pub struct Running {
+    /// Address of the pages over loopback HTTP.
+    pub pages: SocketAddr,
+    /// Address of the pages over HTTPS.
+    pub lan: Option<SocketAddr>,
+    /// Address of the set-up page.
+    pub setup: Option<SocketAddr>,
+    /// What its pages see.
+    pub state: AppState,
+    switch: watch::Sender<bool>,
+    servers: Vec<(Handle<SocketAddr>, JoinHandle<std::io::Result<()>>)>,
+    tasks: Vec<JoinHandle<()>>,
+    keeper: JoinHandle<()>,
+    queue: Arc<Queue>,
+    threads: crate::bays::runner::Threads,
+}
+
+/// Starts a box. When this returns its listeners answer.
+pub async fn run(options: Options) -> Result<Running, StartError> {
+    check_loopback(options.listen)?;
+    check_bays(&options.bays)?;
+    let pages = listen(options.listen)?;
+    let lan = options.lan_listen.map(listen).transpose()?;
+    let setup = options.setup_listen.map(listen).transpose()?;
+    let system_clock = options.clock.is_none().then(|| Arc::new(SystemClock::start()));
+    let clock: Arc<dyn Clock> = match (&options.clock, &system_clock) {
+        (Some(clock), _) => Arc::clone(clock),
+        (None, Some(clock)) => Arc::clone(clock) as Arc<dyn Clock>,
+        (None, None) => Arc::new(SystemClock::start()),
+    };
+    let store = open_store(&options, Arc::clone(&clock)).await?;
+    let live = Live::default();
+    let queue = Arc::new(Queue::default());
+    let bays = Bays::new(&options.bays, Arc::clone(&clock), Arc::clone(&queue), live.clone());
+    let screens = Screens::load(&store).await?;
+    let kiosks = Kiosks::new(bays.clone(), store.clone(), Arc::clone(&clock), live.clone(), screens);
+    let (switch, closing) = Closing::new();
+    let addresses = (lan.as_ref().map(|lan| lan.1), setup.as_ref().map(|setup| setup.1));
+    let tls = match addresses.0 {
+        Some(address) => {
+            Some(LanTls::load(&options.data, &options.lan, address, addresses.1, store::Clock::now(clock.as_ref()).at)?)
+        }
+        None => None,
+    };
+    let state = AppState {
+        link: HubLink::new(&store, options.hub.clone(), options.cable.clone()).await?,
+        store,
+        clock,
+        system_clock,
+        bays,
+        kiosks,
+        live,
+        lan: Arc::new(tls.as_ref().map(|tls| tls.lan().clone())),
+        lan_config: Arc::new(options.lan.clone()),
+        kiosk_config: Arc::new(options.kiosk.clone()),
+        limits: Arc::default(),
+        closing,
+        notice: options.notice.as_deref().map(Arc::from),
+    };
+    let mut running = start(state, switch, queue, pages.1)?;
+    running.serve(pages.0, router::pages(running.state.clone(), Transport::Loopback))?;
+    if let (Some((listener, address)), Some(tls)) = (lan, tls) {
+        running.lan = Some(address);
+        running.serve_tls(listener, router::pages(running.state.clone(), Transport::Lan), tls)?;
+    }
+    if let Some((listener, address)) = setup {
+        running.setup = Some(address);
+        running.serve(listener, router::setup_page(running.state.clone()))?;
+    }
+    Ok(running)
+}
+
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let fault = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).map_err(fault)?;
+    listener.set_nonblocking(true).map_err(fault)?;
+    let bound = listener.local_addr().map_err(fault)?;
+    Ok((listener, bound))
+}
+
+async fn open_store(options: &Options, clock: Arc<dyn Clock>) -> Result<Store, StartError> {
+    let folder = options.data.clone();
+    let mut open = cli::open_options(clock, store::Mode::Serve);
+    open.crash_at = options.crash_at;
+    open.password_cost_kib = options.password_cost_kib;
+    let opened = tokio::task::spawn_blocking(move || Store::open(&folder, open)).await;
+    let folder = options.data.clone();
+    match opened {
+        Ok(Ok(store)) => Ok(store),
+        Ok(Err(source)) => Err(StartError::Folder { folder, source }),
+        Err(_) => Err(StartError::Store(StoreError::Closed)),
+    }
+}
+
+fn start(
+    state: AppState,
+    switch: watch::Sender<bool>,
+    queue: Arc<Queue>,
+    pages: SocketAddr,
+) -> Result<Running, StartError> {
+    let keeper = Keeper::new(&state, Arc::clone(&queue));
+    let keeper = tokio::spawn(keeper.run());
+    let mut tasks = vec![
+        tokio::spawn(state.live.clone().follow(state.store.changes())),
+        tokio::spawn(state.kiosks.clone().follow(state.bays.news())),
+        tokio::spawn(tick(state.clone())),
+        tokio::spawn(look_at_clock(state.clone())),
+    ];
+    tasks.extend(state.link.start(&state));
+    let threads = state.bays.start_devices().map_err(StartError::Thread)?;
+    Ok(Running { pages, lan: None, setup: None, state, switch, servers: Vec::new(), tasks, keeper, queue, threads })
+}
+
+/// Closes sessions and clears screens that nobody touches.
+async fn tick(state: AppState) {
+    let mut every = tokio::time::interval(TICK);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        state.bays.tick();
+        state.kiosks.tick().await;
+    }
+}
+
+/// Takes over the time of the system's own time service once there is one.
+async fn look_at_clock(state: AppState) {
+    let mut every = tokio::time::interval(SLOW_TICK);
+    loop {
+        every.tick().await;
+        if let Some(clock) = &state.system_clock
+            && let crate::clock::Offer::Taken(behind) = clock.look_at_system()
+            && behind.abs() > 1000
+        {
+            tracing::info!(behind_ms = behind, "the clock follows the system's time service");
+            state.note_time().await;
+        }
+    }
+}
+
+impl Running {
+    fn serve(&mut self, listener: TcpListener, router: Router) -> Result<(), StartError> {
+        let handle = Handle::new();
+        let address = self.pages;
+        let server = axum_server::from_tcp(listener).map_err(|source| StartError::Listen { address, source })?;
+        let server = server.handle(handle.clone());
+        let served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>());
+        self.servers.push((handle, tokio::spawn(served)));
+        Ok(())
+    }
+
+    fn serve_tls(&mut self, listener: TcpListener, router: Router, tls: LanTls) -> Result<(), StartError> {
+        let handle = Handle::new();
+        let address = self.pages;
+        let server = axum_server::from_tcp_rustls(listener, tls.config())
+            .map_err(|source| StartError::Listen { address, source })?;
+        let server = server.handle(handle.clone());
+        let served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>());
+        self.servers.push((handle, tokio::spawn(served)));
+        self.tasks.push(tokio::spawn(tls.keep_fresh(Arc::clone(&self.state.clock), self.state.store.clone())));
+        Ok(())
+    }
+
+    /// Names and addresses of the listeners, as `serve` prints them.
+    pub fn addresses(&self) -> Vec<(&'static str, String)> {
+        let lan = self.lan.map(|lan| ("lan", format!("https://{lan}/")));
+        let setup = self.setup.map(|setup| ("setup", format!("http://{setup}/")));
+        [("pages", format!("http://{}/", self.pages))].into_iter().chain(lan).chain(setup).collect()
+    }
+
+    /// Stops in order: no new request, open ones end, devices stop, what they told is saved, the store closes.
+    pub async fn stop(self) {
+        let _told = self.switch.send(true);
+        for (handle, _) in &self.servers {
+            handle.graceful_shutdown(Some(STOP_WITHIN));
+        }
+        for (_, server) in self.servers {
+            match server.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a listener failed"),
+                Err(_) => tracing::error!("a listener ended by a panic"),
+            }
+        }
+        self.state.bays.stop_devices();
+        let threads = self.threads;
+        if tokio::task::spawn_blocking(move || threads.join()).await.is_err() {
+            tracing::error!("waiting for the bays ended by a panic");
+        }
+        self.queue.close();
+        if self.keeper.await.is_err() {
+            tracing::error!("the keeper of readings ended by a panic");
+        }
+        for task in &self.tasks {
+            task.abort();
+        }
+        for task in self.tasks {
+            // Aborted on purpose.
+            let _ended = task.await;
+        }
+    }
+}
+
+/// Where a box keeps what is not in its database.
+pub(crate) fn lan_folder(data: &Path) -> PathBuf {
+    data.join("lan")
+}

@@ -1,0 +1,120 @@
+//! What every page needs: the store, the clock, the bays, live events, and the state of the box's own network.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use records::time::{ClockSource, Stamp, WallTime};
+use store::Store;
+use tokio::sync::watch;
+use web::light::StatusLight;
+
+use crate::bays::Bays;
+use crate::clock::{Offer, SystemClock};
+use crate::config::{KioskConfig, LanConfig};
+use crate::hub_link::HubLink;
+use crate::kiosk::Kiosks;
+use crate::limits::Limits;
+use crate::live::Live;
+use crate::setup::Lan;
+
+/// Shared by all pages; a cheap clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// What the box keeps on disk.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn store::Clock>,
+    /// The clock that can be told better; none where a test drives the time by hand.
+    pub system_clock: Option<Arc<SystemClock>>,
+    /// The device bays.
+    pub bays: Bays,
+    /// Kiosk screens.
+    pub kiosks: Kiosks,
+    /// Events for open pages.
+    pub live: Live,
+    /// The link to the hub.
+    pub link: HubLink,
+    /// The box's own network, where it is served.
+    pub lan: Arc<Option<Lan>>,
+    /// Settings of that network.
+    pub lan_config: Arc<LanConfig>,
+    /// Settings of the kiosk.
+    pub kiosk_config: Arc<KioskConfig>,
+    /// Bounds on tries.
+    pub limits: Arc<Limits>,
+    /// Tells when the box is stopping.
+    pub closing: Closing,
+    /// Words above every page, such as 演示数据.
+    pub notice: Option<Arc<str>>,
+}
+
+impl AppState {
+    /// Moves the clock to a better time, and notes it with the session so that earlier records can be shown
+    /// corrected.
+    pub async fn offer_time(&self, at: WallTime, source: ClockSource) {
+        let Some(clock) = &self.system_clock else { return };
+        match clock.offer(at, source) {
+            Offer::Taken(behind) => {
+                tracing::info!(source = source.word(), behind_ms = behind, "the clock was set");
+                if let Err(error) = self.store.note_clock(Stamp { at, source }).await {
+                    tracing::warn!(%error, "the clock's note was not kept");
+                }
+            }
+            Offer::Worse => {}
+            Offer::Implausible => tracing::warn!(source = source.word(), "an implausible time was offered"),
+        }
+    }
+
+    /// What the status light shows, from stored facts.
+    pub async fn light(&self) -> Result<StatusLight, store::StoreError> {
+        crate::status::light(self).await
+    }
+
+    /// Notes the time that the system's time service told.
+    pub async fn note_time(&self) {
+        if let Err(error) = self.store.note_clock(self.clock.now()).await {
+            tracing::warn!(%error, "the clock's note was not kept");
+        }
+    }
+}
+
+/// By which listener a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Plain HTTP on this machine.
+    Loopback,
+    /// HTTPS on the local network.
+    Lan,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Transport {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().copied().unwrap_or(Self::Loopback))
+    }
+}
+
+/// Tells streams and loops when the box is stopping.
+#[derive(Debug, Clone)]
+pub struct Closing(watch::Receiver<bool>);
+
+impl Closing {
+    /// The switch and what it tells.
+    pub fn new() -> (watch::Sender<bool>, Self) {
+        let (switch, told) = watch::channel(false);
+        (switch, Self(told))
+    }
+
+    /// Waits until the box is stopping.
+    pub async fn closed(mut self) {
+        // A dropped switch means the same.
+        let _stopping = self.0.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Whether the box is stopping.
+    pub fn is_closed(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+}
