@@ -205,6 +205,7 @@ impl Exchange {
                 End::Hub(_) => self.hub_handle_holds(page),
             },
             Frame::Quiet(quiet) => self.box_handle_quiet(quiet),
+            Frame::Want(blobs) => self.hub_handle_want(&blobs),
             Frame::Enrol(_) | Frame::EnrolAnswer(_) => Err(ExchangeFault::OutOfTurn("an enrolment")),
             Frame::Segment(_) | Frame::Progress(_) | Frame::Ping | Frame::Pong => {
                 Err(ExchangeFault::OutOfTurn("a frame of the stream"))
@@ -303,7 +304,7 @@ impl Exchange {
             Answer::Done => {}
             Answer::Greeting(greeting) => self.hub_greet(*greeting)?,
             Answer::Refused(bye) => return Err(ExchangeFault::Refused(bye)),
-            Answer::Holdings { changes, audit } => self.box_tell_holdings(&changes, &audit),
+            Answer::Holdings(holds) => self.box_tell_holdings(&holds),
             Answer::Requeued => self.sources.start_again(),
             Answer::Next(next) => match self.end {
                 End::Box(_) => self.box_send(next),
@@ -312,6 +313,7 @@ impl Exchange {
             Answer::BlobBytes { offer, offset, bytes } => self.send_piece(offer, offset, bytes),
             Answer::Taken(taken) => self.acknowledge(*taken),
             Answer::Fingerprint(fingerprint) => self.hub_say_quiet(fingerprint),
+            Answer::Settled(wanted) => self.box_settle(wanted),
         }
         if !awaited && self.is_awaiting() {
             // The other end owed nothing until now: its silence counts from here.
@@ -332,6 +334,10 @@ impl Exchange {
             .count() as u64;
         if let End::Hub(hub) = &mut self.end {
             hub.peer_stored(&taken.ack.held);
+            // What was stored has its place in the clinic's feed, and may have led to more.
+            Lane::ALL
+                .into_iter()
+                .for_each(|lane| self.sources.wake_at_once(lane));
         }
         let mut ack = taken.ack;
         ack.handled = self.handled;

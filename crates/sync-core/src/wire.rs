@@ -24,12 +24,12 @@ pub use enrol::{
     EnrolAnswer, EnrolRefusal, EnrolRequest, Enrolled, MAX_BOX_NAME, MAX_CERTIFICATE, TOKEN_SECRET_LEN,
 };
 pub use fact::{Fact, FactKind, MAX_FACT};
-pub use frame::{Bye, Frame, FrameReader, Quiet, Segment, fuzz_one};
+pub use frame::{Bye, Frame, FrameReader, MAX_WANTED, Quiet, Segment, fuzz_one};
 pub use greeting::{FeedEnd, FeedMarks, Hello, Holds, MAX_HOLDS, MAX_SOFTWARE, QueueReport, Wanted, Welcome};
 pub use lane::Lane;
 pub use message::{
     AuditBatch, BLOB_PIECE, Batch, BlobOffer, BlobPiece, ChangeItem, FeedBatch, FeedItem, MAX_AUDIT_ENTRY,
-    Message, change_hash,
+    Message, WantedBlob, change_hash,
 };
 pub use ranges::{Holdings, MAX_RANGES, RangeSet};
 pub use roster::{MAX_STAFF, RosterEntry, decode_roster, encode_roster};

@@ -7,7 +7,7 @@ use records::ids::BlobId;
 use crate::identity::Actor;
 use crate::wire::{
     Ack, AuditBatch, Batch, BlobOffer, BlobPiece, Bye, ChangeItem, Fact, FeedBatch, FeedEnd, Hello, Holdings,
-    Lane, Wanted, Welcome,
+    Holds, Lane, Wanted, WantedBlob, Welcome,
 };
 
 /// A question or an order for the store. Whatever it writes is one transaction.
@@ -19,12 +19,7 @@ pub enum Ask {
     Welcomed(Welcome),
     /// Box: all that the hub holds of the box's own sessions; what it lacks is to be sent. Answer:
     /// [`Answer::Requeued`].
-    HubHolds {
-        /// Changes held.
-        changes: Holdings,
-        /// Ends of the audit chains.
-        audit: Vec<(Actor, u64)>,
-    },
+    HubHolds(Holds),
     /// Box: tell these holdings. Answer: [`Answer::Holdings`].
     TellHoldings(Wanted),
     /// Both: the next items of a lane behind this place. Answer: [`Answer::Next`].
@@ -85,7 +80,7 @@ pub enum Ask {
     Acked(Ack),
     /// Hub: the fingerprint of what the clinic holds. Answer: [`Answer::Fingerprint`].
     Fingerprint,
-    /// Box: everything is exchanged; the hub has this fingerprint. Answer: [`Answer::Done`].
+    /// Box: everything is exchanged; the hub has this fingerprint. Answer: [`Answer::Settled`].
     Settled([u8; 8]),
 }
 
@@ -99,12 +94,7 @@ pub enum Answer {
     /// The hub does not serve this box.
     Refused(Bye),
     /// What the box holds.
-    Holdings {
-        /// Changes held.
-        changes: Holdings,
-        /// Ends of the audit chains.
-        audit: Vec<(Actor, u64)>,
-    },
+    Holdings(Holds),
     /// The queue was made anew: begin from its start.
     Requeued,
     /// Items to send.
@@ -122,6 +112,8 @@ pub enum Answer {
     Taken(Box<Taken>),
     /// First bytes of a fingerprint.
     Fingerprint([u8; 8]),
+    /// Blobs that the box was offered, now or earlier, and has not got whole: most urgent first.
+    Settled(Vec<WantedBlob>),
 }
 
 /// How a hub greets.
@@ -130,9 +122,7 @@ pub struct Greeting {
     /// The words.
     pub welcome: Welcome,
     /// What the hub holds of the box's own sessions.
-    pub own: Holdings,
-    /// Ends of the audit chains of these sessions.
-    pub audit: Vec<(Actor, u64)>,
+    pub own: Holds,
 }
 
 /// Something that stands in a lane.

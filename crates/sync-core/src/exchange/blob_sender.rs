@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use records::ids::BlobId;
 
-use crate::wire::{BLOB_PIECE, BlobHave, BlobOffer, BlobState, Lane};
+use crate::wire::{BLOB_PIECE, BlobHave, BlobOffer, BlobState, Lane, WantedBlob};
 
 /// Bytes of one blob that may be under way.
 const BLOB_UNDER_WAY: u64 = 4 * BLOB_PIECE as u64;
@@ -44,6 +44,20 @@ impl BlobSender {
         };
         self.0.insert(offer.blob, sending);
         true
+    }
+
+    /// The other end asked for a blob that was offered before.
+    pub(crate) fn wanted(&mut self, wanted: &WantedBlob) {
+        let WantedBlob { lane, offer, have } = *wanted;
+        let sending = Sending {
+            lane,
+            offer,
+            have: Some(have),
+            read: have,
+            reading: false,
+            restarts: 0,
+        };
+        self.0.entry(offer.blob).or_insert(sending);
     }
 
     /// The other end said what it has. `Some(true)` when it has the whole blob now, `Some(false)` when it goes

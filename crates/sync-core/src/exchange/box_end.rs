@@ -1,10 +1,14 @@
 //! The box's part of the exchange.
 
+use std::collections::BTreeSet;
+
+use records::ids::BlobId;
+
 use crate::exchange::{Ask, End, Exchange, ExchangeFault, LaneItem, NextItems};
 use crate::identity::Actor;
 use crate::wire::{
-    AuditBatch, Batch, Bye, ChangeItem, Frame, Hello, Holdings, Holds, Lane, Message, Quiet, VERSION, Wanted,
-    Welcome,
+    AuditBatch, Batch, Bye, ChangeItem, Frame, Hello, Holds, Lane, MAX_WANTED, Message, Quiet, VERSION,
+    Wanted, WantedBlob, Welcome,
 };
 
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub(crate) struct BoxEnd {
     /// Holdings of the hub that are still arriving.
     holds: Option<Holds>,
     quiet: Option<Quiet>,
+    /// Blobs that were asked for on this connection; what the hub lacks is not asked for twice.
+    asked: BTreeSet<BlobId>,
     settled: bool,
 }
 
@@ -24,6 +30,7 @@ impl BoxEnd {
             welcomed: false,
             holds: None,
             quiet: None,
+            asked: BTreeSet::new(),
             settled: false,
         }
     }
@@ -81,18 +88,18 @@ impl Exchange {
         if page.changes.0.keys().any(|actor| actor.device != device) {
             return Err(ExchangeFault::OutOfTurn("holdings of another device"));
         }
-        holds.changes.extend(&page.changes);
-        holds.audit.extend(page.audit);
-        if page.last {
-            let Holds { changes, audit, .. } = std::mem::take(holds);
+        let last = page.last;
+        holds.extend(page);
+        if last {
+            let whole = std::mem::take(holds);
             end.holds = None;
-            self.asks.push_back(Ask::HubHolds { changes, audit });
+            self.asks.push_back(Ask::HubHolds(whole));
         }
         Ok(())
     }
 
-    pub(crate) fn box_tell_holdings(&mut self, changes: &Holdings, audit: &[(Actor, u64)]) {
-        for page in Holds::pages(changes, audit) {
+    pub(crate) fn box_tell_holdings(&mut self, holds: &Holds) {
+        for page in holds.pages() {
             self.pipe.send_control(&Frame::Holds(page));
         }
     }
@@ -170,8 +177,20 @@ impl Exchange {
         }
         // Whether a quiet that came earlier still holds is told by its count: the hub had handled all of it.
         if let Some(quiet) = end.quiet.take_if(|quiet| quiet.handled == sent) {
-            end.settled = true;
             self.asks.push_back(Ask::Settled(quiet.fingerprint));
+        }
+    }
+
+    pub(crate) fn box_settle(&mut self, wanted: Vec<WantedBlob>) {
+        let End::Box(end) = &mut self.end else { return };
+        let missing: Vec<WantedBlob> = wanted
+            .into_iter()
+            .filter(|wanted| end.asked.insert(wanted.offer.blob))
+            .collect();
+        // The hub says that it is quiet again when it has sent what it has of them.
+        end.settled = missing.is_empty();
+        for page in missing.chunks(MAX_WANTED) {
+            self.pipe.send_control(&Frame::Want(page.to_vec()));
         }
     }
 }

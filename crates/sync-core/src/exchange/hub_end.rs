@@ -6,11 +6,14 @@ use crate::exchange::{Ask, End, Exchange, ExchangeFault, Greeting, LaneItem, Nex
 use crate::identity::SIGNATURE_LEN;
 use crate::wire::{
     Bye, FeedBatch, FeedItem, Frame, Hello, Holdings, Holds, Lane, Message, Quiet, VERSION, VERSIONS, Wanted,
+    WantedBlob,
 };
 
 #[derive(Debug, Default)]
 pub(crate) struct HubEnd {
     hello: bool,
+    /// The box said that it holds all of its own sessions that it knows the hub to hold.
+    own_whole: bool,
     greeted: bool,
     /// Holdings of the box that are awaited and still arriving.
     awaited: bool,
@@ -60,6 +63,7 @@ impl Exchange {
             return Err(ExchangeFault::OutOfTurn("a second greeting"));
         }
         end.hello = true;
+        end.own_whole = hello.own_whole;
         if hello.actor.device != device {
             return Err(ExchangeFault::ForeignBatch);
         }
@@ -75,8 +79,8 @@ impl Exchange {
         end.greeted = true;
         end.restless = true;
         end.awaited = greeting.welcome.wanted != Wanted::Nothing;
-        if !end.awaited {
-            end.peer_holds = Arc::new(greeting.own.clone());
+        if !end.awaited && end.own_whole {
+            end.peer_holds = Arc::new(greeting.own.changes.clone());
         }
         for (lane, after) in Lane::ALL.into_iter().zip(greeting.welcome.feeds_from) {
             self.sources.start_from(lane, after);
@@ -85,7 +89,7 @@ impl Exchange {
         let holds_follow = greeting.welcome.holds_follow;
         self.pipe.send_control(&Frame::Welcome(greeting.welcome));
         if holds_follow {
-            for page in Holds::pages(&greeting.own, &greeting.audit) {
+            for page in greeting.own.pages() {
                 self.pipe.send_control(&Frame::Holds(page));
             }
         }
@@ -94,11 +98,17 @@ impl Exchange {
 
     pub(crate) fn hub_handle_holds(&mut self, page: Holds) -> Result<(), ExchangeFault> {
         let end = self.hub_end("holdings")?;
-        if !end.awaited {
+        if !end.awaited && end.own_whole {
             return Err(ExchangeFault::OutOfTurn("holdings"));
         }
         end.awaited = !page.last;
         end.peer_stored(&page.changes);
+        Ok(())
+    }
+
+    pub(crate) fn hub_handle_want(&mut self, wanted: &[WantedBlob]) -> Result<(), ExchangeFault> {
+        self.hub_end("a wish")?.restless = true;
+        wanted.iter().for_each(|blob| self.blobs.wanted(blob));
         Ok(())
     }
 

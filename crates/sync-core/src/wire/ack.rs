@@ -71,6 +71,28 @@ impl ParkReason {
     }
 }
 
+pub(crate) fn write_parked(parked: &[(Position, ParkReason)], out: &mut Writer) {
+    out.count(parked.len());
+    for (position, reason) in parked {
+        out.put(&position.actor.to_bytes());
+        out.number(position.seq);
+        out.byte(reason.number());
+    }
+}
+
+pub(crate) fn read_parked(from: &mut Reader<'_>) -> Result<Vec<(Position, ParkReason)>, WireFault> {
+    let count = from.count(MAX_ACK_ENTRIES, 18, "parked changes")?;
+    let mut parked = Vec::with_capacity(count);
+    for _ in 0..count {
+        let position = Position {
+            actor: read_actor(from)?,
+            seq: from.number("parked position")?,
+        };
+        parked.push((position, ParkReason::from_number(from.byte("park reason")?)));
+    }
+    Ok(parked)
+}
+
 /// How much of a blob the receiver has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlobHave {
@@ -116,12 +138,7 @@ impl Ack {
             out.put(&actor.to_bytes());
             set.write(out);
         }
-        out.count(self.parked.len());
-        for (position, reason) in &self.parked {
-            out.put(&position.actor.to_bytes());
-            out.number(position.seq);
-            out.byte(reason.number());
-        }
+        write_parked(&self.parked, out);
         out.count(self.audit.len());
         for (actor, end) in &self.audit {
             out.put(&actor.to_bytes());
@@ -148,14 +165,7 @@ impl Ack {
             let actor = read_actor(from)?;
             ack.held.0.insert(actor, RangeSet::read(from)?);
         }
-        for _ in 0..from.count(MAX_ACK_ENTRIES, 18, "parked changes")? {
-            let position = Position {
-                actor: read_actor(from)?,
-                seq: from.number("parked position")?,
-            };
-            ack.parked
-                .push((position, ParkReason::from_number(from.byte("park reason")?)));
-        }
+        ack.parked = read_parked(from)?;
         for _ in 0..from.count(MAX_ACK_ENTRIES, 17, "audited sessions")? {
             ack.audit.push((read_actor(from)?, from.number("audit end")?));
         }

@@ -4,8 +4,11 @@ use crate::wire::ack::Ack;
 use crate::wire::bytes::{Reader, WireFault, Writer};
 use crate::wire::enrol::{EnrolAnswer, EnrolRequest};
 use crate::wire::greeting::{Hello, Holds, Welcome};
+use crate::wire::message::WantedBlob;
 use crate::wire::{Lane, MAX_FRAME, MAX_MESSAGE, MAX_SEGMENT, Message};
 
+/// Most blobs in one WANT frame.
+pub const MAX_WANTED: usize = 128;
 /// Length and type in front of each frame's body.
 const HEAD: usize = 3;
 
@@ -93,6 +96,8 @@ pub enum Frame {
     Ack(Ack),
     /// The hub has nothing more to do.
     Quiet(Quiet),
+    /// Blobs that the box was offered before and lacks.
+    Want(Vec<WantedBlob>),
     /// Bytes of segments received so far: paces the sender.
     Progress(u64),
     /// Is anybody there?
@@ -147,6 +152,11 @@ impl Frame {
                 out.byte(10);
                 out.byte(bye.number());
             }
+            Self::Want(blobs) => {
+                out.byte(13);
+                out.count(blobs.len());
+                blobs.iter().for_each(|blob| blob.write(&mut out));
+            }
             Self::Enrol(request) => {
                 out.byte(11);
                 request.write(&mut out);
@@ -179,6 +189,14 @@ impl Frame {
             10 => Self::Bye(Bye::from_number(from.byte("reason")?)),
             11 => Self::Enrol(EnrolRequest::read(&mut from)?),
             12 => Self::EnrolAnswer(EnrolAnswer::read(&mut from)?),
+            13 => {
+                let count = from.count(MAX_WANTED, WantedBlob::LEAST, "wanted blobs")?;
+                Self::Want(
+                    (0..count)
+                        .map(|_| WantedBlob::read(&mut from))
+                        .collect::<Result<_, _>>()?,
+                )
+            }
             _ => return Err(WireFault::BadValue("frame type")),
         };
         from.end("frame")?;

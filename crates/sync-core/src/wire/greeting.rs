@@ -1,10 +1,13 @@
 //! The first words of both ends: HELLO and WELCOME, and the holdings that follow where digests differ.
 
+use std::collections::BTreeMap;
+
 use records::ids::ClinicCode;
 use records::time::{ClockSource, Stamp, WallTime};
 
-use crate::identity::Actor;
+use crate::identity::{Actor, Position};
 use crate::wire::Lane;
+use crate::wire::ack::{ParkReason, read_parked, write_parked};
 use crate::wire::bytes::{Reader, WireFault, Writer};
 use crate::wire::ranges::{Holdings, RangeSet};
 
@@ -86,8 +89,10 @@ pub struct Hello {
     pub software: String,
     /// The hub's epoch as the box last knew it; 0 before the first contact.
     pub epoch: u32,
-    /// Digest of what of its own sessions the box holds and the hub acknowledged.
+    /// Digest of what the hub holds of the box's own sessions, as far as the box knows.
     pub own: [u8; 8],
+    /// Whether the box itself holds all of that. Not so after a restore, and in a twin.
+    pub own_whole: bool,
     /// How far the box holds its feeds.
     pub feeds: FeedMarks,
     /// What waits at the box.
@@ -105,6 +110,7 @@ impl Hello {
         out.bytes(self.software.as_bytes());
         out.number(self.epoch.into());
         out.put(&self.own);
+        out.flag(self.own_whole);
         self.feeds.ends.iter().for_each(|end| out.number(*end));
         out.put(&self.feeds.digest);
         for lane in &self.queue {
@@ -126,6 +132,7 @@ impl Hello {
         let software = from.text(MAX_SOFTWARE, "software version")?;
         let epoch = from.number_u32("epoch")?;
         let own = from.array("digest of own sessions")?;
+        let own_whole = from.flag("own sessions whole")?;
         let mut ends = [0; Lane::COUNT];
         for end in &mut ends {
             *end = from.number("feed end")?;
@@ -158,6 +165,7 @@ impl Hello {
             software,
             epoch,
             own,
+            own_whole,
             feeds,
             queue,
             clock,
@@ -246,15 +254,17 @@ pub struct Holds {
     /// Changes held, session by session.
     pub changes: Holdings,
     /// The contiguous end of the audit chain of each session.
-    pub audit: Vec<(Actor, u64)>,
+    pub audit: BTreeMap<Actor, u64>,
+    /// Positions among the changes that were set aside.
+    pub parked: Vec<(Position, ParkReason)>,
 }
 
 impl Holds {
     /// The pages of these holdings; at least one.
-    pub fn pages(changes: &Holdings, audit: &[(Actor, u64)]) -> Vec<Self> {
+    pub fn pages(&self) -> Vec<Self> {
         let mut pages = vec![Self::default()];
         let mut room = MAX_HOLDS;
-        for (actor, set) in &changes.0 {
+        for (actor, set) in &self.changes.0 {
             // A session that came in very many pieces is told as far as a page goes; the rest is sent again.
             let mut told = RangeSet::default();
             set.iter()
@@ -266,8 +276,13 @@ impl Holds {
                 .0
                 .insert(*actor, told);
         }
-        for entry in audit {
-            page_with_room(&mut pages, &mut room, 1).audit.push(*entry);
+        for (actor, end) in &self.audit {
+            page_with_room(&mut pages, &mut room, 1)
+                .audit
+                .insert(*actor, *end);
+        }
+        for parked in &self.parked {
+            page_with_room(&mut pages, &mut room, 1).parked.push(*parked);
         }
         if let Some(page) = pages.last_mut() {
             page.last = true;
@@ -287,6 +302,14 @@ impl Holds {
             out.put(&actor.to_bytes());
             out.number(*end);
         }
+        write_parked(&self.parked, out);
+    }
+
+    /// Adds what another page says.
+    pub fn extend(&mut self, other: Self) {
+        self.changes.extend(&other.changes);
+        self.audit.extend(other.audit);
+        self.parked.extend(other.parked);
     }
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
@@ -299,8 +322,9 @@ impl Holds {
             page.changes.0.insert(actor, RangeSet::read(from)?);
         }
         for _ in 0..from.count(MAX_HOLDS, 17, "audited sessions")? {
-            page.audit.push((read_actor(from)?, from.number("audit end")?));
+            page.audit.insert(read_actor(from)?, from.number("audit end")?);
         }
+        page.parked = read_parked(from)?;
         Ok(page)
     }
 }

@@ -7,7 +7,7 @@ use crate::identity::{Actor, Claim, DeviceKey, Position, Purpose, SIGNATURE_LEN,
 use crate::wire::bytes::{Reader, WireFault, Writer};
 use crate::wire::fact::Fact;
 use crate::wire::greeting::{FeedEnd, read_actor};
-use crate::wire::{MAX_BLOB, MAX_CHANGE, MAX_ITEMS, MAX_MESSAGE, MAX_PLAIN};
+use crate::wire::{Lane, MAX_BLOB, MAX_CHANGE, MAX_ITEMS, MAX_MESSAGE, MAX_PLAIN};
 
 /// Level of zstd for batches: the best that a small board compresses faster than a modem sends.
 const ZSTD_LEVEL: i32 = 12;
@@ -249,6 +249,37 @@ impl BlobOffer {
             return Err(WireFault::TooLong("blob"));
         }
         Ok(Self { blob, doc, length })
+    }
+}
+
+/// A blob that a box was offered and has not got whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WantedBlob {
+    /// The lane to send it in.
+    pub lane: Lane,
+    /// The offer.
+    pub offer: BlobOffer,
+    /// Bytes held from the start.
+    pub have: u64,
+}
+
+impl WantedBlob {
+    /// Fewest bytes on the wire.
+    pub(crate) const LEAST: usize = 51;
+
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.byte(self.lane.number());
+        self.offer.write(out);
+        out.number(self.have);
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
+        let lane = Lane::from_number(from.byte("lane")?).ok_or(WireFault::BadValue("lane"))?;
+        Ok(Self {
+            lane,
+            offer: BlobOffer::read(from)?,
+            have: from.number("blob bytes")?,
+        })
     }
 }
 

@@ -146,9 +146,15 @@ impl Holdings {
         }
     }
 
-    /// Eight bytes that tell two ends whether they speak of the same holdings: empty sessions do not count.
-    pub fn digest(&self) -> [u8; 8] {
+    /// Eight bytes that tell two ends whether they speak of the same holdings of changes and of the same ends of
+    /// audit chains. Empty sessions do not count.
+    pub fn digest(&self, audit: &BTreeMap<Actor, u64>) -> [u8; 8] {
         let mut out = Writer::default();
+        for (actor, end) in audit.iter().filter(|(_, end)| **end > 0) {
+            out.put(&actor.to_bytes());
+            out.number(*end);
+        }
+        out.byte(0);
         for (actor, set) in self.0.iter().filter(|(_, set)| !set.is_empty()) {
             out.put(&actor.to_bytes());
             set.write(&mut out);
