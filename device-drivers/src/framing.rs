@@ -149,6 +149,12 @@ impl<G: Grammar> Framer<G> {
         !self.buffer.is_empty()
     }
 
+    /// Bytes held at the moment, junk included.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.len() + self.junk.len()
+    }
+
     fn search(&mut self, ended: bool, found: &mut Vec<Found<G::Frame>>) {
         while !self.buffer.is_empty() {
             let scan = match self.grammar.scan(&self.buffer, ended) {

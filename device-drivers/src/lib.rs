@@ -11,16 +11,29 @@
 //! inside the device's published range. No database, no network, no text for people.
 
 pub mod and_tm2655;
+#[cfg(test)]
+mod bench;
 pub mod catalogue;
+pub mod clock;
 pub mod contec_8000g;
 pub mod decode;
 pub mod events;
 pub mod framing;
 pub mod gb11643;
+#[cfg(test)]
+mod hostile;
+pub mod i2c;
 pub mod idcard_sam;
 pub mod machine;
 pub mod mlx90614;
 pub mod omron_hbp9030;
+pub mod port;
+pub mod scripted;
+pub mod serial;
+pub mod session;
+pub mod simulators;
 mod stored_results;
+#[cfg(test)]
+mod stories;
 #[cfg(test)]
 mod vectors;

@@ -28,6 +28,8 @@ pub trait Machine: Send {
     fn key(&self) -> DeviceKey;
     /// The port was opened, again after an unplug too: half frames are forgotten, the handshake begins.
     fn handle_opened(&mut self, now: Duration);
+    /// The program is about to close the port: what it started is stopped.
+    fn handle_closing(&mut self, now: Duration);
     /// The port is gone.
     fn handle_closed(&mut self, now: Duration);
     /// Bytes came; where they were cut makes no difference.

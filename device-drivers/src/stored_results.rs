@@ -19,10 +19,16 @@ const TOLERANCE_MINUTES: i64 = 3;
 /// memory of a monitor comes at once.
 const CONFIRMED_AFTER: Duration = Duration::from_secs(5 * 60);
 
+/// Results that come closer together than this, or so soon after the line was opened, were not measured in
+/// between: a memory is sent at once.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 /// The results of one monitor so far.
 #[derive(Debug)]
 pub(crate) struct StoredResults<T> {
     seen: VecDeque<T>,
+    opened: Option<Duration>,
+    last: Option<Duration>,
     minutes_ahead: Option<i64>,
     set_back: Option<(i64, Duration)>,
 }
@@ -31,6 +37,8 @@ impl<T> Default for StoredResults<T> {
     fn default() -> Self {
         Self {
             seen: VecDeque::new(),
+            opened: None,
+            last: None,
             minutes_ahead: None,
             set_back: None,
         }
@@ -50,8 +58,22 @@ impl<T: PartialEq> StoredResults<T> {
         false
     }
 
+    /// The line was opened.
+    pub(crate) fn opened(&mut self, now: Duration) {
+        self.opened = Some(now);
+    }
+
     /// Where a result with this time of the monitor's clock comes from.
     pub(crate) fn origin(&mut self, device_time: DateTime, now: Duration) -> Origin {
+        let at_once = |since: Option<Duration>| since.is_some_and(|at| now.saturating_sub(at) < AT_ONCE);
+        let clock_unknown = self.minutes_ahead.is_none();
+        let in_a_burst = at_once(self.last) || (clock_unknown && at_once(self.opened));
+        self.last = Some(now);
+        let by_clock = self.origin_by_clock(device_time, now);
+        if in_a_burst { Origin::Memory } else { by_clock }
+    }
+
+    fn origin_by_clock(&mut self, device_time: DateTime, now: Duration) -> Origin {
         let ahead = minutes(device_time) - (now.as_secs() / 60) as i64;
         let earlier_than = |known: i64| ahead < known - TOLERANCE_MINUTES;
         if !self.minutes_ahead.is_some_and(earlier_than) {
@@ -106,6 +128,16 @@ mod tests {
             assert_eq!(results.origin(at(old), after(501)), Origin::Memory);
         }
         assert_eq!(results.origin(at(510), after(510)), Origin::Fresh);
+    }
+
+    #[test]
+    fn a_memory_sent_on_connection_is_not_new() {
+        let mut results = StoredResults::<u8>::default();
+        results.opened(after(7));
+        for old in [100, 900, 2_000] {
+            assert_eq!(results.origin(at(old), after(7)), Origin::Memory);
+        }
+        assert_eq!(results.origin(at(2_030), after(8)), Origin::Fresh);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub struct AndMachine {
     watch: FrameWatch,
     /// The result that the monitor held when last heard.
     held: Option<ResultFields>,
+    open: bool,
     identified: bool,
     asked: bool,
     started: Option<Duration>,
@@ -44,6 +45,7 @@ impl Default for AndMachine {
             outbox: Outbox::default(),
             watch: FrameWatch::default(),
             held: None,
+            open: false,
             identified: false,
             asked: false,
             started: None,
@@ -156,15 +158,24 @@ impl Machine for AndMachine {
     }
 
     fn handle_opened(&mut self, now: Duration) {
+        self.results.opened(now);
         self.framer = Framer::with(Rules::new(Direction::FromDevice));
         self.outbox.forget_commands();
         self.watch.satisfied();
+        self.open = true;
         self.identified = false;
         self.pause_ends = None;
         self.ask(now);
     }
 
+    fn handle_closing(&mut self, now: Duration) {
+        if self.started.is_some() {
+            self.stop(Status::Stopped, now);
+        }
+    }
+
     fn handle_closed(&mut self, _now: Duration) {
+        self.open = false;
         self.watch.satisfied();
         self.outbox.forget_commands();
         self.started = None;
@@ -201,6 +212,7 @@ impl Machine for AndMachine {
 
     fn handle_request(&mut self, request: Request, now: Duration) {
         match request {
+            Request::Start | Request::Stop if !self.open => self.outbox.status(Status::Refused),
             Request::Start => self.start(now),
             Request::Stop => self.stop(Status::Stopped, now),
         }

@@ -21,6 +21,8 @@ const RECORD_WITHIN: Duration = Duration::from_secs(2);
 const HUSH_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of a record whose marker was lost.
 const HEADLESS_RECORD: usize = 14;
+/// Bytes from here on are markers, never payload.
+const FIRST_MARKER: u8 = 0x80;
 /// Marker of a sample record, as the first byte of a reject.
 const SAMPLE_MARKER: u8 = 0xa0;
 
@@ -41,6 +43,8 @@ pub struct EcgMachine {
     /// The newest record; it counts when what follows it is no stray byte.
     newest: Option<Record>,
     hushed: Option<Duration>,
+    /// The bytes before were a record cut short.
+    after_cut: bool,
     /// When a stream was last asked for.
     stream_asked: Option<Duration>,
 }
@@ -81,6 +85,7 @@ impl EcgMachine {
     }
 
     fn frame(&mut self, frame: Frame, now: Duration) {
+        self.after_cut = false;
         if !std::mem::replace(&mut self.identified, true) {
             self.outbox.status(Status::Identified { serial: None });
         }
@@ -126,22 +131,33 @@ impl EcgMachine {
         }
     }
 
-    /// Judges which records a damaged stretch cost.
+    /// Judges which records a damaged stretch cost. One lost, added or changed byte costs one record, whose
+    /// twin holds the same sample.
     fn damage(&mut self, reason: RejectReason, bytes: &[u8]) {
-        let first = bytes.first().copied();
-        let headless = reason == RejectReason::Junk && bytes.len() == HEADLESS_RECORD;
-        let cut_sample = reason == RejectReason::Truncated && first == Some(SAMPLE_MARKER);
-        let cut_status = reason == RejectReason::Truncated && !cut_sample;
-        if headless || cut_sample {
+        let after_cut = std::mem::take(&mut self.after_cut);
+        if reason == RejectReason::Truncated {
             self.commit();
-            self.lose_one();
-        } else if cut_status {
-            self.commit();
-        } else if bytes.len() < REJECT_BYTES_MAX && self.newest.take().is_some() {
+            self.after_cut = true;
+            if bytes.first() == Some(&SAMPLE_MARKER) {
+                self.lose_one();
+            }
+            return;
+        }
+        let payload = bytes.iter().filter(|byte| **byte < FIRST_MARKER).count();
+        let begins_with_payload = bytes.first().is_some_and(|byte| *byte < FIRST_MARKER);
+        if bytes.len() >= REJECT_BYTES_MAX {
+            self.gap(None);
+        } else if after_cut {
+            // The tail of the record that was cut, behind a stray marker; what is longer was more than one.
+            (0..payload / HEADLESS_RECORD).for_each(|_| self.lose_one());
+        } else if begins_with_payload && payload % HEADLESS_RECORD != 0 && self.newest.take().is_some() {
             // Stray bytes right behind a record: a byte was put into it, so it is not what it says.
             self.lose_one();
+            (0..payload / HEADLESS_RECORD).for_each(|_| self.lose_one());
         } else {
-            self.gap(None);
+            // Whole records whose marker was lost or changed, or a marker that is none.
+            self.commit();
+            (0..payload / HEADLESS_RECORD).for_each(|_| self.lose_one());
         }
     }
 
@@ -215,6 +231,12 @@ impl Machine for EcgMachine {
         }
     }
 
+    fn handle_closing(&mut self, now: Duration) {
+        if self.recording {
+            self.handle_request(Request::Stop, now);
+        }
+    }
+
     fn handle_closed(&mut self, now: Duration) {
         self.open = false;
         let found = self.framer.finish();
@@ -244,12 +266,11 @@ impl Machine for EcgMachine {
     fn handle_request(&mut self, request: Request, now: Duration) {
         match request {
             Request::Start if self.recording => {}
+            Request::Start if !self.open => self.outbox.status(Status::Refused),
             Request::Start => {
                 self.recording = true;
                 self.outbox.status(Status::Started);
-                if self.open {
-                    self.begin_stream(now);
-                }
+                self.begin_stream(now);
             }
             Request::Stop if self.recording => {
                 self.outbox.send(Command::Idle.bytes());

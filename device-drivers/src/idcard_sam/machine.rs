@@ -17,6 +17,11 @@ const AGAIN_AFTER: Duration = Duration::from_millis(1_000);
 const PAUSE: Duration = Duration::from_millis(500);
 /// A reader that answers nothing for this long is told to be silent.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// A card that was selected without having been found is the one reported before, if it bears the same number
+/// and that was less than this ago: most readers say "no card" of a card that was read and still lies there.
+const SAME_CARD_WITHIN: Duration = Duration::from_secs(20);
+/// Times a command is sent again whose answer did not come or came damaged.
+const REPEATS: u8 = 2;
 /// Tries to read a card before its holder is asked to put it down again.
 const TRIES: u8 = 3;
 
@@ -33,6 +38,13 @@ pub struct CardMachine {
     done_with_card: bool,
     on_reader: bool,
     tries: u8,
+    repeats: u8,
+    /// Select was sent although find had no good answer: a reader finds a card only once.
+    is_blind: bool,
+    /// The card being read was selected that way.
+    not_found: bool,
+    /// Number of the card seen last, and when.
+    seen: Option<(String, Duration)>,
     card: Option<Box<IdCard>>,
 }
 
@@ -96,13 +108,27 @@ impl CardMachine {
             return;
         };
         self.asked = None;
+        if frame.status.fault() == Fault::HostFault {
+            self.no_answer(command, now);
+            return;
+        }
+        self.repeats = 0;
+        let was_blind = std::mem::take(&mut self.is_blind);
         match (command, frame.answer) {
             (Command::SamId, Answer::SamId(serial)) => {
                 self.outbox.status(Status::Identified { serial: Some(serial) });
                 self.ask(Command::Find, now);
             }
             (Command::Find, Answer::Found) => self.found(now),
-            (Command::Select, Answer::Selected) => self.ask(Command::Read, now),
+            (Command::Select, Answer::Selected) => {
+                self.not_found = was_blind;
+                self.notice();
+                self.ask(Command::Read, now);
+            }
+            (Command::Select, _) if was_blind => {
+                self.seen = None;
+                self.later(Command::Find, now + FIND_EVERY);
+            }
             (Command::Read, Answer::Card(card)) => {
                 self.card = Some(card);
                 self.ask(Command::NewAddress, now);
@@ -119,10 +145,14 @@ impl CardMachine {
             self.later(Command::Find, now + FIND_EVERY);
             return;
         }
+        self.notice();
+        self.ask(Command::Select, now);
+    }
+
+    fn notice(&mut self) {
         if !std::mem::replace(&mut self.on_reader, true) {
             self.outbox.status(Status::CardFound);
         }
-        self.ask(Command::Select, now);
     }
 
     fn refused(&mut self, command: Command, fault: Fault, code: &str, now: Duration) {
@@ -155,6 +185,7 @@ impl CardMachine {
     /// A step on a card failed. What may pass (the card slid) is tried again from the start, and told once.
     fn failed(&mut self, fault: Fault, code: &str, now: Duration) {
         self.tries += 1;
+        self.repeats = 0;
         let passing = matches!(
             fault,
             Fault::ReadFailed | Fault::SelectFailed | Fault::NoAnswer | Fault::NoCard
@@ -192,18 +223,37 @@ impl CardMachine {
     fn report(&mut self, new_address: Option<String>, now: Duration) {
         if let Some(mut card) = self.card.take() {
             card.new_address = new_address;
-            self.outbox.event(DeviceEvent::Card(card));
+            let before = self.seen.replace((card.number.clone(), now));
+            let is_same = before.is_some_and(|(number, at)| {
+                number == card.number && now.saturating_sub(at) < SAME_CARD_WITHIN
+            });
+            if self.not_found && is_same {
+                self.outbox.status(Status::Repeated);
+            } else {
+                self.outbox.event(DeviceEvent::Card(card));
+            }
         }
         self.done_with_card = true;
         self.later(Command::Find, now + FIND_EVERY);
     }
 
+    /// The answer did not come, or what came was damaged.
     fn no_answer(&mut self, command: Command, now: Duration) {
         self.asked = None;
+        let was_blind = std::mem::take(&mut self.is_blind);
         match command {
             Command::SamId => self.later(Command::SamId, now + AGAIN_AFTER),
-            Command::NewAddress => self.report(None, now),
+            Command::Find if !self.done_with_card => {
+                self.is_blind = true;
+                self.ask(Command::Select, now);
+            }
             Command::Find => self.later(Command::Find, now + FIND_EVERY),
+            Command::Select if was_blind => self.later(Command::Find, now + FIND_EVERY),
+            _ if self.repeats < REPEATS => {
+                self.repeats += 1;
+                self.ask(command, now);
+            }
+            Command::NewAddress => self.report(None, now),
             Command::Select
             | Command::Read
             | Command::ReadWithFinger
@@ -226,6 +276,8 @@ impl CardMachine {
         self.pause_ends = None;
         self.card = None;
         self.tries = 0;
+        self.repeats = 0;
+        self.is_blind = false;
     }
 }
 
@@ -238,6 +290,8 @@ impl Machine for CardMachine {
         self.forget_dialogue();
         self.ask(Command::SamId, now);
     }
+
+    fn handle_closing(&mut self, _now: Duration) {}
 
     fn handle_closed(&mut self, _now: Duration) {
         self.forget_dialogue();

@@ -47,6 +47,7 @@ pub enum SampleFault {
 pub struct ThermometerMachine {
     outbox: Outbox,
     watch: FrameWatch,
+    open: bool,
     identified: bool,
     measuring: Option<Duration>,
     values: VecDeque<i64>,
@@ -58,6 +59,7 @@ pub struct ThermometerMachine {
 impl ThermometerMachine {
     /// The bus was opened.
     pub fn handle_opened(&mut self, now: Duration) {
+        self.open = true;
         self.identified = false;
         self.due = Some(now);
         self.watch.expect(now);
@@ -66,6 +68,7 @@ impl ThermometerMachine {
 
     /// The bus is gone.
     pub fn handle_closed(&mut self) {
+        self.open = false;
         self.watch.satisfied();
         self.due = None;
         self.wanted = None;
@@ -76,6 +79,7 @@ impl ThermometerMachine {
     pub fn handle_request(&mut self, request: Request, now: Duration) {
         self.values.clear();
         match request {
+            Request::Start if !self.open => self.outbox.status(Status::Refused),
             Request::Start => {
                 self.measuring = Some(now);
                 self.due = Some(now);

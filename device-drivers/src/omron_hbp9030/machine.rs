@@ -47,11 +47,14 @@ impl Machine for OmronMachine {
         DeviceKey::OmronHbp9030
     }
 
-    fn handle_opened(&mut self, _now: Duration) {
+    fn handle_opened(&mut self, now: Duration) {
+        self.results.opened(now);
         self.framer = Framer::default();
         self.watch.satisfied();
         self.identified = false;
     }
+
+    fn handle_closing(&mut self, _now: Duration) {}
 
     fn handle_closed(&mut self, _now: Duration) {
         self.watch.satisfied();
