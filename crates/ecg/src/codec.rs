@@ -8,7 +8,7 @@
 //! name, scale in fV, zero, grid, and how it is coded; marks; length of the coded samples; the coded samples; CRC-32
 //! (IEEE 802.3) of all bytes before it, little-endian.
 
-mod bytes;
+pub(crate) mod bytes;
 mod coding;
 mod grid;
 mod predict;

@@ -6,8 +6,10 @@
 pub mod codec;
 pub mod draw;
 pub mod filters;
+pub mod formats;
 pub mod measure;
 pub mod model;
+pub mod preview;
 pub mod qrs;
 pub mod score;
 pub mod synthetic;

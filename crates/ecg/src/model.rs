@@ -145,7 +145,7 @@ impl Scale {
     /// A scale in nanovolts per unit: 2,500 for the 2.5 µV step of many recorders.
     pub fn from_nanovolts(nanovolts: i64) -> Result<Self, BadWaveform> {
         nanovolts
-            .checked_mul(1000)
+            .checked_mul(1_000_000)
             .map_or(Err(BadWaveform::BadScale), Self::from_femtovolts)
     }
 
@@ -561,6 +561,20 @@ mod tests {
             residuals.iter().all(|residual| !residual.is_consistent()),
             "{residuals:?}"
         );
+    }
+
+    #[test]
+    fn scales_are_voltages() {
+        let step = Scale::from_nanovolts(2500).unwrap();
+        assert_eq!(step, Scale::RECORDER_STEP);
+        assert_eq!((step.nanovolts(), step.millivolts()), (2500.0, 0.0025));
+        let lead = Lead {
+            name: LeadName::I,
+            scale: step,
+            zero: 10,
+            samples: vec![410],
+        };
+        assert_eq!(lead.millivolts(), [1.0]);
     }
 
     #[test]

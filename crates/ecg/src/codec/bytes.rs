@@ -2,7 +2,7 @@
 
 use super::CodecError;
 
-pub(super) fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -11,16 +11,16 @@ pub(super) fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Zig-zag: small negative numbers stay short.
-pub(super) fn put_signed(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_unsigned(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
 /// Takes fields off the front of a slice.
 #[derive(Debug)]
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) fn unsigned(&mut self) -> Result<u64, CodecError> {
+    pub(crate) fn unsigned(&mut self) -> Result<u64, CodecError> {
         let mut value = 0u64;
         for place in 0..10 {
             let (byte, rest) = self.0.split_first().ok_or(CodecError::Length)?;
@@ -37,13 +37,13 @@ impl<'a> Reader<'a> {
         Err(CodecError::Field("number"))
     }
 
-    pub(super) fn signed_32(&mut self) -> Option<i32> {
+    pub(crate) fn signed_32(&mut self) -> Option<i32> {
         let coded = self.unsigned().ok()?;
         let value = (coded >> 1) as i64 ^ -((coded & 1) as i64);
         i32::try_from(value).ok()
     }
 
-    pub(super) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(taken)
@@ -71,7 +71,7 @@ const CRC_TABLE: [u32; 256] = {
 };
 
 /// CRC-32 of IEEE 802.3.
-pub(super) fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, byte| {
         sum >> 8 ^ CRC_TABLE[((sum ^ u32::from(*byte)) & 0xff) as usize]
     })

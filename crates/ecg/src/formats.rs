@@ -1,0 +1,3 @@
+//! File formats beside WFDB.
+
+pub mod csv;
