@@ -1,6 +1,7 @@
 //! Gathers what browsers are sent into `OUT_DIR/assets`: the styles and scripts of this crate, each kind joined
 //! into one file, and htmx, fetched by `npm ci` against the committed lock file or taken from `HTMX_JS`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
@@ -20,6 +21,8 @@ fn gather() -> Result<(), String> {
     let out = PathBuf::from(env::var("OUT_DIR").map_err(|_| "run by cargo only".to_owned())?);
     let assets = out.join("assets");
     fs::create_dir_all(&assets).map_err(|cause| told(&assets, &cause))?;
+    each_text_once("texts/zh")?;
+    each_text_once("texts/en")?;
     join("styles", "css", &assets.join("clinic.css"))?;
     join("scripts", "js", &assets.join("clinic.js"))?;
     for file in files_of("static")? {
@@ -32,6 +35,21 @@ fn gather() -> Result<(), String> {
         None => fetch_htmx(&out.join("npm"))?,
     };
     copy(&htmx, &assets.join("htmx.js"))
+}
+
+/// A key that stands in two files of a language would stop the program when its first text is shown.
+fn each_text_once(folder: &str) -> Result<(), String> {
+    let mut places: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for file in files_of(folder)? {
+        let text = fs::read_to_string(&file).map_err(|cause| told(&file, &cause))?;
+        for line in text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase())) {
+            let key = line.split('=').next().unwrap_or(line).trim().to_owned();
+            if let Some(other) = places.insert(key.clone(), file.clone()) {
+                return Err(format!("text {key} stands in {} and in {}", other.display(), file.display()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Joins the files of a folder, in the order of their names, into one.

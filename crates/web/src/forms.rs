@@ -103,6 +103,8 @@ impl Form<'_> {
     pub fn around(&self, lang: Lang, fields: &Markup, extra: &Markup) -> Markup {
         let form = html! {
             form.form method="post" action=(self.action) novalidate enctype=[self.files.then_some("multipart/form-data")] {
+                // The default press of the Enter key: the first button of a form, which must not confirm a doubt.
+                button type="submit" hidden tabindex="-1" {}
                 @if let Some(faults) = self.faults { (faults.summary(lang)) }
                 (self.questions(lang))
                 @if let Some(id) = &self.id { input type="hidden" name="form" value=(id); }

@@ -5,6 +5,7 @@
 //! its handlers in [`guard::Routes`], builds a [`layout::Frame`] for each request and draws a [`layout::Page`].
 
 pub mod assets;
+pub mod banner;
 pub mod charts;
 pub mod cookies;
 pub mod csv;
@@ -16,8 +17,14 @@ pub mod layout;
 pub mod light;
 pub mod moments;
 pub mod panels;
+pub mod patients;
 pub mod qr;
 pub mod sign_in;
 pub mod status;
 pub mod texts;
 pub mod trouble;
+pub mod visits;
+pub mod vitals;
+
+#[cfg(test)]
+mod gallery;

@@ -38,6 +38,7 @@ pub fn page(lang: Lang, view: &SignInView<'_>) -> Markup {
             (view.faults.summary(lang))
             form.form method="post" action="/sign-in" novalidate {
                 input type="hidden" name="next" value=(view.next);
+                offer-clock name="clock" {}
                 (user.markup(lang, view.faults))
                 (password.markup(lang, view.faults))
                 button.button.button-main type="submit" { (lang.t("sign-in-go")) }
