@@ -75,8 +75,8 @@ impl VitalKind {
         }
     }
 
-    /// Decimal places of each stored number, in the order of the numbers.
-    pub(crate) fn scales(self) -> &'static [usize] {
+    /// Decimal places of each of its numbers ([`Measured::numbers`]), in their order.
+    pub fn scales(self) -> &'static [usize] {
         match self {
             Self::BloodPressure => &[0, 0, 0],
             Self::SpO2 => &[0, 0],
@@ -268,7 +268,7 @@ impl Measured {
     }
 
     /// The numbers as they are stored: in the scale of each quantity. Empty for a missing or unread value.
-    pub(crate) fn numbers(&self) -> Vec<i64> {
+    pub fn numbers(&self) -> Vec<i64> {
         match self {
             Self::BloodPressure {
                 systolic,
@@ -298,7 +298,7 @@ impl Measured {
 
     /// A reading of these numbers, each in its quantity's scale; `None` where a number is missing, too many or
     /// outside what the quantity holds.
-    pub(crate) fn from_numbers(kind: VitalKind, numbers: &[i64], timing: GlucoseTiming) -> Option<Self> {
+    pub fn from_numbers(kind: VitalKind, numbers: &[i64], timing: GlucoseTiming) -> Option<Self> {
         let pulse = |at: usize| numbers.get(at).map(|rate| Bpm::new(*rate)).transpose().ok();
         let one = || {
             if let [number] = numbers {
