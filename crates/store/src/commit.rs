@@ -149,6 +149,15 @@ impl Store {
     pub async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         self.write(move |tx| apply(tx, &commit)).await
     }
+
+    /// Whether a form was applied already.
+    pub async fn form_applied(&self, form: FormId) -> Result<bool, StoreError> {
+        self.read(move |sql| {
+            let mut find = sql.prepare_cached("SELECT 1 FROM local_forms WHERE form = ?1")?;
+            Ok(find.exists([form.as_bytes()])?)
+        })
+        .await
+    }
 }
 
 fn apply(tx: &mut Tx<'_>, commit: &Commit) -> Result<Committed, CommitError> {
@@ -254,7 +263,7 @@ fn edit(
         Some(_) | None => (tx.state.actor, document.edit(tx.state.actor, tx.now.at, edits)?),
     };
     let Some(change) = change else {
-        let patient = derive::patient_of(tx.sql, row.d, &document)?;
+        let patient = derive::patient_of(&document);
         return Ok((document, patient));
     };
     let s = log::session_row(tx, actor)?;

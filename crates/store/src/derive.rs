@@ -1,61 +1,105 @@
 //! Tables derived from documents: what lists on screens show. Built again from the log they come out equal.
+//!
+//! A document's rows are written in the transaction of its change, all of them anew. Rows refer to the document
+//! by the number of its row in `documents`; nothing is unique or bound by content, and a parent may not have
+//! arrived yet.
 
-use records::ids::{ClinicCode, DocId, PatientId};
-use records::tree::Edit;
+pub(crate) mod clinics;
+pub(crate) mod encounters;
+pub(crate) mod patients;
+pub(crate) mod readings;
+pub(crate) mod rebuild;
+
+use records::ids::{DocKind, PatientId};
 use rusqlite::Connection;
 use sync_core::document::Document;
 
-use crate::engine::{StoreError, Tx};
+use crate::engine::StoreError;
+
+pub(crate) use clinics::members_of;
+pub(crate) use readings::{series_head, series_of};
+pub(crate) use rebuild::rebuild_in_place;
 
 /// Version of the derived tables; another one is built again from the log at the next start.
 pub(crate) const VERSION: i64 = 1;
 
-pub(crate) fn create_tables(_sql: &Connection, _schema: &str) -> rusqlite::Result<()> {
+/// Every derived table.
+pub(crate) const TABLES: &[&str] = &[
+    "patients",
+    "patient_keys",
+    "encounters",
+    "series",
+    "observations",
+    "ecgs",
+    "clinics",
+    "sources",
+];
+
+/// Where something imported went: the id of its line, or for an edit the hash of its line.
+const SOURCES: &str = "
+CREATE TABLE IF NOT EXISTS sources(source TEXT NOT NULL, d INTEGER NOT NULL, PRIMARY KEY(source, d)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sources_by_document ON sources(d);
+";
+
+/// Makes the derived tables that are missing.
+pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
+    for tables in [
+        patients::TABLES,
+        encounters::TABLES,
+        readings::TABLES,
+        clinics::TABLES,
+        SOURCES,
+    ] {
+        sql.execute_batch(tables)?;
+    }
     Ok(())
 }
 
-pub(crate) fn drop_tables(_sql: &Connection, _schema: &str) -> rusqlite::Result<()> {
-    Ok(())
+/// Drops the derived tables.
+pub(crate) fn drop_tables(sql: &Connection) -> rusqlite::Result<()> {
+    TABLES
+        .iter()
+        .try_for_each(|table| sql.execute_batch(&format!("DROP TABLE IF EXISTS {table}")))
 }
 
-pub(crate) fn rebuild_in_place(_tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    Ok(())
-}
-
+/// Writes the rows of a document. `known` says that it may have rows already.
 pub(crate) fn project(
-    _sql: &Connection,
-    _schema: &str,
-    _d: i64,
-    _document: &Document,
-    _known: bool,
-) -> Result<Option<PatientId>, StoreError> {
-    Ok(None)
-}
-
-pub(crate) fn patient_of(
-    _sql: &Connection,
-    _d: i64,
+    sql: &Connection,
+    d: i64,
     document: &Document,
+    known: bool,
 ) -> Result<Option<PatientId>, StoreError> {
-    Ok(document.id().patient())
+    let tree = document.tree();
+    if known {
+        sql.prepare_cached("DELETE FROM sources WHERE d = ?1")?
+            .execute([d])?;
+    }
+    match document.kind() {
+        DocKind::Chart => patients::project(sql, d, document.id(), &tree, known),
+        DocKind::Encounter => encounters::project(sql, d, document, &tree, known),
+        DocKind::Series => readings::project_series(sql, d, document, &tree, known),
+        DocKind::Clinic => {
+            clinics::project(sql, d, document, &tree, known)?;
+            Ok(None)
+        }
+        DocKind::Request | DocKind::Link => Ok(None),
+    }
 }
 
-pub(crate) fn series_of(
-    _sql: &Connection,
-    _patient: PatientId,
-    _month: &str,
-    _owner: &ClinicCode,
-) -> Result<Option<DocId>, StoreError> {
-    Ok(None)
+/// Notes where a line of an import went.
+fn put_source(sql: &Connection, source: &str, d: i64) -> Result<(), StoreError> {
+    let mut put =
+        sql.prepare_cached("INSERT INTO sources(source, d) VALUES(?1, ?2) ON CONFLICT DO NOTHING")?;
+    put.execute(rusqlite::params![source, d])?;
+    Ok(())
 }
 
-pub(crate) fn series_head(_patient: PatientId, _month: &str) -> Vec<Edit> {
-    Vec::new()
-}
-
-pub(crate) fn members_of(
-    _sql: &Connection,
-    _clinic: &ClinicCode,
-) -> Result<Vec<records::staff::StaffMember>, StoreError> {
-    Ok(Vec::new())
+/// The patient that a document is about.
+pub(crate) fn patient_of(document: &Document) -> Option<PatientId> {
+    match document.kind() {
+        DocKind::Chart => document.id().patient(),
+        DocKind::Encounter => records::encounters::Encounter::patient_of(&document.tree()),
+        DocKind::Series => records::vitals::series_patient(&document.tree()),
+        DocKind::Request | DocKind::Link | DocKind::Clinic => None,
+    }
 }

@@ -182,7 +182,7 @@ fn store(
         log::update_doc(tx, row, document)?;
     }
     tx.state.pass(CrashPoint::MidDerive);
-    let patient = derive::project(tx.sql, "main", d, document, row.is_some())?;
+    let patient = derive::project(tx.sql, d, document, row.is_some())?;
     tx.emit(StoreEvent::DocChanged {
         doc: document.id(),
         patient,

@@ -20,6 +20,7 @@ mod log;
 mod node;
 mod open;
 mod schema;
+mod search;
 mod sessions;
 mod settings;
 mod staff;
@@ -27,6 +28,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod tray;
+mod verify;
 #[cfg(test)]
 mod workbench;
 
@@ -34,6 +36,9 @@ pub use audit::{AuditAct, AuditFilter, AuditLine, By};
 pub use bays::BayLine;
 pub use clocks::ClockNote;
 pub use commit::{Commit, CommitError, Committed, LocalEffect, Target, Write};
+pub use derive::encounters::TodayLine;
+pub use derive::readings::{EcgLine, ObservationLine};
+pub use derive::rebuild::{Difference, Progress};
 pub use drafts::Draft;
 pub use engine::{Alarm, Store, StoreError, StoreEvent};
 pub use open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Random, Side};
@@ -41,6 +46,7 @@ pub use sessions::{BrowserSession, IDLE_MAX};
 pub use staff::{LOCKED_FOR, SECRET_BYTES_MAX, Secret, SignIn, WRONG_MAX};
 pub use sync_core::wire::Lane;
 pub use tray::{TrayItem, TrayState};
+pub use verify::Verify;
 
 /// A value and the heads at which it was read: a form sends the heads back, so that what others wrote in
 /// between is not lost.

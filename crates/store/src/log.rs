@@ -274,7 +274,7 @@ pub(crate) fn write_own(
         update_doc(tx, row, document)?;
     }
     tx.state.pass(CrashPoint::MidDerive);
-    let patient = derive::project(tx.sql, "main", d, document, known.is_some())?;
+    let patient = derive::project(tx.sql, d, document, known.is_some())?;
     sync::note_change(
         tx,
         lane,

@@ -144,9 +144,9 @@ pub(crate) fn create(sql: &Connection) -> rusqlite::Result<bool> {
     ))?;
     let outdated = found.is_some_and(|version| version != derive::VERSION);
     if outdated {
-        derive::drop_tables(sql, "main")?;
+        derive::drop_tables(sql)?;
     }
-    derive::create_tables(sql, "main")?;
+    derive::create_tables(sql)?;
     sql.execute(
         "INSERT INTO totals(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
         rusqlite::params![DERIVED_VERSION_KEY, derive::VERSION],

@@ -81,6 +81,15 @@ impl Store {
         self.read(move |sql| derive::members_of(sql, &clinic)).await
     }
 
+    /// Whether a member stands in the hub's roster, and so is not this clinic's to change.
+    pub async fn in_roster(&self, id: StaffId) -> Result<bool, StoreError> {
+        self.read(move |sql| {
+            let mut find = sql.prepare_cached("SELECT 1 FROM local_roster WHERE staff = ?1")?;
+            Ok(find.exists([id.as_bytes()])?)
+        })
+        .await
+    }
+
     /// Takes a roster: these members are added or replaced; with `whole`, all others of the roster go.
     pub async fn put_roster(&self, roster: Vec<StaffMember>, whole: bool) -> Result<(), StoreError> {
         self.write(move |tx| put_roster(tx, &roster, whole)).await

@@ -1,7 +1,8 @@
 //! What the link needs of the store.
 
-use records::ids::{BlobId, DocId};
+use records::ids::{BlobId, ClinicCode, DocId};
 use rusqlite::Connection;
+use sync_core::document::Document;
 use sync_core::identity::Position;
 use sync_core::wire::Lane;
 
@@ -38,4 +39,14 @@ pub(crate) fn note_blob(
 /// An entry was written into the audit log.
 pub(crate) fn note_audit(_tx: &Tx<'_>, _row: i64, _length: usize) -> Result<(), StoreError> {
     Ok(())
+}
+
+/// Whether a clinic holds a document: its own ones here, and what its feed gave it.
+pub(crate) fn is_held_by(
+    _sql: &Connection,
+    _d: i64,
+    document: &Document,
+    clinic: &ClinicCode,
+) -> Result<bool, StoreError> {
+    Ok(document.owner().as_ref() == Some(clinic))
 }

@@ -112,6 +112,15 @@ impl Store {
         .await
     }
 
+    /// Number of items that wait.
+    pub async fn tray_waiting(&self) -> Result<u64, StoreError> {
+        self.read(|sql| {
+            let mut count = sql.prepare_cached("SELECT count(*) FROM local_tray WHERE state = 'waiting'")?;
+            Ok(count.query_row([], |row| row.get::<_, i64>(0))?.unsigned_abs())
+        })
+        .await
+    }
+
     /// One item.
     pub async fn tray_item(&self, id: TrayId) -> Result<Option<TrayItem>, StoreError> {
         self.read(move |sql| {

@@ -308,6 +308,23 @@ impl Document {
         false
     }
 
+    /// The state on which the change was built that wrote the field at this path first: what a signature froze.
+    /// `None` where the field does not stand.
+    pub fn base_of(&self, path: &[&str]) -> Option<Heads> {
+        let (last, parents) = path.split_last()?;
+        let mut map = ROOT;
+        for key in parents {
+            (_, map) = self.inner.get(&map, *key).ok()??;
+        }
+        let written = self.inner.get_all(&map, *last).ok()?;
+        let changes = written.iter().filter_map(|(_, id)| {
+            let hash = self.inner.hash_for_opid(id)?;
+            self.inner.get_change_meta_by_hash(&hash)
+        });
+        let first = changes.min_by_key(|meta| (meta.start_op, meta.hash))?;
+        Some(Heads::from_automerge(&first.deps))
+    }
+
     /// Edits the current state. `None` where the edits change nothing.
     pub fn edit(
         &mut self,

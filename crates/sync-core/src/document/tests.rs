@@ -230,6 +230,8 @@ fn what_was_signed_is_read_at_its_heads() {
     assert_eq!(document.tree().text(&["person", "name"]), Some("b"));
     assert!(document.is_in_past(&first.hash, &document.heads()));
     assert!(!document.is_in_past(&later.hash, &signed));
+    assert_eq!(document.base_of(&["person", "name"]), Some(signed));
+    assert_eq!(document.base_of(&["person", "phone"]), None);
 }
 
 #[test]

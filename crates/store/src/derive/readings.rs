@@ -1,0 +1,227 @@
+//! Readings and ECGs of encounter and series documents.
+
+use std::collections::BTreeMap;
+
+use records::ecgs::{EcgMeta, read_ecgs};
+use records::ids::{ClinicCode, DocId, PatientId};
+use records::tree::{Edit, Node};
+use records::vitals::{Observation, VitalKind, read_observations, series_patient, start_series};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use sync_core::document::Document;
+
+use crate::engine::{Store, StoreError};
+use crate::node;
+
+pub(super) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS series(
+    d INTEGER PRIMARY KEY, id BLOB NOT NULL, patient BLOB NOT NULL, month TEXT NOT NULL, owner TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS series_by_patient ON series(patient, month);
+CREATE TABLE IF NOT EXISTS observations(
+    d INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    taken INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY(d, n)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ecgs(
+    d INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    taken INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY(d, n)) WITHOUT ROWID;
+";
+
+/// Documents that hold readings of a patient.
+const OF_PATIENT: &str =
+    "(SELECT d FROM encounters WHERE patient = ?1 UNION ALL SELECT d FROM series WHERE patient = ?1)";
+
+/// A reading and the document in which it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObservationLine {
+    /// The encounter or series document.
+    pub doc: DocId,
+    /// The reading.
+    pub observation: Observation,
+}
+
+/// A recording and the document in which it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EcgLine {
+    /// The encounter or series document.
+    pub doc: DocId,
+    /// The recording.
+    pub ecg: EcgMeta,
+}
+
+pub(super) fn project_series(
+    sql: &Connection,
+    d: i64,
+    document: &Document,
+    tree: &Node,
+    known: bool,
+) -> Result<Option<PatientId>, StoreError> {
+    if known {
+        sql.prepare_cached("DELETE FROM series WHERE d = ?1")?
+            .execute([d])?;
+    }
+    let patient = series_patient(tree);
+    if let Some(patient) = patient {
+        let owner = document.owner().ok_or(StoreError::Unreadable("owner"))?;
+        let month = tree.text(&["series", "month"]).unwrap_or_default();
+        let mut put = sql
+            .prepare_cached("INSERT INTO series(d, id, patient, month, owner) VALUES(?1, ?2, ?3, ?4, ?5)")?;
+        put.execute(params![
+            d,
+            document.id().as_bytes(),
+            patient.as_bytes(),
+            month,
+            owner.as_str()
+        ])?;
+    }
+    project(sql, d, tree, known)?;
+    Ok(patient)
+}
+
+/// Writes the rows of the readings and ECGs in a document.
+pub(super) fn project(sql: &Connection, d: i64, tree: &Node, known: bool) -> Result<(), StoreError> {
+    if known {
+        sql.prepare_cached("DELETE FROM observations WHERE d = ?1")?
+            .execute([d])?;
+        sql.prepare_cached("DELETE FROM ecgs WHERE d = ?1")?
+            .execute([d])?;
+    }
+    let mut put = sql.prepare_cached(
+        "INSERT INTO observations(d, n, id, kind, taken, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let mut last = None;
+    for (n, reading) in read_observations(tree).iter().enumerate() {
+        // Two readings under one id share their part of the document, which gives both back.
+        let body = if last == Some(reading.id) {
+            Vec::new()
+        } else {
+            part(tree, "observations", &reading.id.to_string())
+        };
+        last = Some(reading.id);
+        let kind = reading.measured.kind_word();
+        put.execute(params![
+            d,
+            n as i64,
+            reading.id.as_bytes(),
+            kind,
+            reading.taken.at.0,
+            body
+        ])?;
+    }
+    let mut put = sql.prepare_cached("INSERT INTO ecgs(d, n, id, taken, body) VALUES(?1, ?2, ?3, ?4, ?5)")?;
+    for (n, ecg) in read_ecgs(tree).iter().enumerate() {
+        let body = part(tree, "ecgs", &ecg.id.to_string());
+        put.execute(params![d, n as i64, ecg.id.as_bytes(), ecg.taken.at.0, body])?;
+    }
+    Ok(())
+}
+
+/// The part of a document that says everything about one entry, as a small document of its own.
+fn part(tree: &Node, container: &str, key: &str) -> Vec<u8> {
+    let mut parts = BTreeMap::new();
+    for name in [container, "withdrawn"] {
+        if let Some(node) = tree.at(&[name, key]) {
+            parts.insert(name.to_owned(), Node::map([(key, node.clone())]));
+        }
+    }
+    node::encode(&Node::Map(parts))
+}
+
+fn decode(body: &[u8]) -> Result<Node, StoreError> {
+    node::decode(body).ok_or(StoreError::Unreadable("reading's row"))
+}
+
+impl Store {
+    /// Readings of a patient over all visits and series, of one kind or all, newest first; withdrawn ones are
+    /// among them and say so.
+    pub async fn observations_of(
+        &self,
+        patient: PatientId,
+        kind: Option<VitalKind>,
+        limit: usize,
+    ) -> Result<Vec<ObservationLine>, StoreError> {
+        self.read(move |sql| observations_of(sql, patient, kind, limit))
+            .await
+    }
+
+    /// ECGs of a patient, newest first; withdrawn ones are among them and say so.
+    pub async fn ecgs_of(&self, patient: PatientId) -> Result<Vec<EcgLine>, StoreError> {
+        self.read(move |sql| {
+            let mut find = sql.prepare_cached(&format!(
+                "SELECT x.id, e.body FROM ecgs e JOIN documents x ON x.d = e.d
+                 WHERE e.d IN {OF_PATIENT} ORDER BY e.taken DESC, e.id LIMIT 1000"
+            ))?;
+            let rows = find.query_map([patient.as_bytes()], id_and_body)?;
+            let mut lines = Vec::new();
+            for row in rows {
+                let (doc, body) = row?;
+                lines.extend(
+                    read_ecgs(&decode(&body)?)
+                        .into_iter()
+                        .map(|ecg| EcgLine { doc, ecg }),
+                );
+            }
+            Ok(lines)
+        })
+        .await
+    }
+}
+
+fn id_and_body(row: &Row<'_>) -> rusqlite::Result<(DocId, Vec<u8>)> {
+    Ok((DocId(row.get(0)?), row.get(1)?))
+}
+
+pub(crate) fn observations_of(
+    sql: &Connection,
+    patient: PatientId,
+    kind: Option<VitalKind>,
+    limit: usize,
+) -> Result<Vec<ObservationLine>, StoreError> {
+    let mut find = sql.prepare_cached(&format!(
+        "SELECT x.id, o.body FROM observations o JOIN documents x ON x.d = o.d
+         WHERE o.d IN {OF_PATIENT} AND (?2 IS NULL OR o.kind = ?2) AND length(o.body) > 0
+         ORDER BY o.taken DESC, o.id LIMIT ?3"
+    ))?;
+    let kind = kind.map(VitalKind::word);
+    let rows = find.query_map(params![patient.as_bytes(), kind, limit as i64], id_and_body)?;
+    let mut lines = Vec::new();
+    for row in rows {
+        let (doc, body) = row?;
+        let found = read_observations(&decode(&body)?);
+        lines.extend(
+            found
+                .into_iter()
+                .map(|observation| ObservationLine { doc, observation }),
+        );
+    }
+    Ok(lines)
+}
+
+/// This clinic's series document of a patient and month, the oldest where two were made.
+pub(crate) fn series_of(
+    sql: &Connection,
+    patient: PatientId,
+    month: &str,
+    owner: &ClinicCode,
+) -> Result<Option<DocId>, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT id FROM series WHERE patient = ?1 AND month = ?2 AND owner = ?3 ORDER BY d LIMIT 1",
+    )?;
+    let id: Option<[u8; 16]> = find
+        .query_row(params![patient.as_bytes(), month, owner.as_str()], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(id.map(DocId))
+}
+
+/// The edits that begin a series document.
+pub(crate) fn series_head(patient: PatientId, month: &str) -> Vec<Edit> {
+    start_series(patient, month)
+}

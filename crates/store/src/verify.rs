@@ -1,0 +1,168 @@
+//! Whether what is kept is whole: every document loads from its changes and has the heads that its row says, the
+//! sums are right, chains and blobs are unbroken.
+
+use std::path::Path;
+
+use records::ids::{BlobId, ClinicCode, DocId, DocKind};
+use rusqlite::{Connection, OpenFlags};
+use sync_core::document::Heads;
+use sync_core::fingerprint::{Fingerprint, print_of};
+
+use crate::derive::rebuild::Progress;
+use crate::engine::{Store, StoreError};
+use crate::{audit, folder, log, schema, sync};
+
+/// Most problems that are listed.
+const PROBLEMS_MAX: usize = 1_000;
+
+/// What a check of the store found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verify {
+    /// Charts held.
+    pub patients: u64,
+    /// Encounters held.
+    pub encounters: u64,
+    /// Readings held; a blood pressure with its pulse is one.
+    pub observations: u64,
+    /// Rows of the log.
+    pub changes: u64,
+    /// The fingerprint over the documents held.
+    pub fingerprint: Fingerprint,
+    /// What is wrong: ids and words, no personal data.
+    pub problems: Vec<String>,
+}
+
+impl Store {
+    /// Checks everything; with a clinic, counts and fingerprint are over what that clinic holds.
+    pub async fn verify(&self, clinic: Option<ClinicCode>, progress: Progress) -> Result<Verify, StoreError> {
+        let folder = self.inner.folder.clone();
+        let checked = tokio::task::spawn_blocking(move || verify(&folder, clinic.as_ref(), progress)).await;
+        checked.map_err(|_| StoreError::Closed)?
+    }
+
+    /// The fingerprint over the documents held, as it is kept.
+    pub async fn fingerprint(&self) -> Result<Fingerprint, StoreError> {
+        self.read(log::stored_fingerprint).await
+    }
+}
+
+fn verify(folder: &Path, clinic: Option<&ClinicCode>, mut progress: Progress) -> Result<Verify, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sql = Connection::open_with_flags(folder.join(folder::DATABASE), flags)?;
+    schema::prepare(&sql)?;
+    sql.execute_batch("BEGIN")?;
+    let mut problems = Vec::new();
+    check_pages(&sql, &mut problems)?;
+    let mut found = check_documents(&sql, clinic, &mut problems, &mut progress)?;
+    if clinic.is_none() && log::stored_fingerprint(&sql)? != found.fingerprint {
+        problems.push("the kept fingerprint is not the sum over the documents".to_owned());
+    }
+    check_sessions(&sql, &mut problems)?;
+    check_blobs(&sql, &mut problems)?;
+    problems.extend(audit::verify(&sql)?);
+    problems.truncate(PROBLEMS_MAX);
+    found.problems = problems;
+    Ok(found)
+}
+
+fn check_pages(sql: &Connection, problems: &mut Vec<String>) -> Result<(), StoreError> {
+    let mut rows = sql.prepare("PRAGMA quick_check(20)")?;
+    let verdicts = rows.query_map([], |row| row.get::<_, String>(0))?;
+    for verdict in verdicts {
+        let verdict = verdict?;
+        if verdict != "ok" {
+            problems.push(format!("database: {verdict}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_documents(
+    sql: &Connection,
+    clinic: Option<&ClinicCode>,
+    problems: &mut Vec<String>,
+    progress: &mut Progress,
+) -> Result<Verify, StoreError> {
+    let mut found = Verify {
+        patients: 0,
+        encounters: 0,
+        observations: 0,
+        changes: 0,
+        fingerprint: Fingerprint::default(),
+        problems: Vec::new(),
+    };
+    let all: i64 = sql.query_row("SELECT count(*) FROM documents", [], |row| row.get(0))?;
+    let mut rows = sql.prepare("SELECT d, id, heads, print, changes, owner FROM documents ORDER BY d")?;
+    let mut readings = sql.prepare("SELECT count(*) FROM observations WHERE d = ?1")?;
+    let mut rows = rows.query([])?;
+    let mut done = 0u64;
+    while let Some(row) = rows.next()? {
+        done += 1;
+        if done.is_multiple_of(256) {
+            progress(done, all.unsigned_abs());
+        }
+        let (d, id): (i64, DocId) = (row.get(0)?, DocId(row.get(1)?));
+        let (heads, print): (Vec<u8>, [u8; 32]) = (row.get(2)?, row.get(3)?);
+        let owner: String = row.get(5)?;
+        let document = match log::load_row(sql, d, id) {
+            Ok(document) => document,
+            Err(error) => {
+                problems.push(format!("document {id}: {error}"));
+                continue;
+            }
+        };
+        let loaded = document.heads();
+        if Heads::from_bytes(&heads).as_ref() != Some(&loaded) || print_of(id, &loaded) != print {
+            problems.push(format!("document {id}: its row has other heads than its changes"));
+        }
+        if document.owner().is_none_or(|found| found.as_str() != owner) {
+            problems.push(format!(
+                "document {id}: its row has another owner than its changes"
+            ));
+        }
+        if let Some(clinic) = clinic
+            && !sync::is_held_by(sql, d, &document, clinic)?
+        {
+            continue;
+        }
+        found.fingerprint.add(&print_of(id, &loaded));
+        found.changes += document.change_count() as u64;
+        found.patients += u64::from(document.kind() == DocKind::Chart);
+        found.encounters += u64::from(document.kind() == DocKind::Encounter);
+        found.observations += readings
+            .query_row([d], |row| row.get::<_, i64>(0))?
+            .unsigned_abs();
+    }
+    progress(done, all.unsigned_abs());
+    Ok(found)
+}
+
+/// Own sessions have no gap: each position was written with its number.
+fn check_sessions(sql: &Connection, problems: &mut Vec<String>) -> Result<(), StoreError> {
+    let mut rows = sql.prepare(
+        "SELECT s.session, count(*), max(l.seq) FROM log l JOIN sessions s ON s.s = l.s WHERE s.own = 1
+         GROUP BY l.s HAVING count(*) <> max(l.seq)",
+    )?;
+    let gaps = rows.query_map([], |row| row.get::<_, [u8; 8]>(0))?;
+    for session in gaps {
+        let session = records::ids::SessionId(session?);
+        problems.push(format!("session {session} of this device has a gap"));
+    }
+    Ok(())
+}
+
+fn check_blobs(sql: &Connection, problems: &mut Vec<String>) -> Result<(), StoreError> {
+    let mut rows = sql.prepare("SELECT id, length, body FROM blobs")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, length): (BlobId, i64) = (BlobId(row.get(0)?), row.get(1)?);
+        let body = row
+            .get_ref(2)?
+            .as_blob()
+            .map_err(|_| StoreError::Unreadable("blob"))?;
+        if sync_core::blobs::blob_id(body) != id || body.len() as i64 != length {
+            problems.push(format!("blob {id} is not what its name says"));
+        }
+    }
+    Ok(())
+}
