@@ -153,6 +153,7 @@ pub fn read(bytes: &[u8]) -> Result<ResidentList, ListFault> {
         .from_reader(text.as_bytes());
     let mut columns: Option<Vec<Option<Column>>> = None;
     let mut list = ResidentList::default();
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
     for record in reader.records() {
         let Ok(record) = record else { return Err(ListFault::NotText) };
         if record.iter().all(|field| field.trim().is_empty()) {
@@ -169,10 +170,29 @@ pub fn read(bytes: &[u8]) -> Result<ResidentList, ListFault> {
         if list.residents.len() >= LIST_ROWS_MAX || list.faults.len() >= 2 * LIST_ROWS_MAX {
             return Err(ListFault::TooManyRows);
         }
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = lines.of(record.position().map_or(0, csv::Position::byte));
         take_line(line, &record, columns, &mut list);
     }
     if columns.is_none() { Err(ListFault::NoNameColumn) } else { Ok(list) }
+}
+
+/// Counts lines: the reader's own count is one short where lines end in CR LF.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// Number of the line on which a record stands that begins at this byte or after the line ends there.
+    fn of(&mut self, byte: u64) -> u64 {
+        let begin = usize::try_from(byte).unwrap_or(usize::MAX).clamp(self.at, self.text.len());
+        let ends = self.text.iter().skip(begin).take_while(|byte| matches!(**byte, b'\r' | b'\n')).count();
+        let passed = self.text.get(self.at..begin + ends).unwrap_or_default();
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.at = begin + ends;
+        self.line
+    }
 }
 
 fn take_line(line: u64, record: &csv::StringRecord, columns: &[Option<Column>], list: &mut ResidentList) {

@@ -2,8 +2,8 @@
 
 use std::thread::JoinHandle;
 
-use device_drivers::catalogue::Transport;
 use device_drivers::clock::MonotonicClock;
+use device_drivers::session::run_bay;
 
 use super::Bays;
 
@@ -44,17 +44,6 @@ impl Bays {
     fn run_device(&self, number: usize) {
         let Some(bay) = self.inner.bays.get(number) else { return };
         let clock = MonotonicClock::start();
-        let mut on_event = |event| self.take(number, event);
-        match bay.key.model().transport {
-            Transport::Serial(line) => {
-                let Some(mut machine) = bay.key.machine() else { return };
-                let mut open = || device_drivers::serial::open(&bay.port, &line);
-                let machine = machine.as_mut();
-                device_drivers::session::run_device(&mut open, machine, &clock, &bay.control, &mut on_event);
-            }
-            Transport::I2c { .. } => {
-                device_drivers::i2c::run_thermometer(&bay.port, &clock, &bay.control, &mut on_event);
-            }
-        }
+        run_bay(bay.key, &bay.port, &clock, &bay.control, &mut |event| self.take(number, event));
     }
 }
