@@ -8,7 +8,14 @@ use std::{env, fs, io};
 
 fn main() {
     println!("cargo:rerun-if-env-changed=HTMX_JS");
-    for input in ["package.json", "package-lock.json", "styles", "scripts", "static", "texts"] {
+    for input in [
+        "package.json",
+        "package-lock.json",
+        "styles",
+        "scripts",
+        "static",
+        "texts",
+    ] {
         println!("cargo:rerun-if-changed={input}");
     }
     if let Err(sentence) = gather() {
@@ -42,10 +49,17 @@ fn each_text_once(folder: &str) -> Result<(), String> {
     let mut places: BTreeMap<String, PathBuf> = BTreeMap::new();
     for file in files_of(folder)? {
         let text = fs::read_to_string(&file).map_err(|cause| told(&file, &cause))?;
-        for line in text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase())) {
+        for line in text
+            .lines()
+            .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
+        {
             let key = line.split('=').next().unwrap_or(line).trim().to_owned();
             if let Some(other) = places.insert(key.clone(), file.clone()) {
-                return Err(format!("text {key} stands in {} and in {}", other.display(), file.display()));
+                return Err(format!(
+                    "text {key} stands in {} and in {}",
+                    other.display(),
+                    file.display()
+                ));
             }
         }
     }
@@ -66,7 +80,9 @@ fn join(folder: &str, ending: &str, to: &Path) -> Result<(), String> {
 
 fn files_of(folder: &str) -> Result<Vec<PathBuf>, String> {
     let entries = fs::read_dir(folder).map_err(|cause| told(Path::new(folder), &cause))?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
     files.sort();
     Ok(files)
 }
@@ -87,7 +103,10 @@ fn fetch_htmx(folder: &Path) -> Result<PathBuf, String> {
         .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
         .current_dir(folder)
         .output()
-        .map_err(|_| "npm is missing: start demo/run, which installs it, or set HTMX_JS to a copy of htmx.min.js 4.0.1".to_owned())?;
+        .map_err(|_| {
+            "npm is missing: start demo/run, which installs it, or set HTMX_JS to a copy of htmx.min.js 4.0.1"
+                .to_owned()
+        })?;
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
         return Err(format!(

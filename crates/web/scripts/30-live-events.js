@@ -61,6 +61,11 @@ customElements.define("live-events", class extends HTMLElement {
     let detail = null;
     try { detail = message.data ? JSON.parse(message.data) : null; } catch (fault) { detail = null; }
     document.body.dispatchEvent(new CustomEvent(`live-${message.name}`, { detail }));
+    // Parts of pages that are about one patient or one bay listen to that one only.
+    const about = detail && (detail.patient || detail.bay);
+    if (about !== null && about !== undefined) {
+      document.body.dispatchEvent(new CustomEvent(`live-${message.name}-${about}`, { detail }));
+    }
   }
 
   async watch() {

@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use axum::Router;
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::Router;
 use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
@@ -32,14 +32,25 @@ struct Table {
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table = Table { addresses: HashMap::new(), by_hashed_name: HashMap::new() };
+    let mut table = Table {
+        addresses: HashMap::new(),
+        by_hashed_name: HashMap::new(),
+    };
     for name in Files::iter() {
         let Some(file) = Files::get(&name) else { continue };
         let hash = hex::encode(&file.metadata.sha256_hash()[..HASH_BYTES]);
         let (stem, ending) = name.rsplit_once('.').unwrap_or((&name, ""));
         let hashed = format!("{stem}.{hash}.{ending}");
-        table.addresses.insert(name.to_string(), format!("{FOLDER}{hashed}"));
-        table.by_hashed_name.insert(hashed, Asset { bytes: file.data, kind: kind_of(ending) });
+        table
+            .addresses
+            .insert(name.to_string(), format!("{FOLDER}{hashed}"));
+        table.by_hashed_name.insert(
+            hashed,
+            Asset {
+                bytes: file.data,
+                kind: kind_of(ending),
+            },
+        );
     }
     table
 });
@@ -56,7 +67,10 @@ fn kind_of(ending: &str) -> &'static str {
 
 /// The address of an asset by its plain name (`clinic.css`), with its hash.
 pub fn address(name: &str) -> &'static str {
-    TABLE.addresses.get(name).map_or("/assets/missing", String::as_str)
+    TABLE
+        .addresses
+        .get(name)
+        .map_or("/assets/missing", String::as_str)
 }
 
 /// The content of an asset by its plain name; for pages that are written to files.
@@ -67,8 +81,14 @@ pub fn content(name: &str) -> Option<Vec<u8>> {
 /// Serves the assets and `/favicon.ico`. No sign-in, no personal data: the only answers that may be cached.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
-        .route("/assets/{name}", get(|Path(name): Path<String>| async move { answer(&name) }))
-        .route("/favicon.ico", get(|| async { answer(address("favicon.svg").trim_start_matches(FOLDER)) }))
+        .route(
+            "/assets/{name}",
+            get(|Path(name): Path<String>| async move { answer(&name) }),
+        )
+        .route(
+            "/favicon.ico",
+            get(|| async { answer(address("favicon.svg").trim_start_matches(FOLDER)) }),
+        )
 }
 
 fn answer(hashed: &str) -> Response {
@@ -94,7 +114,12 @@ mod tests {
             let hashed = address(name).strip_prefix(FOLDER).unwrap();
             let answered = answer(hashed);
             assert_eq!(answered.status(), StatusCode::OK, "{name}");
-            assert!(answered.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+            assert!(
+                answered.headers()[header::CACHE_CONTROL]
+                    .to_str()
+                    .unwrap()
+                    .contains("immutable")
+            );
             assert_eq!(answer(name).status(), StatusCode::NOT_FOUND);
         }
     }
@@ -103,9 +128,16 @@ mod tests {
     fn scripts_speak_to_nobody_else() {
         for name in ["clinic.css", "clinic.js"] {
             let text = String::from_utf8(content(name).unwrap()).unwrap();
-            let foreign = text.match_indices("://").filter(|(at, _)| !text[..*at].ends_with("www.w3.org"));
-            let hosts: Vec<_> = foreign.map(|(at, _)| &text[at..(at + 30).min(text.len())]).collect();
-            assert!(hosts.iter().all(|host| host.starts_with("://www.w3.org")), "{name}: {hosts:?}");
+            let foreign = text
+                .match_indices("://")
+                .filter(|(at, _)| !text[..*at].ends_with("www.w3.org"));
+            let hosts: Vec<_> = foreign
+                .map(|(at, _)| &text[at..(at + 30).min(text.len())])
+                .collect();
+            assert!(
+                hosts.iter().all(|host| host.starts_with("://www.w3.org")),
+                "{name}: {hosts:?}"
+            );
         }
     }
 }

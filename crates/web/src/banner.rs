@@ -148,8 +148,10 @@ mod tests {
     #[test]
     fn the_order_is_name_birth_sex_number_and_labels_have_no_colon() {
         let drawn = patient_banner(Lang::Zh, &view(AllergyLine::NoneKnown)).into_string();
-        let places: Vec<_> =
-            ["欧阳𬭎·古丽", "1958-04-01", "(67岁)", "女", "123X"].iter().map(|part| drawn.find(part).unwrap()).collect();
+        let places: Vec<_> = ["欧阳𬭎·古丽", "1958-04-01", "(67岁)", "女", "123X"]
+            .iter()
+            .map(|part| drawn.find(part).unwrap())
+            .collect();
         assert!(places.is_sorted(), "{drawn}");
         assert!(!drawn.contains('：') && !drawn.contains("出生日期:"));
     }
@@ -162,9 +164,14 @@ mod tests {
             AllergyLine::NotAsked,
             AllergyLine::Unreadable,
         ];
-        let drawn: Vec<String> =
-            states.into_iter().map(|state| patient_banner(Lang::Zh, &view(state)).into_string()).collect();
-        for (at, words) in ["有过敏史", "无已知过敏", "未询问", "无法读取"].iter().enumerate() {
+        let drawn: Vec<String> = states
+            .into_iter()
+            .map(|state| patient_banner(Lang::Zh, &view(state)).into_string())
+            .collect();
+        for (at, words) in ["有过敏史", "无已知过敏", "未询问", "无法读取"]
+            .iter()
+            .enumerate()
+        {
             for (other, page) in drawn.iter().enumerate() {
                 assert_eq!(page.contains(words), at == other, "{words} on page {other}");
             }
@@ -176,15 +183,31 @@ mod tests {
 
     #[test]
     fn the_dead_show_date_and_age_at_death() {
-        let died = Some(Died { on: "2026-01-15".parse().ok() });
-        let dead = BannerView { died, ..view(AllergyLine::NotAsked) };
+        let died = Some(Died {
+            on: "2026-01-15".parse().ok(),
+        });
+        let dead = BannerView {
+            died,
+            ..view(AllergyLine::NotAsked)
+        };
         let drawn = patient_banner(Lang::Zh, &dead).into_string();
         assert!(drawn.contains("banner-dead") && drawn.contains("2026-01-15") && drawn.contains("67岁"));
     }
 
     #[test]
     fn what_is_not_known_is_said() {
-        let bare = BannerView { birth: None, sex: "", id_tail: None, ..view(AllergyLine::NotAsked) };
-        assert_eq!(patient_banner(Lang::Zh, &bare).into_string().matches("未知").count(), 3);
+        let bare = BannerView {
+            birth: None,
+            sex: "",
+            id_tail: None,
+            ..view(AllergyLine::NotAsked)
+        };
+        assert_eq!(
+            patient_banner(Lang::Zh, &bare)
+                .into_string()
+                .matches("未知")
+                .count(),
+            3
+        );
     }
 }

@@ -58,7 +58,10 @@ impl Range {
 
     /// The range with this value; a year for any other.
     pub fn from_code(code: &str) -> Self {
-        Self::ALL.into_iter().find(|range| range.code() == code).unwrap_or_default()
+        Self::ALL
+            .into_iter()
+            .find(|range| range.code() == code)
+            .unwrap_or_default()
     }
 
     fn word(self, lang: Lang) -> String {
@@ -72,7 +75,8 @@ impl Range {
 
     /// First and last day, where the last is `today` and `first` the day of the earliest reading.
     pub fn days(self, first: Option<Date>, today: Date) -> (Date, Date) {
-        let back = |days: i64| WallTime(WallTime::from_china(today.at(12, 0, 0, 0)).0 - days * DAY_MS).china_date();
+        let back =
+            |days: i64| WallTime(WallTime::from_china(today.at(12, 0, 0, 0)).0 - days * DAY_MS).china_date();
         let from = match self {
             Self::Week => back(6),
             Self::Month => back(29),
@@ -134,10 +138,17 @@ pub struct PressureChart<'a> {
 /// Draws blood pressures: one bar a reading, capped at both values.
 pub fn pressure_chart(lang: Lang, chart: &PressureChart<'_>) -> Markup {
     let time = TimeAxis::new(chart.days);
-    let mut shown: Vec<Pressure> = chart.readings.iter().copied().filter(|r| time.holds(r.at)).collect();
+    let mut shown: Vec<Pressure> = chart
+        .readings
+        .iter()
+        .copied()
+        .filter(|r| time.holds(r.at))
+        .collect();
     shown.sort_by_key(|reading| reading.at);
     let shown = &shown[shown.len().saturating_sub(POINTS_LIMIT)..];
-    let ends = shown.iter().flat_map(|reading| [reading.systolic as f64, reading.diastolic as f64]);
+    let ends = shown
+        .iter()
+        .flat_map(|reading| [reading.systolic as f64, reading.diastolic as f64]);
     let y = Axis::new((50.0, 190.0), ends, HEIGHT - BOTTOM, TOP);
     let half = if shown.len() > 60 { 3.0 } else { 6.0 };
     let label = lang.t_n("chart-pressure-alt", shown.len());
@@ -146,7 +157,6 @@ pub fn pressure_chart(lang: Lang, chart: &PressureChart<'_>) -> Markup {
         (grid(lang, &y, &time, "mmHg"))
         @if y.holds(90.0) {
             line.chart-limit x1=(LEFT) x2=(WIDTH - RIGHT) y1=(y.at(90.0)) y2=(y.at(90.0)) {}
-            text.chart-note x=(WIDTH - RIGHT - 4.0) y=(y.at(90.0) + 15.0) text-anchor="end" { (lang.t("chart-diastolic-limit")) }
         }
         @for reading in shown {
             @let x = time.at(reading.at);
@@ -155,12 +165,28 @@ pub fn pressure_chart(lang: Lang, chart: &PressureChart<'_>) -> Markup {
                 title { (moments::day_and_clock(lang, reading.at, chart.days.1)) " " (reading.systolic) "/" (reading.diastolic) " mmHg" }
             }
         }
-        (band_label(&y, chart.band.as_ref()))
+    };
+    let legend = html! {
+        (band_legend(chart.band.as_ref()))
+        span { i.swatch.swatch-limit {} (lang.t("chart-diastolic-limit")) }
     };
     let rows = shown.iter().rev().map(|reading| {
-        (moments::day_and_clock(lang, reading.at, chart.days.1), format!("{}/{}", reading.systolic, reading.diastolic))
+        (
+            moments::day_and_clock(lang, reading.at, chart.days.1),
+            format!("{}/{}", reading.systolic, reading.diastolic),
+        )
     });
-    figure(lang, &label, shown.is_empty(), &plot, &y, "mmHg", &rows.collect::<Vec<_>>())
+    let rows: Vec<_> = rows.collect();
+    let drawn = Drawn {
+        title: &lang.t("vital-bp"),
+        label: &label,
+        unit: "mmHg",
+        plot: &plot,
+        legend: &legend,
+        y: &y,
+        rows: &rows,
+    };
+    figure(lang, &drawn)
 }
 
 /// One value over time.
@@ -197,8 +223,16 @@ pub fn trend_chart(lang: Lang, chart: &TrendChart<'_>) -> Markup {
     let mut shown: Vec<&TrendPoint> = chart.points.iter().filter(|point| time.holds(point.at)).collect();
     shown.sort_by_key(|point| point.at);
     let shown = &shown[shown.len().saturating_sub(POINTS_LIMIT)..];
-    let y = Axis::new(chart.always, shown.iter().filter_map(|point| point.value), HEIGHT - BOTTOM, TOP);
-    let label = lang.t_with("chart-trend-alt", &[("what", chart.title), ("n", &shown.len().to_string())]);
+    let y = Axis::new(
+        chart.always,
+        shown.iter().filter_map(|point| point.value),
+        HEIGHT - BOTTOM,
+        TOP,
+    );
+    let label = lang.t_with(
+        "chart-trend-alt",
+        &[("what", chart.title), ("n", &shown.len().to_string())],
+    );
     let plot = html! {
         (band(&y, chart.band.as_ref()))
         (grid(lang, &y, &time, chart.unit))
@@ -210,14 +244,28 @@ pub fn trend_chart(lang: Lang, chart: &TrendChart<'_>) -> Markup {
                 }
             }
         }
-        (band_label(&y, chart.band.as_ref()))
     };
+    let legend = band_legend(chart.band.as_ref());
     let rows: Vec<_> = shown
         .iter()
         .rev()
-        .map(|point| (moments::day_and_clock(lang, point.at, chart.days.1), point.text.clone()))
+        .map(|point| {
+            (
+                moments::day_and_clock(lang, point.at, chart.days.1),
+                point.text.clone(),
+            )
+        })
         .collect();
-    figure(lang, &label, shown.is_empty(), &plot, &y, chart.unit, &rows)
+    let drawn = Drawn {
+        title: chart.title,
+        label: &label,
+        unit: chart.unit,
+        plot: &plot,
+        legend: &legend,
+        y: &y,
+        rows: &rows,
+    };
+    figure(lang, &drawn)
 }
 
 fn line_of(points: &[&TrendPoint], time: &TimeAxis, y: &Axis) -> String {
@@ -226,7 +274,12 @@ fn line_of(points: &[&TrendPoint], time: &TimeAxis, y: &Axis) -> String {
     for point in points {
         match point.value {
             Some(value) => {
-                path.push_str(&format!("{}{:.1} {:.1}", if open { 'L' } else { 'M' }, time.at(point.at), y.at(value)));
+                path.push_str(&format!(
+                    "{}{:.1} {:.1}",
+                    if open { 'L' } else { 'M' },
+                    time.at(point.at),
+                    y.at(value)
+                ));
                 open = true;
             }
             None => open = false,
@@ -244,11 +297,9 @@ fn band(y: &Axis, band: Option<&Band>) -> Markup {
     }
 }
 
-/// Drawn above the readings' layer but in the band's upper corner, where labels stay legible.
-fn band_label(y: &Axis, band: Option<&Band>) -> Markup {
-    html! {
-        @if let Some(band) = band { text.chart-note x=(LEFT + 6.0) y=(format!("{:.1}", y.at(band.high) - 5.0)) { (band.label) } }
-    }
+/// The band's label stands above the plot, where no reading covers it.
+fn band_legend(band: Option<&Band>) -> Markup {
+    html! { @if let Some(band) = band { span { i.swatch.swatch-band {} (band.label) } } }
 }
 
 fn grid(lang: Lang, y: &Axis, time: &TimeAxis, unit: &str) -> Markup {
@@ -267,21 +318,33 @@ fn grid(lang: Lang, y: &Axis, time: &TimeAxis, unit: &str) -> Markup {
     }
 }
 
-fn figure(lang: Lang, label: &str, empty: bool, plot: &Markup, y: &Axis, unit: &str, rows: &[(String, String)]) -> Markup {
+struct Drawn<'a> {
+    title: &'a str,
+    label: &'a str,
+    unit: &'a str,
+    plot: &'a Markup,
+    legend: &'a Markup,
+    y: &'a Axis,
+    rows: &'a [(String, String)],
+}
+
+fn figure(lang: Lang, drawn: &Drawn<'_>) -> Markup {
     html! {
-        @if empty {
-            p.empty { (lang.t("chart-empty")) }
-        } @else {
-            figure.chart {
-                svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) width=(WIDTH) height=(HEIGHT) role="img" aria-label=(label) { (plot) }
-                @if let Some((low, high)) = y.widened() {
-                    p.hint { (lang.t_with("chart-widened", &[("low", &y.text(low)), ("high", &y.text(high)), ("unit", unit)])) }
+        figure.chart {
+            h3 { (drawn.title) }
+            @if drawn.rows.is_empty() {
+                p.empty { (lang.t("chart-empty")) }
+            } @else {
+                p.chart-legend { (drawn.legend) }
+                svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) width=(WIDTH) height=(HEIGHT) role="img" aria-label=(drawn.label) { (drawn.plot) }
+                @if let Some((low, high)) = drawn.y.widened() {
+                    p.hint { (lang.t_with("chart-widened", &[("low", &drawn.y.text(low)), ("high", &drawn.y.text(high)), ("unit", drawn.unit)])) }
                 }
                 details.chart-values {
                     summary { (lang.t("chart-as-table")) }
                     table.table {
                         thead { tr { th scope="col" { (lang.t("column-time")) } th scope="col" { (lang.t("column-value")) } } }
-                        tbody { @for (at, value) in rows { tr { td { (at) } td.num { (value) span.unit { (unit) } } } } }
+                        tbody { @for (at, value) in drawn.rows { tr { td { (at) } td.num { (value) span.unit { (drawn.unit) } } } } }
                     }
                 }
             }
@@ -304,12 +367,28 @@ mod tests {
     #[test]
     fn pressures_are_capped_bars_that_nothing_joins() {
         let readings = [
-            Pressure { at: at("2026-03-01"), systolic: 152, diastolic: 94 },
-            Pressure { at: at("2026-03-08"), systolic: 138, diastolic: 86 },
-            Pressure { at: at("2024-03-08"), systolic: 120, diastolic: 80 },
+            Pressure {
+                at: at("2026-03-01"),
+                systolic: 152,
+                diastolic: 94,
+            },
+            Pressure {
+                at: at("2026-03-08"),
+                systolic: 138,
+                diastolic: 86,
+            },
+            Pressure {
+                at: at("2024-03-08"),
+                systolic: 120,
+                diastolic: 80,
+            },
         ];
         let days = Range::Month.days(None, today());
-        let chart = PressureChart { readings: &readings, days, band: None };
+        let chart = PressureChart {
+            readings: &readings,
+            days,
+            band: None,
+        };
         let drawn = pressure_chart(Lang::Zh, &chart).into_string();
         assert_eq!(drawn.matches("chart-pressure\"").count(), 2, "{drawn}");
         assert!(drawn.contains("152/94") && !drawn.contains("120/80"));
@@ -318,24 +397,55 @@ mod tests {
 
     #[test]
     fn a_missing_value_breaks_the_line_and_stands_in_the_table() {
-        let point = |day, value: Option<f64>, text: &str| TrendPoint { at: at(day), value, text: text.into() };
-        let points =
-            [point("2026-03-01", Some(36.5), "36.5"), point("2026-03-02", None, "探头脱落"), point("2026-03-03", Some(37.0), "37.0")];
+        let point = |day, value: Option<f64>, text: &str| TrendPoint {
+            at: at(day),
+            value,
+            text: text.into(),
+        };
+        let points = [
+            point("2026-03-01", Some(36.5), "36.5"),
+            point("2026-03-02", None, "探头脱落"),
+            point("2026-03-03", Some(37.0), "37.0"),
+        ];
         let days = Range::Month.days(None, today());
-        let chart =
-            TrendChart { title: "体温", unit: "℃", points: &points, days, band: None, always: (35.0, 40.0) };
+        let chart = TrendChart {
+            title: "体温",
+            unit: "℃",
+            points: &points,
+            days,
+            band: None,
+            always: (35.0, 40.0),
+        };
         let drawn = trend_chart(Lang::Zh, &chart).into_string();
-        let line = drawn.split("chart-line\" d=\"").nth(1).unwrap().split('"').next().unwrap();
+        let line = drawn
+            .split("chart-line\" d=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
         assert_eq!((line.matches('M').count(), line.matches('L').count()), (2, 0));
         assert!(drawn.contains("探头脱落") && drawn.contains("36.5"));
     }
 
     #[test]
     fn the_whole_band_is_in_sight_and_widening_is_said() {
-        let band = Band { low: 90.0, high: 139.0, label: "成人".into() };
-        let far = [Pressure { at: at("2026-03-09"), systolic: 230, diastolic: 130 }];
+        let band = Band {
+            low: 90.0,
+            high: 139.0,
+            label: "成人".into(),
+        };
+        let far = [Pressure {
+            at: at("2026-03-09"),
+            systolic: 230,
+            diastolic: 130,
+        }];
         let days = Range::Week.days(None, today());
-        let chart = PressureChart { readings: &far, days, band: Some(band) };
+        let chart = PressureChart {
+            readings: &far,
+            days,
+            band: Some(band),
+        };
         let drawn = pressure_chart(Lang::Zh, &chart).into_string();
         assert!(drawn.contains("chart-band") && drawn.contains("成人"));
         assert!(drawn.contains("纵轴"), "{drawn}");

@@ -13,8 +13,13 @@ const VALUE_LIMIT: usize = 256;
 
 /// The value of the first cookie with this name.
 pub fn get(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let lines = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    let mut pairs = lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
     let value = pairs.find(|(found, _)| *found == name)?.1;
     (value.len() <= VALUE_LIMIT).then(|| value.to_owned())
 }
@@ -24,12 +29,17 @@ pub fn get(headers: &HeaderMap, name: &str) -> Option<String> {
 ///
 /// `None` where the token holds other characters than letters, digits, `-` and `_`.
 pub fn begin_session(token: &str, secure: bool) -> Option<HeaderValue> {
-    let plain = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let plain = token
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     if !plain || token.is_empty() || token.len() > VALUE_LIMIT {
         return None;
     }
     let secure = if secure { "; Secure" } else { "" };
-    HeaderValue::try_from(format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax{secure}")).ok()
+    HeaderValue::try_from(format!(
+        "{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax{secure}"
+    ))
+    .ok()
 }
 
 /// The `Set-Cookie` line that ends a browser session.
@@ -40,7 +50,10 @@ pub fn end_session() -> HeaderValue {
 /// The `Set-Cookie` line that keeps the chosen language.
 pub fn keep_lang(lang: crate::texts::Lang) -> Option<HeaderValue> {
     let name = crate::texts::LANG_COOKIE;
-    let line = format!("{name}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age={LANG_SECONDS}", lang.code());
+    let line = format!(
+        "{name}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age={LANG_SECONDS}",
+        lang.code()
+    );
     HeaderValue::try_from(line).ok()
 }
 
@@ -51,10 +64,16 @@ mod tests {
     #[test]
     fn a_cookie_is_found_among_others() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::COOKIE, "x=1; clinic_session=ab-C_9; lang=zh".parse().unwrap());
+        headers.insert(
+            header::COOKIE,
+            "x=1; clinic_session=ab-C_9; lang=zh".parse().unwrap(),
+        );
         assert_eq!(get(&headers, SESSION_COOKIE).as_deref(), Some("ab-C_9"));
         assert_eq!(get(&headers, "session"), None);
-        headers.insert(header::COOKIE, format!("lang={}", "a".repeat(300)).parse().unwrap());
+        headers.insert(
+            header::COOKIE,
+            format!("lang={}", "a".repeat(300)).parse().unwrap(),
+        );
         assert_eq!(get(&headers, "lang"), None);
     }
 
@@ -64,6 +83,12 @@ mod tests {
         assert!(begin_session("", false).is_none());
         let line = begin_session("abc", true).unwrap();
         assert!(line.to_str().unwrap().ends_with("; Secure"));
-        assert!(!begin_session("abc", false).unwrap().to_str().unwrap().contains("Secure"));
+        assert!(
+            !begin_session("abc", false)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .contains("Secure")
+        );
     }
 }

@@ -23,13 +23,19 @@ fn line(cells: &[String], out: &mut String) {
 fn protected(cell: &str) -> String {
     let digits = cell.strip_suffix(['X', 'x']).unwrap_or(cell);
     let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let changed_by_reading = number && (cell.len() >= LONG_DIGITS || (cell.len() > 1 && cell.starts_with('0')));
+    let changed_by_reading =
+        number && (cell.len() >= LONG_DIGITS || (cell.len() > 1 && cell.starts_with('0')));
     if changed_by_reading {
         return format!("\"=\"\"{cell}\"\"\"");
     }
-    let runs = cell.starts_with(['=', '+', '@', '\t', '\r']) || (cell.starts_with('-') && cell.parse::<f64>().is_err());
+    let runs = cell.starts_with(['=', '+', '@', '\t', '\r'])
+        || (cell.starts_with('-') && cell.parse::<f64>().is_err());
     let cell = if runs { format!("'{cell}") } else { cell.to_owned() };
-    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+    if cell.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell
+    }
 }
 
 /// A file of these rows; the first is the head.
@@ -55,11 +61,17 @@ pub fn plain(cell: &str) -> &str {
 
 /// The file as a download under an ASCII name.
 pub fn download(name: &str, rows: impl IntoIterator<Item = Vec<String>>) -> Response {
-    let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).collect();
+    let plain: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        .collect();
     let disposition = HeaderValue::try_from(format!("attachment; filename=\"{plain}\""))
         .unwrap_or(HeaderValue::from_static("attachment"));
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/csv; charset=utf-8"),
+        ),
         (header::CONTENT_DISPOSITION, disposition),
     ];
     (headers, sheet(rows)).into_response()
@@ -90,7 +102,10 @@ mod tests {
     fn cells_come_back_as_they_were() {
         for cell in ["44098119860504123X", "0017", "=A1", "王秀英", "-3.5", "O'Brien"] {
             let written = protected(cell);
-            let unquoted = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&written);
+            let unquoted = written
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+                .unwrap_or(&written);
             assert_eq!(plain(&unquoted.replace("\"\"", "\"")), cell);
         }
         assert!(sheet([vec!["a".to_owned()]]).starts_with("\u{feff}a\r\n".as_bytes()));

@@ -31,7 +31,10 @@ impl Faults {
 
     /// What is wrong with a field.
     pub fn of(&self, field: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name == field).map(|(_, sentence)| sentence.as_str())
+        self.0
+            .iter()
+            .find(|(name, _)| name == field)
+            .map(|(_, sentence)| sentence.as_str())
     }
 
     /// The box at the top: how many things need a change, each linked to its field. It takes the focus.
@@ -55,7 +58,13 @@ impl FromIterator<(String, String)> for Faults {
 
 /// The id of a field's element: names of fields may hold characters that a fragment may not.
 pub fn id_of(field: &str) -> String {
-    let plain = field.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' });
+    let plain = field.chars().map(|c| {
+        if c.is_ascii_alphanumeric() || c == '-' {
+            c
+        } else {
+            '-'
+        }
+    });
     format!("f-{}", plain.collect::<String>())
 }
 
@@ -163,7 +172,9 @@ mod tests {
         let summary = faults.summary(Lang::Zh).into_string();
         assert!(summary.contains("有 2 处需要修改"));
         assert!(summary.contains("href=\"#f-bp-systolic\"") && summary.contains("autofocus"));
-        let field = Input::text("bp.systolic", "收缩压").markup(Lang::Zh, &faults).into_string();
+        let field = Input::text("bp.systolic", "收缩压")
+            .markup(Lang::Zh, &faults)
+            .into_string();
         assert!(field.contains("id=\"f-bp-systolic\"") && field.contains("收缩压应在 40–300 之间"));
         assert!(field.contains("aria-invalid=\"true\""));
         assert!(Faults::none().summary(Lang::Zh).into_string().is_empty());
@@ -171,7 +182,10 @@ mod tests {
 
     #[test]
     fn a_form_carries_its_id_base_and_answers() {
-        let doubts = [Doubt { field: "systolic".into(), question: "血压 230/130,确认?".into() }];
+        let doubts = [Doubt {
+            field: "systolic".into(),
+            question: "血压 230/130,确认?".into(),
+        }];
         let confirmed = ["pulse".to_owned()];
         let form = Form {
             action: "/visits/1",

@@ -36,8 +36,15 @@ fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
 fn check(name: &str, lang: Lang, page: &Markup) {
     let html = &page.0;
     let place = format!("{name} in {}", lang.code());
-    assert!(html.starts_with("<!DOCTYPE html><html lang=\""), "{place} is no document");
-    assert!(!html.contains('⟦'), "{place} lacks a text: {}", &html[html.find('⟦').unwrap_or(0)..][..80]);
+    assert!(
+        html.starts_with("<!DOCTYPE html><html lang=\""),
+        "{place} is no document"
+    );
+    assert!(
+        !html.contains('⟦'),
+        "{place} lacks a text: {}",
+        &html[html.find('⟦').unwrap_or(0)..][..80]
+    );
     for inline in [" style=\"", " onclick", " onsubmit", "javascript:", "<style"] {
         assert!(!html.contains(inline), "{place} holds {inline}");
     }
@@ -47,7 +54,11 @@ fn check(name: &str, lang: Lang, page: &Markup) {
     let mut wanted = Vec::new();
     for (tag, attributes) in &tags {
         if let Some(ended) = tag.strip_prefix('/') {
-            assert_eq!(open.pop().as_deref(), Some(ended), "{place}: </{ended}> ends something else");
+            assert_eq!(
+                open.pop().as_deref(),
+                Some(ended),
+                "{place}: </{ended}> ends something else"
+            );
             continue;
         }
         if tag.starts_with('!') {
@@ -62,14 +73,29 @@ fn check(name: &str, lang: Lang, page: &Markup) {
         for reference in ["for", "aria-labelledby", "aria-describedby"] {
             let padded = format!(" {attributes}");
             let named = attribute(&padded, &format!(" {reference}"));
-            wanted.extend(named.into_iter().flat_map(str::split_whitespace).map(str::to_owned));
+            wanted.extend(
+                named
+                    .into_iter()
+                    .flat_map(str::split_whitespace)
+                    .map(str::to_owned),
+            );
         }
-        assert!(tag != "script" || attributes.contains("src=\"/assets/"), "{place} holds a script of its own");
+        assert!(
+            tag != "script" || attributes.contains("src=\"/assets/"),
+            "{place} holds a script of its own"
+        );
     }
     assert!(open.is_empty(), "{place} leaves {open:?} open");
     let dangling: Vec<_> = wanted.iter().filter(|id| !ids.contains(*id)).collect();
-    assert!(dangling.is_empty(), "{place} names ids that are not there: {dangling:?}");
-    assert_eq!(tags.iter().filter(|(tag, _)| tag == "h1").count(), 1, "{place} needs one h1");
+    assert!(
+        dangling.is_empty(),
+        "{place} names ids that are not there: {dangling:?}"
+    );
+    assert_eq!(
+        tags.iter().filter(|(tag, _)| tag == "h1").count(),
+        1,
+        "{place} needs one h1"
+    );
 }
 
 /// Chinese characters in a page drawn in English, outside of what people and tables wrote.
@@ -105,14 +131,19 @@ fn english_pages_hold_only_the_chinese_of_their_data() {
             .filter(|word| !samples::DATA.contains(word.as_str()) && word != "中文")
             .collect();
         assert!(ours.is_empty(), "{name}: {ours:?}");
-        assert!(!title.contains(samples::NAME), "{name}: a title holds a patient's name");
+        assert!(
+            !title.contains(samples::NAME),
+            "{name}: a title holds a patient's name"
+        );
     }
 }
 
 /// Writes each page to `GALLERY_DIR`, where that is set, with the assets beside it.
 #[test]
 fn pages_can_be_written_to_be_looked_at() {
-    let Some(folder) = std::env::var_os("GALLERY_DIR").map(std::path::PathBuf::from) else { return };
+    let Some(folder) = std::env::var_os("GALLERY_DIR").map(std::path::PathBuf::from) else {
+        return;
+    };
     std::fs::create_dir_all(folder.join("assets")).unwrap();
     for asset in ["clinic.css", "clinic.js", "htmx.js", "favicon.svg"] {
         let address = assets::address(asset).trim_start_matches('/');

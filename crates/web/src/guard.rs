@@ -83,7 +83,11 @@ pub struct SessionsDown(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 pub trait Sessions: Send + Sync + 'static {
     /// The person behind a token; `None` for a token that is unknown or ended. A session that was idle too long
     /// comes back locked.
-    fn look_up<'a>(&'a self, token: &'a str, wake: Wake) -> Answer<'a, Result<Option<SignedIn>, SessionsDown>>;
+    fn look_up<'a>(
+        &'a self,
+        token: &'a str,
+        wake: Wake,
+    ) -> Answer<'a, Result<Option<SignedIn>, SessionsDown>>;
 
     /// Whether this caller is a kiosk screen: the box's own one (loopback), or a paired one.
     fn is_kiosk<'a>(&'a self, caller: &'a Caller) -> Answer<'a, bool> {
@@ -94,8 +98,14 @@ pub trait Sessions: Send + Sync + 'static {
 impl Caller {
     /// Reads the caller off a request.
     pub fn of(parts: &Parts) -> Self {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
-        Self { peer, screen: crate::cookies::get(&parts.headers, SCREEN_COOKIE) }
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|info| info.0.ip().to_canonical());
+        Self {
+            peer,
+            screen: crate::cookies::get(&parts.headers, SCREEN_COOKIE),
+        }
     }
 }
 
@@ -112,7 +122,11 @@ impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
 
     /// The person whom the route's guard found; refuses on open routes where nobody is signed in.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Trouble> {
-        parts.extensions.get::<Self>().cloned().ok_or(Trouble::SignInNeeded)
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or(Trouble::SignInNeeded)
     }
 }
 
@@ -131,7 +145,10 @@ impl<S: Send + Sync> FromRequestParts<S> for MaybeSignedIn {
 /// Keeps a return address inside this site: a path, or else the front page.
 pub fn safe_return(wanted: &str) -> &str {
     let local = wanted.starts_with('/') && !wanted.starts_with("//") && !wanted.starts_with("/\\");
-    let plain = wanted.len() <= 512 && wanted.bytes().all(|byte| byte > 0x20 && byte != 0x7f && byte != b'\\');
+    let plain = wanted.len() <= 512
+        && wanted
+            .bytes()
+            .all(|byte| byte > 0x20 && byte != 0x7f && byte != b'\\');
     if local && plain { wanted } else { "/" }
 }
 

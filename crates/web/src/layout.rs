@@ -87,7 +87,12 @@ pub struct Page {
 impl Page {
     /// A page with this title and content.
     pub fn new(title: impl Into<String>, body: Markup) -> Self {
-        Self { title: title.into(), faulty: false, banner: None, body: Some(body) }
+        Self {
+            title: title.into(),
+            faulty: false,
+            banner: None,
+            body: Some(body),
+        }
     }
 
     /// The same page about the person of this banner.
@@ -160,7 +165,11 @@ impl Frame {
 
     fn is_current(&self, item: &NavItem) -> bool {
         let path = self.here.split('?').next().unwrap_or("");
-        if item.href == "/" { path == "/" } else { path == item.href || path.starts_with(&format!("{}/", item.href)) }
+        if item.href == "/" {
+            path == "/"
+        } else {
+            path == item.href || path.starts_with(&format!("{}/", item.href))
+        }
     }
 }
 
@@ -190,7 +199,11 @@ pub fn language_switch(lang: Lang, here: &str) -> Markup {
 
 /// A page without navigation: sign-in, lock, errors, first start.
 pub fn bare_page(lang: Lang, screen: Screen, title: &str, faulty: bool, body: &Markup) -> Markup {
-    let title = if faulty { lang.t_with("title-faulty", &[("title", title)]) } else { title.to_owned() };
+    let title = if faulty {
+        lang.t_with("title-faulty", &[("title", title)])
+    } else {
+        title.to_owned()
+    };
     let main = html! { main #main .bare tabindex="-1" { (body) } };
     document(lang, screen, &title, &main)
 }

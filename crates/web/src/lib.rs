@@ -25,6 +25,7 @@ pub mod texts;
 pub mod trouble;
 pub mod visits;
 pub mod vitals;
+pub mod words;
 
 #[cfg(test)]
 mod gallery;

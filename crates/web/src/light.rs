@@ -71,9 +71,10 @@ impl StatusLight {
             Self::Unreached { kept } => lang.t_n("light-unreached", *kept),
             Self::Alone { kept } => lang.t_n("light-alone", *kept),
             Self::NeedsPerson { count } => lang.t_n("light-person", *count),
-            Self::Fleet { heard, enrolled } => {
-                lang.t_with("light-fleet", &[("heard", &heard.to_string()), ("enrolled", &enrolled.to_string())])
-            }
+            Self::Fleet { heard, enrolled } => lang.t_with(
+                "light-fleet",
+                &[("heard", &heard.to_string()), ("enrolled", &enrolled.to_string())],
+            ),
         }
     }
 

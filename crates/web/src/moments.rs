@@ -12,9 +12,17 @@ pub fn clock(at: WallTime) -> String {
 
 /// A day with its weekday: `3月10日 周二`; with the year where it is not the year of `today`.
 pub fn day(lang: Lang, date: Date, today: Date) -> String {
-    let numbers = [("year", i64::from(date.year())), ("month", i64::from(date.month())), ("day", i64::from(date.day()))];
+    let numbers = [
+        ("year", i64::from(date.year())),
+        ("month", i64::from(date.month())),
+        ("day", i64::from(date.day())),
+    ];
     if date.year() == today.year() {
-        return lang.t_mixed("day-this-year", &numbers, &[("weekday", &lang.t(weekday_key(date)))]);
+        return lang.t_mixed(
+            "day-this-year",
+            &numbers,
+            &[("weekday", &lang.t(weekday_key(date)))],
+        );
     }
     lang.t_mixed("day-with-year", &numbers, &[])
 }
@@ -29,6 +37,24 @@ fn weekday_key(date: Date) -> &'static str {
         6 => "weekday-sat",
         _ => "weekday-sun",
     }
+}
+
+/// A day without its weekday: `3月10日`; with the year where it is not the year of `today`.
+pub fn short_day(lang: Lang, date: Date, today: Date) -> String {
+    let numbers = [
+        ("year", i64::from(date.year())),
+        ("month", i64::from(date.month())),
+        ("day", i64::from(date.day())),
+    ];
+    lang.t_mixed(
+        if date.year() == today.year() {
+            "tick-day"
+        } else {
+            "day-with-year"
+        },
+        &numbers,
+        &[],
+    )
 }
 
 /// Day and time: `今天 08:30`, `昨天 16:05`, `3月10日 周二 08:30`.
@@ -72,7 +98,8 @@ pub fn person_age(lang: Lang, birth: BirthDate, on: Date) -> String {
 }
 
 fn completed_months(from: Date, to: Date) -> i64 {
-    let months = (i64::from(to.year()) - i64::from(from.year())) * 12 + i64::from(to.month()) - i64::from(from.month());
+    let months = (i64::from(to.year()) - i64::from(from.year())) * 12 + i64::from(to.month())
+        - i64::from(from.month());
     months - i64::from(to.day() < from.day())
 }
 

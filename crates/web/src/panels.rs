@@ -84,7 +84,14 @@ pub struct NextStep {
 }
 
 /// A critical value: fills the page below the banner until the person has said what is done about it.
-pub fn critical(lang: Lang, sentence: &str, reading: &str, action: &str, form: &str, steps: &[NextStep]) -> Markup {
+pub fn critical(
+    lang: Lang,
+    sentence: &str,
+    reading: &str,
+    action: &str,
+    form: &str,
+    steps: &[NextStep],
+) -> Markup {
     html! {
         section.critical.narrow role="alertdialog" aria-labelledby="critical-title" aria-describedby="critical-reading" {
             h1 #critical-title { (Class::Must.shape()) (lang.t("critical-title")) }
@@ -136,7 +143,8 @@ mod tests {
     #[test]
     fn each_class_has_a_shape_and_a_word_of_its_own() {
         let all = [Class::Warning, Class::Forbidden, Class::Must, Class::Done];
-        let shapes: std::collections::BTreeSet<String> = all.iter().map(|c| c.shape().into_string()).collect();
+        let shapes: std::collections::BTreeSet<String> =
+            all.iter().map(|c| c.shape().into_string()).collect();
         let words: std::collections::BTreeSet<String> = all.iter().map(|c| c.word(Lang::En)).collect();
         assert_eq!((shapes.len(), words.len()), (4, 4));
     }

@@ -29,6 +29,8 @@ pub struct PatientRow {
     pub phone_tail: Option<String>,
     /// Whether allergies are known; `None` where the reader sees no clinical facts.
     pub allergic: Option<bool>,
+    /// Whether the person has died.
+    pub died: bool,
     /// Last visit.
     pub last_visit: Option<WallTime>,
     /// Whether two records of the person differ.
@@ -90,6 +92,7 @@ fn line(lang: Lang, row: &PatientRow, today: Date) -> Markup {
                 }
             }
             span.line-side {
+                @if row.died { span.tag { (lang.t("banner-died")) } }
                 @if row.clash { span.tag.tag-bad { "◆ " (lang.t("clash-short")) } }
                 @if row.allergic == Some(true) { span.tag.tag-bad { "▲ " (lang.t("allergies-known")) } }
                 @if row.today { span.tag.tag-note { (lang.t("on-todays-list")) } }
@@ -101,7 +104,11 @@ fn line(lang: Lang, row: &PatientRow, today: Date) -> Markup {
 
 /// Sex and age in a line: `女 67岁`.
 pub fn person(lang: Lang, sex: &str, birth: Option<BirthDate>, today: Date) -> String {
-    let sex = if sex.is_empty() { lang.t("person-sex-unknown") } else { sex.to_owned() };
+    let sex = if sex.is_empty() {
+        lang.t("person-sex-unknown")
+    } else {
+        sex.to_owned()
+    };
     match birth {
         Some(birth) => format!("{sex} {}", moments::person_age(lang, birth, today)),
         None => format!("{sex} {}", lang.t("person-age-unknown")),
@@ -193,7 +200,7 @@ pub struct PatientPageView<'a> {
 /// Draws the page of one person, for those who may see clinical facts.
 pub fn page(lang: Lang, view: &PatientPageView<'_>) -> Markup {
     html! {
-        h1.only-read { (lang.t("patient-title")) }
+        h1.only-read { (lang.t("person-page-title")) }
         div.actions.patient-actions { (view.actions) }
         @for question in view.questions { (question) }
         div.columns {
@@ -213,7 +220,7 @@ pub fn page(lang: Lang, view: &PatientPageView<'_>) -> Markup {
                 section.card {
                     div.card-head {
                         h2 { (lang.t("facts-title")) }
-                        @if let Some(edit) = view.edit_facts { a.button href=(edit) { (lang.t("edit")) } }
+                        @if let Some(edit) = view.edit_facts { a.button.button-soft href=(edit) { (lang.t("edit")) } }
                     }
                     (pairs(view.facts))
                 }
@@ -260,7 +267,7 @@ fn visit_card(lang: Lang, view: &PatientPageView<'_>) -> Markup {
 fn facts_card(lang: Lang, title: &str, facts: &[FactLine], edit: Option<&str>) -> Markup {
     html! {
         section.card {
-            div.card-head { h2 { (title) } @if let Some(edit) = edit { a.button href=(edit) { (lang.t("edit")) } } }
+            div.card-head { h2 { (title) } @if let Some(edit) = edit { a.button.button-soft href=(edit) { (lang.t("edit")) } } }
             @if facts.is_empty() { p.empty { (lang.t("nothing-noted")) } }
             ul.facts {
                 @for fact in facts {
@@ -278,7 +285,7 @@ fn facts_card(lang: Lang, title: &str, facts: &[FactLine], edit: Option<&str>) -
 fn drugs_card(lang: Lang, view: &PatientPageView<'_>) -> Markup {
     html! {
         section.card {
-            div.card-head { h2 { (lang.t("drugs-title")) } @if let Some(edit) = view.edit_chart { a.button href=(edit) { (lang.t("edit")) } } }
+            div.card-head { h2 { (lang.t("drugs-title")) } @if let Some(edit) = view.edit_chart { a.button.button-soft href=(edit) { (lang.t("edit")) } } }
             @if view.drugs.is_empty() { p.empty { (lang.t("nothing-noted")) } }
             ul.facts { @for drug in view.drugs { li { (drug_line(lang, drug)) } } }
         }
@@ -291,7 +298,7 @@ pub fn drug_line(lang: Lang, drug: &DrugLine) -> Markup {
         p.drug {
             span { strong { (drug.generic) } }
             @if !drug.brand.is_empty() { span { (drug.brand) } }
-            @if !drug.dose.is_empty() { span { span.dose-label { (lang.t("drug-dose")) } span.dose { (drug.dose) } } }
+            @if !drug.dose.is_empty() { span { span.dose-label { (lang.t("drug-line-dose")) } span.dose { (drug.dose) } } }
             @if !drug.route.is_empty() { span { (drug.route) } }
             @if !drug.frequency.is_empty() { span { (drug.frequency) } }
             @if let Some(stop) = &drug.stop { a.button href=(stop) { (lang.t("drug-stop")) } }
@@ -338,6 +345,7 @@ mod tests {
             id_tail: Some(tail.into()),
             phone_tail: None,
             allergic: Some(true),
+            died: false,
             last_visit: None,
             clash: false,
             today: true,
@@ -347,7 +355,14 @@ mod tests {
     #[test]
     fn namesakes_differ_and_an_answer_names_its_query() {
         let today = "2026-03-10".parse().unwrap();
-        let drawn = hits(Lang::Zh, "wxy", &[row("王秀英", "123X"), row("王秀英", "4567")], false, today).into_string();
+        let drawn = hits(
+            Lang::Zh,
+            "wxy",
+            &[row("王秀英", "123X"), row("王秀英", "4567")],
+            false,
+            today,
+        )
+        .into_string();
         assert!(drawn.contains("data-query=\"wxy\"") && drawn.contains("123X") && drawn.contains("4567"));
         assert_eq!(drawn.matches("data-hit").count(), 2);
         assert!(drawn.contains("67岁") && drawn.contains("石桥村3组"));

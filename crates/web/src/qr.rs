@@ -18,7 +18,11 @@ pub fn code(text: &str, label: &str) -> Result<Markup, TooLong> {
         return Err(TooLong);
     }
     let code = QrCode::with_error_correction_level(text, EcLevel::M).map_err(|_| TooLong)?;
-    let drawn = code.render::<svg::Color<'_>>().min_dimensions(200, 200).quiet_zone(true).build();
+    let drawn = code
+        .render::<svg::Color<'_>>()
+        .min_dimensions(200, 200)
+        .quiet_zone(true)
+        .build();
     let drawn = drawn.split_once("?>").map_or(drawn.as_str(), |(_, svg)| svg);
     Ok(html! { div.qr role="img" aria-label=(label) { (PreEscaped(drawn)) } })
 }
@@ -26,7 +30,14 @@ pub fn code(text: &str, label: &str) -> Result<Markup, TooLong> {
 /// The text by which a telephone joins a Wi-Fi network (`WIFI:T:WPA;S:…;P:…;;`), with its signs escaped.
 pub fn wifi(name: &str, password: &str) -> String {
     let escape = |text: &str| {
-        text.chars().flat_map(|c| matches!(c, '\\' | ';' | ',' | ':' | '"').then_some('\\').into_iter().chain([c])).collect::<String>()
+        text.chars()
+            .flat_map(|c| {
+                matches!(c, '\\' | ';' | ',' | ':' | '"')
+                    .then_some('\\')
+                    .into_iter()
+                    .chain([c])
+            })
+            .collect::<String>()
     };
     format!("WIFI:T:WPA;S:{};P:{};;", escape(name), escape(password))
 }

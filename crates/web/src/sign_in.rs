@@ -28,10 +28,16 @@ pub struct SignInView<'a> {
 pub fn page(lang: Lang, view: &SignInView<'_>) -> Markup {
     let user_label = lang.t("sign-in-user");
     let password_label = lang.t("sign-in-password");
-    let user = Input::text("user", &user_label).value(view.user).fills("username");
+    let user = Input::text("user", &user_label)
+        .value(view.user)
+        .fills("username");
     let user = if view.user.is_empty() { user.focus() } else { user };
     let password = Input::password("password", &password_label).fills("current-password");
-    let password = if view.user.is_empty() { password } else { password.focus() };
+    let password = if view.user.is_empty() {
+        password
+    } else {
+        password.focus()
+    };
     let body = html! {
         div.gate {
             div.gate-head { (layout::mark()) div { h1 { (lang.t("sign-in-title")) } p.quiet { (view.place) } } }
@@ -47,7 +53,13 @@ pub fn page(lang: Lang, view: &SignInView<'_>) -> Markup {
         }
         div.bare-foot { (layout::language_switch(lang, "/sign-in")) }
     };
-    layout::bare_page(lang, view.screen, &lang.t("sign-in-title"), !view.faults.is_empty(), &body)
+    layout::bare_page(
+        lang,
+        view.screen,
+        &lang.t("sign-in-title"),
+        !view.faults.is_empty(),
+        &body,
+    )
 }
 
 /// The PIN page of a locked screen. It names the person who locked it, never a patient.
@@ -81,5 +93,11 @@ pub fn unlock_page(lang: Lang, view: &UnlockView<'_>) -> Markup {
             form method="post" action="/sign-out" { button.button type="submit" { (Icon::Leave.svg()) (lang.t("unlock-other")) } }
         }
     };
-    layout::bare_page(lang, view.screen, &lang.t("unlock-title"), !view.faults.is_empty(), &body)
+    layout::bare_page(
+        lang,
+        view.screen,
+        &lang.t("unlock-title"),
+        !view.faults.is_empty(),
+        &body,
+    )
 }

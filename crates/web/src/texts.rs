@@ -74,12 +74,16 @@ impl Lang {
     /// The language that a person chose on this browser. Without a choice Chinese: tablets are sold with any
     /// system language, so `Accept-Language` says little about who holds them.
     pub fn of_headers(headers: &HeaderMap) -> Self {
-        crate::cookies::get(headers, LANG_COOKIE).and_then(|code| Self::from_code(&code)).unwrap_or_default()
+        crate::cookies::get(headers, LANG_COOKIE)
+            .and_then(|code| Self::from_code(&code))
+            .unwrap_or_default()
     }
 
     /// The text with this key.
     pub fn t(self, key: &str) -> String {
-        TEXTS.try_lookup(self.identifier(), key).unwrap_or_else(|| missing(key))
+        TEXTS
+            .try_lookup(self.identifier(), key)
+            .unwrap_or_else(|| missing(key))
     }
 
     /// The text with this key, which counts `$n` things.
@@ -90,19 +94,32 @@ impl Lang {
 
     /// The text with this key and values for its variables.
     pub fn t_with(self, key: &str, values: &[(&'static str, &str)]) -> String {
-        let values = values.iter().map(|(name, value)| (Cow::Borrowed(*name), FluentValue::from((*value).to_owned())));
+        let values = values
+            .iter()
+            .map(|(name, value)| (Cow::Borrowed(*name), FluentValue::from((*value).to_owned())));
         self.look_up(key, values.collect())
     }
 
     /// The text with this key, numbers (which a text may choose by) and words for its variables.
-    pub(crate) fn t_mixed(self, key: &str, numbers: &[(&'static str, i64)], words: &[(&'static str, &str)]) -> String {
-        let numbers = numbers.iter().map(|(name, n)| (Cow::Borrowed(*name), FluentValue::from(*n)));
-        let words = words.iter().map(|(name, word)| (Cow::Borrowed(*name), FluentValue::from((*word).to_owned())));
+    pub(crate) fn t_mixed(
+        self,
+        key: &str,
+        numbers: &[(&'static str, i64)],
+        words: &[(&'static str, &str)],
+    ) -> String {
+        let numbers = numbers
+            .iter()
+            .map(|(name, n)| (Cow::Borrowed(*name), FluentValue::from(*n)));
+        let words = words
+            .iter()
+            .map(|(name, word)| (Cow::Borrowed(*name), FluentValue::from((*word).to_owned())));
         self.look_up(key, numbers.chain(words).collect())
     }
 
     fn look_up(self, key: &str, values: HashMap<Cow<'static, str>, FluentValue<'_>>) -> String {
-        TEXTS.try_lookup_with_args(self.identifier(), key, &values).unwrap_or_else(|| missing(key))
+        TEXTS
+            .try_lookup_with_args(self.identifier(), key, &values)
+            .unwrap_or_else(|| missing(key))
     }
 
     fn identifier(self) -> &'static LanguageIdentifier {
@@ -146,7 +163,9 @@ mod tests {
     /// Key → the variables that its text names.
     fn keys(lang: Lang) -> BTreeMap<String, BTreeSet<String>> {
         let mut files = Vec::new();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("texts").join(lang.code());
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("texts")
+            .join(lang.code());
         files_below(&folder, "ftl", &mut files);
         let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for file in files {
@@ -154,7 +173,10 @@ mod tests {
             for line in std::fs::read_to_string(&file).unwrap().lines() {
                 if line.starts_with(|first: char| first.is_ascii_lowercase()) {
                     let key = line.split('=').next().unwrap().trim().to_owned();
-                    assert!(found.insert(key.clone(), BTreeSet::new()).is_none(), "{key} stands twice");
+                    assert!(
+                        found.insert(key.clone(), BTreeSet::new()).is_none(),
+                        "{key} stands twice"
+                    );
                     current = Some(key);
                 }
                 let Some(key) = &current else { continue };
@@ -206,7 +228,10 @@ mod tests {
         for file in files.iter().filter(|file| !file.ends_with("texts.rs")) {
             let source = std::fs::read_to_string(file).unwrap();
             for call in [".t(\"", ".t_n(\"", ".t_with(\"", ".t_mixed(\""] {
-                let asked = source.split(call).skip(1).filter_map(|rest| rest.split('"').next());
+                let asked = source
+                    .split(call)
+                    .skip(1)
+                    .filter_map(|rest| rest.split('"').next());
                 lost.extend(asked.filter(|key| !known.contains_key(*key)).map(str::to_owned));
             }
         }

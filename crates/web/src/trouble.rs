@@ -59,7 +59,11 @@ impl FaultNumber {
         static START: LazyLock<u16> =
             LazyLock::new(|| u16::try_from(RandomState::new().build_hasher().finish() & 0xffff).unwrap_or(0));
         static COUNT: AtomicU32 = AtomicU32::new(1);
-        Self(format!("{:04X}-{}", *START, COUNT.fetch_add(1, Ordering::Relaxed)))
+        Self(format!(
+            "{:04X}-{}",
+            *START,
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        ))
     }
 }
 
@@ -194,7 +198,11 @@ impl Trouble {
 
     /// The answer to a request with these headers: a page, or only the panel where a script asked for a part.
     pub(crate) fn answer(&self, lang: Lang, asked: &HeaderMap) -> Response {
-        let markup = if asked.contains_key("hx-request") { self.panel(lang) } else { self.page(lang) };
+        let markup = if asked.contains_key("hx-request") {
+            self.panel(lang)
+        } else {
+            self.page(lang)
+        };
         let mut response = (self.status(), markup).into_response();
         if let Self::TooMany { wait } = self {
             response.headers_mut().insert("retry-after", (*wait).into());
@@ -218,7 +226,9 @@ mod tests {
 
     #[test]
     fn a_fault_carries_one_number_for_screen_and_log() {
-        let Trouble::Broken(first) = Trouble::broken(&std::fmt::Error) else { panic!("not a fault") };
+        let Trouble::Broken(first) = Trouble::broken(&std::fmt::Error) else {
+            panic!("not a fault")
+        };
         let page = Trouble::Broken(first.clone()).page(Lang::Zh).into_string();
         assert!(page.contains(&first.to_string()));
         assert_ne!(FaultNumber::next(), FaultNumber::next());

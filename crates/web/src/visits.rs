@@ -26,9 +26,9 @@ pub enum VisitState {
 impl VisitState {
     fn tag(self, lang: Lang) -> Markup {
         match self {
-            Self::Open => html! { span.tag.tag-warn { (lang.t("visit-open")) } },
-            Self::Signed => html! { span.tag.tag-good { "✓ " (lang.t("visit-signed")) } },
-            Self::Imported => html! { span.tag { (lang.t("visit-imported")) } },
+            Self::Open => html! { span.tag.tag-warn { (lang.t("visit-state-open")) } },
+            Self::Signed => html! { span.tag.tag-good { "✓ " (lang.t("visit-state-signed")) } },
+            Self::Imported => html! { span.tag { (lang.t("visit-state-imported")) } },
         }
     }
 }
@@ -68,7 +68,7 @@ pub struct VisitRow {
 /// A person's visits, one line each.
 pub fn lines(lang: Lang, rows: &[VisitRow], today: Date) -> Markup {
     html! {
-        @if rows.is_empty() { p.empty { (lang.t("visits-none")) } } @else {
+        @if rows.is_empty() { p.empty { (lang.t("visit-list-none")) } } @else {
             ul.lines {
                 @for row in rows {
                     li {

@@ -1,86 +1,52 @@
 //! Vital signs on screens: the last value large, the one before it small, each with unit, flag, age and origin.
 
+mod read;
+
+pub use read::{
+    band_of, kind_name, missing_word, origin_words, points_of, pressures_of, reading_of, unit_of,
+    value_words, vitals_of,
+};
+
 use maud::{Markup, html};
 use records::time::{Date, WallTime};
+use records::vitals::Flag;
 
 use crate::moments;
 use crate::texts::Lang;
 
-/// How a value stands to the ranges of its age group. Drawn as colour, arrows and a word, never colour alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// Within the normal range, or no range is known.
-    Plain,
-    /// Below normal.
-    Low,
-    /// Above normal.
-    High,
-    /// At or below the critical limit.
-    CriticalLow,
-    /// At or above the critical limit.
-    CriticalHigh,
-    /// Below what the instrument measures.
-    BelowInstrument,
-    /// Above what the instrument measures.
-    AboveInstrument,
+/// The flag beside a value: colour, arrows and a word, never colour alone; nothing where the value is normal.
+pub fn flag(lang: Lang, flag: Flag) -> Markup {
+    let class = match flag {
+        Flag::Normal => return html! {},
+        Flag::Low | Flag::High => "flag flag-off",
+        Flag::CriticalLow | Flag::CriticalHigh => "flag flag-critical",
+        Flag::BeyondLow | Flag::BeyondHigh => "flag flag-beyond",
+    };
+    html! { span class=(class) { span aria-hidden="true" { (arrows(flag)) } (flag_word(lang, flag)) } }
 }
 
-impl Mark {
-    /// Every mark.
-    pub const ALL: [Self; 7] = [
-        Self::Plain,
-        Self::Low,
-        Self::High,
-        Self::CriticalLow,
-        Self::CriticalHigh,
-        Self::BelowInstrument,
-        Self::AboveInstrument,
-    ];
-
-    fn arrows(self) -> &'static str {
-        match self {
-            Self::Plain => "",
-            Self::Low => "↓",
-            Self::High => "↑",
-            Self::CriticalLow => "↓↓",
-            Self::CriticalHigh => "↑↑",
-            Self::BelowInstrument => "↓↓↓",
-            Self::AboveInstrument => "↑↑↑",
-        }
+fn arrows(flag: Flag) -> &'static str {
+    match flag {
+        Flag::Normal => "",
+        Flag::Low => "↓",
+        Flag::High => "↑",
+        Flag::CriticalLow => "↓↓",
+        Flag::CriticalHigh => "↑↑",
+        Flag::BeyondLow => "↓↓↓",
+        Flag::BeyondHigh => "↑↑↑",
     }
+}
 
-    fn word(self, lang: Lang) -> String {
-        match self {
-            Self::Plain => String::new(),
-            Self::Low => lang.t("mark-low"),
-            Self::High => lang.t("mark-high"),
-            Self::CriticalLow => lang.t("mark-critical-low"),
-            Self::CriticalHigh => lang.t("mark-critical-high"),
-            Self::BelowInstrument => lang.t("mark-below-instrument"),
-            Self::AboveInstrument => lang.t("mark-above-instrument"),
-        }
-    }
-
-    fn class(self) -> &'static str {
-        match self {
-            Self::Plain => "flag",
-            Self::Low | Self::High => "flag flag-off",
-            Self::CriticalLow | Self::CriticalHigh => "flag flag-critical",
-            Self::BelowInstrument | Self::AboveInstrument => "flag flag-beyond",
-        }
-    }
-
-    /// Whether it opens a blocking panel.
-    pub fn is_critical(self) -> bool {
-        match self {
-            Self::Plain | Self::Low | Self::High => false,
-            Self::CriticalLow | Self::CriticalHigh | Self::BelowInstrument | Self::AboveInstrument => true,
-        }
-    }
-
-    /// The flag beside a value; nothing for a plain one.
-    pub fn flag(self, lang: Lang) -> Markup {
-        html! { @if self != Self::Plain { span class=(self.class()) { span aria-hidden="true" { (self.arrows()) } (self.word(lang)) } } }
+/// The word of a flag.
+pub fn flag_word(lang: Lang, flag: Flag) -> String {
+    match flag {
+        Flag::Normal => lang.t("flag-normal"),
+        Flag::Low => lang.t("flag-low"),
+        Flag::High => lang.t("flag-high"),
+        Flag::CriticalLow => lang.t("flag-critical-low"),
+        Flag::CriticalHigh => lang.t("flag-critical-high"),
+        Flag::BeyondLow => lang.t("flag-beyond-low"),
+        Flag::BeyondHigh => lang.t("flag-beyond-high"),
     }
 }
 
@@ -92,7 +58,7 @@ pub struct ReadingView {
     /// Its unit; empty where there is no value.
     pub unit: &'static str,
     /// How it stands.
-    pub mark: Mark,
+    pub flag: Flag,
     /// What else was measured with it: the pulse of a blood pressure.
     pub beside: Option<String>,
     /// When.
@@ -126,15 +92,15 @@ pub fn tiles(lang: Lang, vitals: &[VitalView], today: Date) -> Markup {
         @if vitals.is_empty() { p.empty { (lang.t("vitals-none")) } }
         ul.vitals {
             @for vital in vitals {
-                @let mark = vital.latest.mark;
-                li.vital.vital-critical[mark.is_critical()].vital-off[matches!(mark, Mark::Low | Mark::High)] {
+                @let state = vital.latest.flag;
+                li.vital.vital-critical[state.is_critical()].vital-off[matches!(state, Flag::Low | Flag::High)] {
                     h3 { @match &vital.href { Some(href) => a href=(href) { (vital.title) }, None => (vital.title) } }
                     p.value.num { (vital.latest.value) @if !vital.latest.unit.is_empty() { span.unit { (vital.latest.unit) } } }
-                    (mark.flag(lang))
+                    (flag(lang, state))
                     @if let Some(beside) = &vital.latest.beside { p.small { (beside) } }
                     p.origin { (told(lang, &vital.latest, today)) }
                     @if let Some(before) = &vital.before {
-                        p.before { (lang.t("vitals-before")) " " span.num { (before.value) } " " (before.mark.flag(lang)) " " (when(lang, before, today)) }
+                        p.before { (lang.t("vitals-before")) " " span.num { (before.value) } " " (flag(lang, before.flag)) " " (day_only(lang, before, today)) }
                     }
                 }
             }
@@ -152,9 +118,19 @@ fn when(lang: Lang, reading: &ReadingView, today: Date) -> String {
     }
 }
 
+/// The day alone, with its age: what stands beside another value has little room.
+fn day_only(lang: Lang, reading: &ReadingView, today: Date) -> String {
+    let date = reading.at.china_date();
+    match moments::age(lang, date, today) {
+        Some(age) => format!("{}({age})", moments::short_day(lang, date, today)),
+        None => moments::day_and_clock(lang, reading.at, today),
+    }
+}
+
 fn told(lang: Lang, reading: &ReadingView, today: Date) -> Markup {
     html! {
-        (when(lang, reading, today)) " · " (reading.origin)
+        @if moments::days_between(reading.at.china_date(), today) > 1 { (day_only(lang, reading, today)) } @else { (when(lang, reading, today)) }
+        " · " (reading.origin)
         @if reading.clock_doubtful { " · " span.tag.tag-warn { (lang.t("clock-doubtful")) } }
     }
 }
@@ -196,7 +172,7 @@ fn row(lang: Lang, line: &ReadingLine, today: Date, acts: bool) -> Markup {
             td { (line.title) }
             td {
                 span.num.withdrawn[reading.withdrawn.is_some()] { strong { (reading.value) } @if !reading.unit.is_empty() { span.unit { (reading.unit) } } }
-                " " (reading.mark.flag(lang))
+                " " (flag(lang, reading.flag))
                 @if let Some(beside) = &reading.beside { " " span.small { (beside) } }
                 @if let Some(withdrawn) = &reading.withdrawn { p.small { (lang.t("withdrawn")) " · " (withdrawn) } }
             }
@@ -215,11 +191,20 @@ mod tests {
 
     #[test]
     fn a_flag_is_arrows_and_a_word_that_no_other_has() {
+        let all = [
+            Flag::Normal,
+            Flag::Low,
+            Flag::High,
+            Flag::CriticalLow,
+            Flag::CriticalHigh,
+            Flag::BeyondLow,
+            Flag::BeyondHigh,
+        ];
         let drawn: std::collections::BTreeSet<String> =
-            Mark::ALL.iter().map(|mark| mark.flag(Lang::Zh).into_string()).collect();
-        assert_eq!(drawn.len(), Mark::ALL.len());
-        assert!(Mark::CriticalHigh.flag(Lang::Zh).into_string().contains("↑↑"));
-        assert!(Mark::Plain.flag(Lang::Zh).into_string().is_empty());
+            all.iter().map(|one| flag(Lang::Zh, *one).into_string()).collect();
+        assert_eq!(drawn.len(), all.len());
+        assert!(flag(Lang::Zh, Flag::CriticalHigh).into_string().contains("↑↑"));
+        assert!(flag(Lang::Zh, Flag::Normal).into_string().is_empty());
     }
 
     #[test]
@@ -227,7 +212,7 @@ mod tests {
         let reading = ReadingView {
             value: "230/130".into(),
             unit: "mmHg",
-            mark: Mark::CriticalHigh,
+            flag: Flag::CriticalHigh,
             beside: None,
             at: WallTime(1_773_100_000_000),
             clock_doubtful: false,
@@ -235,7 +220,14 @@ mod tests {
             withdrawn: Some("李医生:袖带松脱".into()),
             withdraw: Some("/x".into()),
         };
-        let drawn = table(Lang::Zh, &[ReadingLine { title: "血压".into(), reading }], "2026-03-10".parse().unwrap());
+        let drawn = table(
+            Lang::Zh,
+            &[ReadingLine {
+                title: "血压".into(),
+                reading,
+            }],
+            "2026-03-10".parse().unwrap(),
+        );
         let drawn = drawn.into_string();
         assert!(drawn.contains("230/130") && drawn.contains("袖带松脱") && drawn.contains("withdrawn"));
         assert!(!drawn.contains("href=\"/x\""));

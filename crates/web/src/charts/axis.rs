@@ -27,7 +27,14 @@ impl Axis {
         let step = step_for(high - low);
         let widened = low < always.0 || high > always.1;
         let (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
-        Self { low, high, step, bottom, top, widened }
+        Self {
+            low,
+            high,
+            step,
+            bottom,
+            top,
+            widened,
+        }
     }
 
     /// The place of a value.
@@ -65,7 +72,16 @@ fn step_for(span: f64) -> f64 {
     let rough = (span / 6.0).max(0.1);
     let power = 10_f64.powf(rough.log10().floor());
     let lead = rough / power;
-    power * if lead <= 1.0 { 1.0 } else if lead <= 2.0 { 2.0 } else if lead <= 5.0 { 5.0 } else { 10.0 }
+    power
+        * if lead <= 1.0 {
+            1.0
+        } else if lead <= 2.0 {
+            2.0
+        } else if lead <= 5.0 {
+            5.0
+        } else {
+            10.0
+        }
 }
 
 /// The axis of time, in proportion.
@@ -152,7 +168,13 @@ mod tests {
 
     #[test]
     fn every_range_has_a_few_ticks_inside_it() {
-        for (from, most) in [("2026-03-04", 8), ("2026-02-09", 6), ("2025-03-10", 8), ("2016-01-01", 12), ("1926-01-01", 12)] {
+        for (from, most) in [
+            ("2026-03-04", 8),
+            ("2026-02-09", 6),
+            ("2025-03-10", 8),
+            ("2016-01-01", 12),
+            ("1926-01-01", 12),
+        ] {
             let days: (Date, Date) = (from.parse().unwrap(), "2026-03-10".parse().unwrap());
             let ticks = TimeAxis::new(days).ticks();
             assert!((3..=most).contains(&ticks.len()), "{from}: {ticks:?}");

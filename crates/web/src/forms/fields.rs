@@ -59,17 +59,26 @@ impl<'a> Input<'a> {
 
     /// Digits: the keyboard shows numbers; full-width ones are taken too.
     pub fn digits(name: &'a str, label: &'a str) -> Self {
-        Self { short: true, ..Self::new(name, label, Keys::Digits) }
+        Self {
+            short: true,
+            ..Self::new(name, label, Keys::Digits)
+        }
     }
 
     /// A number with a point.
     pub fn decimal(name: &'a str, label: &'a str) -> Self {
-        Self { short: true, ..Self::new(name, label, Keys::Decimal) }
+        Self {
+            short: true,
+            ..Self::new(name, label, Keys::Decimal)
+        }
     }
 
     /// A telephone number.
     pub fn telephone(name: &'a str, label: &'a str) -> Self {
-        Self { short: true, ..Self::new(name, label, Keys::Telephone) }
+        Self {
+            short: true,
+            ..Self::new(name, label, Keys::Telephone)
+        }
     }
 
     /// A password. Its value is never shown again.
@@ -79,12 +88,18 @@ impl<'a> Input<'a> {
 
     /// A PIN: hidden digits.
     pub fn pin(name: &'a str, label: &'a str) -> Self {
-        Self { short: true, ..Self::new(name, label, Keys::Pin) }
+        Self {
+            short: true,
+            ..Self::new(name, label, Keys::Pin)
+        }
     }
 
     /// A file; `accept` are the endings or types that are offered.
     pub fn file(name: &'a str, label: &'a str, accept: &'a str) -> Self {
-        Self { accept: Some(accept), ..Self::new(name, label, Keys::File) }
+        Self {
+            accept: Some(accept),
+            ..Self::new(name, label, Keys::File)
+        }
     }
 
     /// What stands in it.
@@ -169,7 +184,14 @@ pub struct Area<'a> {
 impl<'a> Area<'a> {
     /// A field of some lines.
     pub fn new(name: &'a str, label: &'a str, value: &'a str) -> Self {
-        Self { name, label, value, hint: None, rows: 3, optional: false }
+        Self {
+            name,
+            label,
+            value,
+            hint: None,
+            rows: 3,
+            optional: false,
+        }
     }
 
     /// Its height in lines.
@@ -222,7 +244,14 @@ pub struct Choice<'a> {
 impl<'a> Choice<'a> {
     /// Options are (value, word).
     pub fn new(name: &'a str, label: &'a str, options: Vec<(String, String)>) -> Self {
-        Self { name, label, options, chosen: None, hint: None, optional: false }
+        Self {
+            name,
+            label,
+            options,
+            chosen: None,
+            hint: None,
+            optional: false,
+        }
     }
 
     /// The value that is chosen.
@@ -281,7 +310,14 @@ pub struct Pick<'a> {
 impl<'a> Pick<'a> {
     /// Options are (value, word); an empty one stands before them.
     pub fn new(name: &'a str, label: &'a str, options: Vec<(String, String)>) -> Self {
-        Self { name, label, options, chosen: None, hint: None, optional: false }
+        Self {
+            name,
+            label,
+            options,
+            chosen: None,
+            hint: None,
+            optional: false,
+        }
     }
 
     /// The value that is chosen.
@@ -306,7 +342,9 @@ impl<'a> Pick<'a> {
     pub fn markup(&self, lang: Lang, faults: &Faults) -> Markup {
         let id = id_of(self.name);
         let fault = faults.of(self.name);
-        let foreign = self.chosen.filter(|chosen| !chosen.is_empty() && self.options.iter().all(|(value, _)| value != chosen));
+        let foreign = self
+            .chosen
+            .filter(|chosen| !chosen.is_empty() && self.options.iter().all(|(value, _)| value != chosen));
         html! {
             div.field.field-short.field-faulty[fault.is_some()] {
                 label for=(id) { (self.label) (optional(lang, self.optional)) }
@@ -359,8 +397,11 @@ fn optional(lang: Lang, optional: bool) -> Markup {
 }
 
 fn described_by(id: &str, hint: bool, fault: bool) -> Option<String> {
-    let parts: Vec<String> =
-        [(hint, "hint"), (fault, "fault")].iter().filter(|(is, _)| *is).map(|(_, end)| format!("{id}-{end}")).collect();
+    let parts: Vec<String> = [(hint, "hint"), (fault, "fault")]
+        .iter()
+        .filter(|(is, _)| *is)
+        .map(|(_, end)| format!("{id}-{end}"))
+        .collect();
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
@@ -371,29 +412,50 @@ mod tests {
     #[test]
     fn secrets_are_never_drawn_again() {
         for field in [Input::password("p", "密码"), Input::pin("p", "PIN")] {
-            assert!(!field.value("s3cret").markup(Lang::Zh, &Faults::none()).into_string().contains("s3cret"));
+            assert!(
+                !field
+                    .value("s3cret")
+                    .markup(Lang::Zh, &Faults::none())
+                    .into_string()
+                    .contains("s3cret")
+            );
         }
     }
 
     #[test]
     fn numbers_use_the_number_keyboard_and_no_spinner() {
-        let drawn = Input::digits("n", "脉搏").unit("次/分").markup(Lang::Zh, &Faults::none()).into_string();
-        assert!(drawn.contains("inputmode=\"numeric\"") && drawn.contains("type=\"text\"") && drawn.contains("次/分"));
+        let drawn = Input::digits("n", "脉搏")
+            .unit("次/分")
+            .markup(Lang::Zh, &Faults::none())
+            .into_string();
+        assert!(
+            drawn.contains("inputmode=\"numeric\"")
+                && drawn.contains("type=\"text\"")
+                && drawn.contains("次/分")
+        );
     }
 
     #[test]
     fn what_people_typed_is_escaped() {
         let evil = "\"><script>alert(1)</script>";
-        let drawn = Input::text("n", "姓名").value(evil).markup(Lang::Zh, &Faults::none()).into_string();
+        let drawn = Input::text("n", "姓名")
+            .value(evil)
+            .markup(Lang::Zh, &Faults::none())
+            .into_string();
         assert!(!drawn.contains("<script>"));
-        let drawn = Area::new("n", "主诉", "</textarea><script>").markup(Lang::Zh, &Faults::none()).into_string();
+        let drawn = Area::new("n", "主诉", "</textarea><script>")
+            .markup(Lang::Zh, &Faults::none())
+            .into_string();
         assert!(!drawn.contains("<script>"));
     }
 
     #[test]
     fn an_unknown_value_stays_choosable() {
         let options = vec![("01".to_owned(), "汉族".to_owned())];
-        let drawn = Pick::new("e", "民族", options).chosen(Some("97")).markup(Lang::Zh, &Faults::none()).into_string();
+        let drawn = Pick::new("e", "民族", options)
+            .chosen(Some("97"))
+            .markup(Lang::Zh, &Faults::none())
+            .into_string();
         assert!(drawn.contains("<option value=\"97\" selected>97</option>"));
     }
 }

@@ -23,8 +23,13 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Wraps a router by everything that each answer needs.
 pub fn layers(router: Router) -> Router {
     router
-        .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| Trouble::panicked().into_response()))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_LIMIT))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| {
+            Trouble::panicked().into_response()
+        }))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::GATEWAY_TIMEOUT,
+            ANSWER_LIMIT,
+        ))
         .layer(CsrfLayer::new())
         .layer(from_fn(log))
         .layer(from_fn(draw_errors))
@@ -43,7 +48,10 @@ pub fn quiet_panics() {
 /// Notes method, route pattern, status and time; never the address itself, whose query may hold a name.
 async fn log(request: Request, next: Next) -> Response {
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
     let began = std::time::Instant::now();
     let response = next.run(request).await;
     tracing::debug!(
@@ -66,8 +74,13 @@ async fn draw_errors(request: Request, next: Next) -> Response {
         return response;
     }
     let told = response.extensions_mut().remove::<Trouble>();
-    let foreign = response.extensions().get::<ProtectionError>().map(|_| Trouble::ForeignSite);
-    let Some(trouble) = told.or(foreign).or_else(|| without_page(&response)) else { return response };
+    let foreign = response
+        .extensions()
+        .get::<ProtectionError>()
+        .map(|_| Trouble::ForeignSite);
+    let Some(trouble) = told.or(foreign).or_else(|| without_page(&response)) else {
+        return response;
+    };
     let mut drawn = trouble.answer(lang, &asked);
     for (name, value) in response.headers() {
         if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
@@ -79,7 +92,15 @@ async fn draw_errors(request: Request, next: Next) -> Response {
 
 /// Answers of extractors are English plain text, those of layers empty; JSON and HTML speak for themselves.
 fn without_page(response: &Response) -> Option<Trouble> {
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    let kind = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or("");
     let spoken = kind.starts_with("text/html") || kind.starts_with("application/");
-    if spoken { None } else { Trouble::of_status(response.status()) }
+    if spoken {
+        None
+    } else {
+        Trouble::of_status(response.status())
+    }
 }

@@ -33,16 +33,26 @@ pub struct RateLimit<K> {
 impl<K: Eq + Hash + Clone> RateLimit<K> {
     /// A limit of `burst` tries at once and one more each `interval`.
     pub fn new(burst: u32, interval: Duration) -> Self {
-        Self { burst: u64::from(burst) * 1000, interval, buckets: Mutex::new(HashMap::new()) }
+        Self {
+            burst: u64::from(burst) * 1000,
+            interval,
+            buckets: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Counts a try at `now`, a time that only moves forward.
     pub fn check(&self, key: &K, now: Duration) -> Result<(), Refused> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut buckets = self
+            .buckets
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if buckets.len() >= KEYS_LIMIT && !buckets.contains_key(key) {
             self.forget_calm_keys(&mut buckets, now);
         }
-        let mut bucket = buckets.get(key).copied().unwrap_or(Bucket { left: self.burst, filled: now });
+        let mut bucket = buckets.get(key).copied().unwrap_or(Bucket {
+            left: self.burst,
+            filled: now,
+        });
         bucket.left = self.refilled(&bucket, now);
         bucket.filled = now;
         let answer = match bucket.left.checked_sub(1000) {
@@ -52,7 +62,9 @@ impl<K: Eq + Hash + Clone> RateLimit<K> {
             }
             None => {
                 let missing = 1000 - bucket.left;
-                Err(Refused { wait: self.interval.mul_f64(missing as f64 / 1000.0) })
+                Err(Refused {
+                    wait: self.interval.mul_f64(missing as f64 / 1000.0),
+                })
             }
         };
         buckets.insert(key.clone(), bucket);
@@ -62,14 +74,20 @@ impl<K: Eq + Hash + Clone> RateLimit<K> {
     fn refilled(&self, bucket: &Bucket, now: Duration) -> u64 {
         let passed = now.saturating_sub(bucket.filled).as_millis();
         let gained = passed.saturating_mul(1000) / self.interval.as_millis().max(1);
-        bucket.left.saturating_add(u64::try_from(gained).unwrap_or(u64::MAX)).min(self.burst)
+        bucket
+            .left
+            .saturating_add(u64::try_from(gained).unwrap_or(u64::MAX))
+            .min(self.burst)
     }
 
     /// Makes room: full buckets say nothing; if none is full, the fullest half goes.
     fn forget_calm_keys(&self, buckets: &mut HashMap<K, Bucket>, now: Duration) {
         buckets.retain(|_, bucket| self.refilled(bucket, now) < self.burst);
         if buckets.len() >= KEYS_LIMIT {
-            let mut levels: Vec<u64> = buckets.values().map(|bucket| self.refilled(bucket, now)).collect();
+            let mut levels: Vec<u64> = buckets
+                .values()
+                .map(|bucket| self.refilled(bucket, now))
+                .collect();
             levels.sort_unstable();
             let middle = levels[levels.len() / 2];
             let mut over = buckets.len() / 2;

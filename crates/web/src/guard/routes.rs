@@ -57,7 +57,11 @@ pub struct Routes<S> {
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// No routes yet.
     pub fn new(sessions: Arc<dyn Sessions>) -> Self {
-        Self { router: Router::new(), lines: Vec::new(), sessions }
+        Self {
+            router: Router::new(),
+            lines: Vec::new(),
+            sessions,
+        }
     }
 
     /// A page.
@@ -109,17 +113,34 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// All routes of another set.
     pub fn merge(mut self, other: Self) -> Self {
         self.lines.extend(other.lines);
-        Self { router: self.router.merge(other.router), ..self }
+        Self {
+            router: self.router.merge(other.router),
+            ..self
+        }
     }
 
-    fn add(mut self, method: Method, path: &str, access: Access, wake: Wake, target: MethodRouter<S>) -> Self {
+    fn add(
+        mut self,
+        method: Method,
+        path: &str,
+        access: Access,
+        wake: Wake,
+        target: MethodRouter<S>,
+    ) -> Self {
         let sessions = Arc::clone(&self.sessions);
         let guarded = target.route_layer(from_fn(move |request: Request, next: Next| {
             let sessions = Arc::clone(&sessions);
             async move { admit(sessions.as_ref(), access, wake, request, next).await }
         }));
-        self.lines.push(RouteLine { method, path: path.to_owned(), access });
-        Self { router: self.router.route(path, guarded), ..self }
+        self.lines.push(RouteLine {
+            method,
+            path: path.to_owned(),
+            access,
+        });
+        Self {
+            router: self.router.route(path, guarded),
+            ..self
+        }
     }
 
     /// The router and the table of its routes. Adds what every program has: assets, `/ping` (is the box
@@ -129,7 +150,10 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             .get_background("/ping", Access::Open, || async { StatusCode::NO_CONTENT })
             .post_background("/language", Access::Open, choose_language)
             .post("/awake", Access::SignedIn, || async { StatusCode::NO_CONTENT });
-        let router = done.router.merge(assets::router()).fallback(|| async { Trouble::NotFound });
+        let router = done
+            .router
+            .merge(assets::router())
+            .fallback(|| async { Trouble::NotFound });
         (router, done.lines)
     }
 }
@@ -148,7 +172,13 @@ async fn choose_language(Form(choice): Form<LanguageChoice>) -> Response {
     response
 }
 
-async fn admit(sessions: &dyn Sessions, access: Access, wake: Wake, request: Request, next: Next) -> Response {
+async fn admit(
+    sessions: &dyn Sessions,
+    access: Access,
+    wake: Wake,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, body) = request.into_parts();
     let person = match person_of(sessions, &parts.headers, wake).await {
         Ok(person) => person,
@@ -157,14 +187,22 @@ async fn admit(sessions: &dyn Sessions, access: Access, wake: Wake, request: Req
     let allowed = match (&person, access) {
         (_, Access::Open) => Ok(()),
         (_, Access::Kiosk) => {
-            if sessions.is_kiosk(&Caller::of(&parts)).await { Ok(()) } else { Err(Refusal::Forbidden) }
+            if sessions.is_kiosk(&Caller::of(&parts)).await {
+                Ok(())
+            } else {
+                Err(Refusal::Forbidden)
+            }
         }
         (None, Access::LockedToo | Access::SignedIn | Access::May(_)) => Err(Refusal::NobodyThere),
         (Some(_), Access::LockedToo) => Ok(()),
         (Some(person), Access::SignedIn | Access::May(_)) if person.locked => Err(Refusal::Locked),
         (Some(_), Access::SignedIn) => Ok(()),
         (Some(person), Access::May(action)) => {
-            if person.may(action) { Ok(()) } else { Err(Refusal::Forbidden) }
+            if person.may(action) {
+                Ok(())
+            } else {
+                Err(Refusal::Forbidden)
+            }
         }
     };
     match allowed {
@@ -174,15 +212,26 @@ async fn admit(sessions: &dyn Sessions, access: Access, wake: Wake, request: Req
             }
             next.run(Request::from_parts(parts, body)).await
         }
-        Err(refusal) => refuse(&refusal, wake, &parts.method, &parts.headers, parts.uri.path_and_query().map(|uri| uri.as_str())),
+        Err(refusal) => refuse(
+            &refusal,
+            wake,
+            &parts.method,
+            &parts.headers,
+            parts.uri.path_and_query().map(|uri| uri.as_str()),
+        ),
     }
 }
 
-async fn person_of(sessions: &dyn Sessions, headers: &HeaderMap, wake: Wake) -> Result<Option<SignedIn>, Trouble> {
+async fn person_of(
+    sessions: &dyn Sessions,
+    headers: &HeaderMap,
+    wake: Wake,
+) -> Result<Option<SignedIn>, Trouble> {
     match cookies::get(headers, cookies::SESSION_COOKIE) {
-        Some(token) if !token.is_empty() => {
-            sessions.look_up(&token, wake).await.map_err(|fault| Trouble::broken(&fault))
-        }
+        Some(token) if !token.is_empty() => sessions
+            .look_up(&token, wake)
+            .await
+            .map_err(|fault| Trouble::broken(&fault)),
         Some(_) | None => Ok(None),
     }
 }
@@ -194,7 +243,13 @@ enum Refusal {
 }
 
 /// Leads a person to the sign-in or PIN page and back; scripts get the bare status.
-fn refuse(refusal: &Refusal, wake: Wake, method: &Method, headers: &HeaderMap, here: Option<&str>) -> Response {
+fn refuse(
+    refusal: &Refusal,
+    wake: Wake,
+    method: &Method,
+    headers: &HeaderMap,
+    here: Option<&str>,
+) -> Response {
     let page = match refusal {
         Refusal::Forbidden => return Trouble::Forbidden.into_response(),
         Refusal::NobodyThere => "/sign-in",
@@ -206,7 +261,11 @@ fn refuse(refusal: &Refusal, wake: Wake, method: &Method, headers: &HeaderMap, h
     }
     // A part of a page is no address to come back to; neither is a form's target.
     let back = if scripted || *method != Method::GET {
-        headers.get("hx-current-url").and_then(|url| url.to_str().ok()).and_then(path_of).unwrap_or("/")
+        headers
+            .get("hx-current-url")
+            .and_then(|url| url.to_str().ok())
+            .and_then(path_of)
+            .unwrap_or("/")
     } else {
         here.unwrap_or("/")
     };

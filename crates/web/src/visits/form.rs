@@ -86,7 +86,11 @@ pub fn visit_form(lang: Lang, view: &VisitFormView<'_>) -> Markup {
     let none = Faults::none();
     let faults = view.form.faults.unwrap_or(&none);
     let level = view.level.map(|level| level.to_string());
-    let levels = view.levels.iter().map(|(number, words)| (number.to_string(), words.clone())).collect();
+    let levels = view
+        .levels
+        .iter()
+        .map(|(number, words)| (number.to_string(), words.clone()))
+        .collect();
     let reason_hint = lang.t("visit-triage-hint");
     let fields = html! {
         section.form-section {

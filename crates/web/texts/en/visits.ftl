@@ -1,11 +1,11 @@
 # Visits
 
-visits-none = No visits yet
+visit-list-none = No visits yet
 today-none = Nobody has come today
 visit-title = Visit
-visit-open = being written
-visit-signed = signed
-visit-imported = imported
+visit-state-open = being written
+visit-state-signed = signed
+visit-state-imported = imported
 visit-source = from { $source }
 visit-signed-by = Signed by { $name } at { $at }
 visit-amendment = Amendment

@@ -1,11 +1,11 @@
 # 就诊
 
-visits-none = 还没有就诊记录
+visit-list-none = 还没有就诊记录
 today-none = 今天还没有人就诊
 visit-title = 就诊
-visit-open = 书写中
-visit-signed = 已签名
-visit-imported = 导入
+visit-state-open = 书写中
+visit-state-signed = 已签名
+visit-state-imported = 导入
 visit-source = 来源 { $source }
 visit-signed-by = 由 { $name } 于 { $at } 签名
 visit-amendment = 修订
