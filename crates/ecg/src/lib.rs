@@ -14,3 +14,6 @@ pub mod qrs;
 pub mod score;
 pub mod synthetic;
 pub mod wfdb;
+
+#[cfg(test)]
+mod recordings;

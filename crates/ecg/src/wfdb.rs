@@ -67,7 +67,7 @@ pub enum WfdbError {
         /// Whole samples a signal that the file holds.
         found: u64,
     },
-    /// The record has no samples, or an annotation file is cut.
+    /// An annotation file that is cut.
     #[error("annotation file ends in the middle of an annotation")]
     CutAnnotation,
     /// More annotations than [`MAX_ANNOTATIONS`].
@@ -87,5 +87,25 @@ pub fn fuzz_one(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(header) = read_header(&text) {
         let _ = read(&header, |_| Ok::<_, std::convert::Infallible>(bytes.to_vec()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..300), format in 0u32..400, count in 0usize..4) {
+            super::fuzz_one(&bytes);
+            let mut text = format!("r {count} 360 {}\n", bytes.len()).into_bytes();
+            for _ in 0..count {
+                text.extend_from_slice(format!("r.dat {format} 200({count})/mV 11\n").as_bytes());
+            }
+            super::fuzz_one(&text);
+            text.extend_from_slice(&bytes);
+            super::fuzz_one(&text);
+        }
     }
 }

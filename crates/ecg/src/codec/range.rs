@@ -69,7 +69,6 @@ impl Encoder {
     fn shift(&mut self) {
         if self.low < 0xff00_0000 || self.low > 0xffff_ffff {
             let carry = (self.low >> 32) as u8;
-            // The very first byte is always 0 and is not written.
             self.out.push(self.cache.wrapping_add(carry));
             for _ in 0..self.pending {
                 self.out.push(0xff_u8.wrapping_add(carry));
@@ -93,7 +92,8 @@ impl Encoder {
         for _ in 0..5 {
             self.shift();
         }
-        self.out
+        // The first byte of the coder is always 0.
+        self.out.split_off(1)
     }
 }
 
@@ -137,7 +137,7 @@ impl<'a> Decoder<'a> {
             code: 0,
             rest: bytes,
         };
-        for _ in 0..5 {
+        for _ in 0..4 {
             decoder.code = decoder.code << 8 | decoder.byte();
         }
         decoder

@@ -43,7 +43,7 @@ fn attribute<'a>(svg: &'a str, mark: &str, name: &str) -> &'a str {
 
 /// Points of a trace in millimetres from its start.
 fn points(d: &str) -> Vec<(f64, f64)> {
-    let (mut at, mut points) = ((0, 0), Vec::new());
+    let mut points = Vec::new();
     for part in d.split('M').skip(1) {
         let (start, rest) = part.split_once('l').unwrap();
         let numbers = |text: &str| {
@@ -52,7 +52,7 @@ fn points(d: &str) -> Vec<(f64, f64)> {
                 .collect::<Vec<_>>()
         };
         let start = numbers(start);
-        at = (start[0], start[1]);
+        let mut at = (start[0], start[1]);
         points.push(at);
         for step in numbers(rest).chunks(2) {
             at = (at.0 + step[0], at.1 + step[1]);

@@ -378,6 +378,7 @@ pub fn fuzz_one(bytes: &[u8]) {
 mod tests {
     use super::*;
     use crate::synthetic::{Heart, HeartSettings};
+    use proptest::prelude::*;
 
     fn millivolts(waveform: &Waveform, place: usize) -> Vec<f64> {
         waveform.leads()[place].millivolts()
@@ -460,6 +461,15 @@ mod tests {
                 .into_iter()
                 .zip(millivolts(&heart, place));
             assert!(worst.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) < 1e-9);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_text_does_harm(text in "(# fs_hz [0-9]{1,4}\n)?(time|t|I|II|V1_uV|,|;){1,6}\n([-0-9.,;eE\n ]|nan){0,80}", bytes: Vec<u8>) {
+            fuzz_one(text.as_bytes());
+            fuzz_one(&bytes);
         }
     }
 }

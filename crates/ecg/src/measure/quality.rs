@@ -4,7 +4,7 @@ use crate::filters::{high_pass, in_usable_runs, tone_power, without_mains};
 use crate::model::{LeadName, MarkKind, Waveform};
 
 /// A lead that moves less than this many units in a second is flat.
-const FLAT_UNITS: i32 = 2;
+const FLAT_UNITS: u32 = 2;
 /// Share of samples at the end of the range that makes a lead clipped.
 const CLIPPED_SHARE: f64 = 0.05;
 /// Hum of more than this many microvolts rms is worth saying; beyond four times that the strip is repeated.
@@ -90,7 +90,7 @@ pub fn lead_quality(waveform: &Waveform, place: usize) -> LeadQuality {
         lead: lead.name.clone(),
         grade: Grade::Good,
         faults: Vec::new(),
-        flat_seconds: flat_seconds(&lead.samples, &unusable, waveform.rate().samples_in(1.0)) / fs,
+        flat_seconds: flat_samples(&lead.samples, &unusable, waveform.rate().samples_in(1.0)) / fs,
         missing_share,
         clipped_share: clipped_share(waveform, place),
         hum_uv: uv(hum),
@@ -147,14 +147,17 @@ fn noise_uv(values: &[f64], fs: f64) -> f64 {
     *sizes.select_nth_unstable_by(half, f64::total_cmp).1 / MIDDLE_OF_NORMAL * 1000.0
 }
 
-/// Samples in stretches of at least a second that do not move.
-fn flat_seconds(samples: &[i32], unusable: &[bool], second: usize) -> f64 {
+/// Number of samples in stretches of at least a second that do not move.
+fn flat_samples(samples: &[i32], unusable: &[bool], second: usize) -> f64 {
     let (mut flat, mut start) = (0, 0);
     let (mut low, mut high) = (i32::MAX, i32::MIN);
-    for at in 0..=samples.len() {
-        let value = samples.get(at).filter(|_| !unusable[at]);
-        let still =
-            value.is_some_and(|value| high.max(*value).abs_diff(low.min(*value)) <= FLAT_UNITS as u32);
+    let usable = samples
+        .iter()
+        .zip(unusable)
+        .map(|(value, unusable)| (!unusable).then_some(*value));
+    // One step more ends the last stretch.
+    for (at, value) in usable.chain([None]).enumerate() {
+        let still = value.is_some_and(|value| high.max(value).abs_diff(low.min(value)) <= FLAT_UNITS);
         if !still {
             if at - start >= second.max(2) {
                 flat += at - start;
@@ -163,7 +166,7 @@ fn flat_seconds(samples: &[i32], unusable: &[bool], second: usize) -> f64 {
             (low, high) = (i32::MAX, i32::MIN);
         }
         if let Some(value) = value {
-            (low, high) = (low.min(*value), high.max(*value));
+            (low, high) = (low.min(value), high.max(value));
         }
     }
     flat as f64

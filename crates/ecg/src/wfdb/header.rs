@@ -75,7 +75,15 @@ pub fn read_header(text: &str) -> Result<Header, WfdbError> {
             line: number,
             what: "names more signals than follow",
         })?;
-        header.signals.push(signal(number, line, place)?);
+        let signal = signal(number, line, place)?;
+        let elsewhere = header.signals.iter().any(|other| other.file == signal.file);
+        if elsewhere && header.signals.last().is_some_and(|last| last.file != signal.file) {
+            return Err(WfdbError::BadLine {
+                line: number,
+                what: "signals of one file do not stand together",
+            });
+        }
+        header.signals.push(signal);
     }
     header.comments = comments;
     Ok(header)
@@ -340,6 +348,7 @@ mod tests {
             Err(WfdbError::BadLine { .. })
         ));
         assert_eq!(read_header("r 9999 500 10\n"), Err(WfdbError::TooLarge));
+        assert!(read_header("r 3 500 9\na 16\nb 16\na 16\n").is_err());
         assert_eq!(read_header("# only\n"), Err(WfdbError::NoRecordLine));
         assert!(read_header("r 1 -5 10\nr.dat 16\n").is_err());
     }
