@@ -7,6 +7,7 @@ mod signing;
 pub use form::{Triage, VisitForm, open_visit};
 pub use reading::{
     Amendment, Certainty, Diagnosis, Encounter, EncounterLine, EncounterState, LateEdit, Signature,
+    patient_of,
 };
 pub use signing::{amend, sign};
 
@@ -30,3 +31,6 @@ pub enum VisitFault {
     #[error("fields of the visit cannot be taken")]
     Fields(Vec<crate::faults::FieldFault>),
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub type Fresh<'a> = dyn FnMut() -> [u8; 8] + 'a;
 
 /// Name of the part that holds an imported line's own content.
 pub(crate) const LINE: &str = "line";
+/// The same, of a reading whose line does not name the visit under which it stands.
+pub(crate) const WHOLE_LINE: &str = "whole";
 
 /// The named parts of an entry, read or being written.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -91,7 +93,8 @@ impl Entry {
         let Node::Map(mut parts) = packed::unpack(bytes).ok()? else {
             return None;
         };
-        let Some(line) = (parts.len() == 1).then(|| parts.remove(LINE)).flatten() else {
+        let own_line = (parts.len() == 1).then(|| parts.remove(LINE).or_else(|| parts.remove(WHOLE_LINE)));
+        let Some(line) = own_line.flatten() else {
             return Some(Self {
                 parts,
                 imported: false,

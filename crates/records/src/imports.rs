@@ -11,13 +11,14 @@ mod visits;
 
 use std::collections::BTreeMap;
 
+use crate::entries;
 use crate::ids::DocKind;
 use crate::packed;
 use crate::patients::ImportSource;
 use crate::time::WallTime;
 use crate::tree::{Edit, Node, Scalar};
 
-pub use edits::{clinic_edits, edit_edits, line_keys};
+pub use edits::{clinic_edits, edit_edits, edit_hashes};
 pub use export::{lines, vital_ids};
 pub use visits::{encounter_edits, patient_edits, vital_edits, vital_observation};
 
@@ -221,17 +222,23 @@ fn pack(node: &Node) -> Result<Vec<u8>, LineFault> {
 
 /// A part of a line as an entry: marked as imported, otherwise as it came.
 fn pack_entry(node: &Node) -> Result<Vec<u8>, LineFault> {
-    pack(&Node::map([(crate::entries::LINE, node.clone())]))
+    pack(&Node::map([(entries::LINE, node.clone())]))
 }
 
 /// What an entry that was imported holds, as it came.
 fn unpack_entry(node: &Node) -> Option<Node> {
+    unpack_marked(node, entries::LINE)
+}
+
+fn unpack_marked(node: &Node, mark: &str) -> Option<Node> {
     let Node::Map(mut parts) = unpacked(node)? else {
         return None;
     };
-    (parts.len() == 1)
-        .then(|| parts.remove(crate::entries::LINE))
-        .flatten()
+    if parts.len() == 1 {
+        parts.remove(mark)
+    } else {
+        None
+    }
 }
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo): makes keys out of ids that are unique within their file.

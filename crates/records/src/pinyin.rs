@@ -4,7 +4,7 @@
 //! u; what is typed as v, u, yu or ü is brought to that form. Names of minorities are never split into surname and
 //! given name: each part after a dot can be searched, as each syllable can.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use ::pinyin::{Pinyin, ToPinyinMulti};
@@ -20,7 +20,7 @@ const GIVEN_READINGS_MAX: usize = 2;
 /// Most syllables of one name that get keys.
 const SYLLABLES_MAX: usize = 16;
 /// Most pinyin keys of one name.
-pub const KEYS_MAX: usize = 128;
+pub const KEYS_MAX: usize = 256;
 
 /// The keys of one name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,7 +34,7 @@ pub struct NameKeys {
     /// One and two characters in a row of the written form, each once: any part of the name is found by them.
     pub grams: Vec<String>,
     /// What a typed form (see [`query_forms`]) must be a prefix of, each once: for every reading and every syllable to
-    /// begin with, the full syllables, the initials, the first syllable and initials, the first initial and the rest.
+    /// begin with, some syllables in full and the rest by initials, and the first initial with the rest in full.
     pub keys: Vec<String>,
 }
 
@@ -192,24 +192,42 @@ fn initials_of(syllables: &[String]) -> String {
 pub fn name_keys(name: &str) -> NameKeys {
     let written = fold_search(name);
     let full = combinations(&parts(&fold_name(name)));
-    let (mut keys, mut initials) = (BTreeSet::new(), BTreeSet::new());
+    let mut initials = Vec::new();
+    let mut keys = Vec::new();
     for syllables in &full {
-        initials.insert(initials_of(syllables));
+        add(&mut initials, initials_of(syllables));
         for from in 0..syllables.len() {
-            let (first, rest) = (&syllables[from], &syllables[from + 1..]);
-            keys.insert(syllables[from..].concat());
-            keys.insert(initials_of(&syllables[from..]));
-            keys.insert(format!("{first}{}", initials_of(rest)));
-            let initial: String = first.chars().take(1).collect();
-            keys.insert(format!("{initial}{}", rest.concat()));
+            suffix_keys(&syllables[from..], &mut keys);
         }
     }
+    keys.truncate(KEYS_MAX);
     NameKeys {
         grams: grams(&written),
         written,
         full,
-        initials: initials.into_iter().collect(),
-        keys: keys.into_iter().take(KEYS_MAX).collect(),
+        initials,
+        keys,
+    }
+}
+
+fn add(found: &mut Vec<String>, key: String) {
+    if !found.contains(&key) {
+        found.push(key);
+    }
+}
+
+/// Keys for syllables in a row: some in full and the rest by initials, and the first by its initial and the rest in
+/// full.
+fn suffix_keys(syllables: &[String], keys: &mut Vec<String>) {
+    for cut in (0..=syllables.len()).rev() {
+        let (full, rest) = syllables.split_at(cut);
+        add(keys, format!("{}{}", full.concat(), initials_of(rest)));
+    }
+    if let Some((first, rest)) = syllables.split_first() {
+        add(
+            keys,
+            format!("{}{}", initials_of(std::slice::from_ref(first)), rest.concat()),
+        );
     }
 }
 

@@ -8,8 +8,8 @@ mod typed;
 pub use flags::{BpClass, BpGrade, Flag, Isolated, PersonAge, bp_class, flag, flags};
 pub use measured::{GlucoseTiming, Measured, MissingReason, VitalKind};
 pub use observations::{
-    Observation, Origin, Withdrawal, add_observation, read_observations, series_patient, start_series,
-    withdraw_observation,
+    Observation, Origin, SURFACE_MARK, Withdrawal, add_observation, read_observations, series_patient,
+    start_series, withdraw_observation,
 };
 pub use typed::{check_typed, parse_typed};
 

@@ -256,11 +256,6 @@ impl Encounter {
         }
     }
 
-    /// The patient of an encounter document, without reading the rest.
-    pub fn patient_of(document: &Node) -> Option<PatientId> {
-        PatientId::from_slice(document.bytes(&["visit", "patient"])?).ok()
-    }
-
     /// Whether the note can be written.
     pub fn is_open(&self) -> bool {
         match self.state {
@@ -294,6 +289,11 @@ impl Encounter {
             clinic: self.clinic.clone(),
         })
     }
+}
+
+/// The patient of an encounter document, without reading the rest.
+pub fn patient_of(document: &Node) -> Option<PatientId> {
+    PatientId::from_slice(document.bytes(&["visit", "patient"])?).ok()
 }
 
 fn read_opened(document: &Node) -> Stamp {

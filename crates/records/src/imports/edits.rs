@@ -20,7 +20,7 @@ fn line_key(hash: &[u8; 32]) -> String {
 }
 
 /// The hashes (their first 16 bytes in hexadecimal) of the `edit`, `clinic` and `meta` lines that a document holds.
-pub fn line_keys(document: &Node) -> Vec<String> {
+pub fn edit_hashes(document: &Node) -> Vec<String> {
     let both = document
         .entries(&["edits"])
         .chain(document.entries(&["imported"]));

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::places::{Place, line_text, placed};
-use super::{rest, source, text_node, unpack_entry, unpacked};
+use super::{rest, source, text_node, unpack_entry, unpack_marked, unpacked};
+use crate::entries;
 use crate::ids::DocKind;
 use crate::tree::{Node, Scalar};
 
@@ -62,26 +63,35 @@ pub(super) fn items(document: &Node, container: &str) -> Option<Node> {
 
 /// The imported readings as lines, in the order of their times and ids.
 fn vitals(now: &Node, encounter: Option<String>, patient: Option<Node>) -> Vec<Node> {
+    let encounter = encounter.as_deref().map(text_node);
     let mut lines = Vec::new();
     for (_, node) in now.entries(&["observations"]) {
-        let Some(Node::Map(mut parts)) = unpack_entry(node) else {
+        let Some((told, mut parts)) = reading(node) else {
             continue;
         };
-        let visit = [
-            ("encounter", encounter.as_deref().map(text_node)),
-            ("patient", patient.clone()),
-        ];
-        for (key, value) in visit {
-            let left_out = parts.remove(&format!("no {key}")).is_some();
-            if let Some(value) = value.filter(|_| !left_out) {
-                parts.entry(key.to_owned()).or_insert(value);
-            }
+        if told {
+            let visit = [("encounter", &encounter), ("patient", &patient)];
+            parts.extend(
+                visit
+                    .into_iter()
+                    .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))),
+            );
         }
         parts.insert("t".to_owned(), text_node("vital"));
         lines.push(parts);
     }
     lines.sort_by_cached_key(|parts| ["taken_at", "id"].map(|key| sort_text(parts, key)));
     lines.into_iter().map(Node::Map).collect()
+}
+
+/// An imported reading's own fields, and whether its visit and patient are those of the document.
+fn reading(node: &Node) -> Option<(bool, BTreeMap<String, Node>)> {
+    let told = unpack_entry(node);
+    let is_told = told.is_some();
+    match told.or_else(|| unpack_marked(node, entries::WHOLE_LINE))? {
+        Node::Map(parts) => Some((is_told, parts)),
+        Node::Leaf(_) | Node::List(_) => None,
+    }
 }
 
 fn sort_text(parts: &BTreeMap<String, Node>, key: &str) -> String {
@@ -103,7 +113,7 @@ fn counted(now: &Node, container: &str) -> Vec<Node> {
                 Some(Node::Map(_) | Node::List(_)) | None => 0,
             };
             parts
-                .remove(crate::entries::LINE)
+                .remove(entries::LINE)
                 .map(|line| (number, key.to_owned(), line))
         })
         .collect();
@@ -113,20 +123,16 @@ fn counted(now: &Node, container: &str) -> Vec<Node> {
 
 /// The ids of the `vital` lines that a document holds.
 pub fn vital_ids(document: &Node) -> Vec<String> {
-    let id = |node: &Node| match unpack_entry(node)? {
-        Node::Map(parts) => match parts.get("id")? {
-            Node::Leaf(leaf) => leaf.winner.as_text().map(str::to_owned),
-            Node::Map(_) | Node::List(_) => None,
-        },
-        Node::Leaf(_) | Node::List(_) => None,
-    };
-    document
+    let readings = document
         .entries(&["observations"])
-        .filter_map(|(_, node)| id(node))
+        .filter_map(|(_, node)| reading(node));
+    readings
+        .map(|(_, parts)| sort_text(&parts, "id"))
+        .filter(|id| !id.is_empty())
         .collect()
 }
 
-/// Kept for its use by edits: the value of a scalar node.
+/// The value of a part of a path.
 pub(super) fn scalar(node: &Node) -> Option<&Scalar> {
     match node {
         Node::Leaf(leaf) => Some(&leaf.winner),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::places::{Place, placed, placed_text};
-use super::{Line, LineFault, key_of, pack_entry, source_edits};
+use super::{Line, LineFault, key_of, pack, pack_entry, source_edits};
+use crate::entries;
 use crate::ids::{DocKind, EntryId, ObservationId, PatientId};
 use crate::tree::{Edit, Node};
 
@@ -77,23 +78,17 @@ pub fn vital_observation(line: &Line) -> ObservationId {
 pub fn vital_edits(line: &Line, visit: Option<(&str, &str)>) -> Result<Vec<Edit>, LineFault> {
     let mut parts = line.parts.clone();
     parts.remove("t");
-    if let Some((encounter, patient)) = visit {
-        if line.encounter() == Some(encounter) {
-            parts.remove("encounter");
-        }
-        if line.patient() == Some(patient) {
-            parts.remove("patient");
-        }
-        // A line that does not name its visit must not get one by being put together again.
-        for (key, value) in [("encounter", line.encounter()), ("patient", line.patient())] {
-            if value.is_none() && !line.parts.contains_key(key) {
-                parts.insert(format!("no {key}"), crate::tree::Scalar::Bool(true).into());
-            }
-        }
+    let told = visit.is_some_and(|(encounter, patient)| {
+        line.encounter() == Some(encounter) && line.patient() == Some(patient)
+    });
+    if told {
+        parts.remove("encounter");
+        parts.remove("patient");
     }
-    let key = vital_observation(line).to_string();
+    let mark = if told { entries::LINE } else { entries::WHOLE_LINE };
+    let entry = pack(&Node::map([(mark, Node::Map(parts))]))?;
     Ok(vec![Edit::put(
-        &["observations", &key],
-        pack_entry(&Node::Map(parts))?,
+        &["observations", &vital_observation(line).to_string()],
+        entry,
     )])
 }

@@ -193,7 +193,7 @@ impl Chart {
         let text =
             |container: &str, key: &str| document.text(&[container, key]).unwrap_or_default().to_owned();
         let further = imports::further(document);
-        let (allergies, refuted_allergies) = allergies::read(document, further.contains_key("allergies"));
+        let (allergies, refuted_allergies) = allergies::read(document, odd_allergies(&further));
         Self {
             name: text("person", "name"),
             sex: Sex::from_word(&text("person", "sex")).unwrap_or_default(),
@@ -278,6 +278,16 @@ impl Chart {
             clash: self.needs_choice(),
             deceased: self.deceased.is_some(),
         }
+    }
+}
+
+/// Whether the imported line said something about allergies that could not be taken apart. An empty list says
+/// nothing: nobody knows whether somebody asked.
+fn odd_allergies(further: &BTreeMap<String, Node>) -> bool {
+    match further.get("allergies") {
+        Some(Node::List(items)) => !items.is_empty(),
+        Some(Node::Leaf(_) | Node::Map(_)) => true,
+        None => false,
     }
 }
 

@@ -257,9 +257,7 @@ pub fn bp_class(systolic: MmHg, diastolic: MmHg, person: &PersonAge) -> Option<B
         BpGrade::Grade3,
     ];
     let reached = grades.iter().zip(classes).rev().find(|(_, class)| {
-        systolic.get() >= *class.systolic.start() && !class.both
-            || diastolic.get() >= *class.diastolic.start() && !class.both
-            || class.both
+        class.both || systolic.get() >= *class.systolic.start() || diastolic.get() >= *class.diastolic.start()
     });
     let grade = reached.map_or(BpGrade::Normal, |(grade, _)| *grade);
     let fits = |name: &str| {

@@ -1,6 +1,7 @@
 //! Observations: readings in a document. A reading is never edited; one taken in error is withdrawn and stays
 //! readable.
 
+use super::flags::{Flag, PersonAge, flag};
 use super::measured::{GlucoseTiming, Measured, MissingReason, VitalKind};
 use crate::entries::Entry;
 use crate::ids::{ObservationId, PatientId, StaffId};
@@ -73,6 +74,23 @@ pub struct Observation {
     pub marks: Vec<String>,
     /// That it was taken in error.
     pub withdrawn: Option<Withdrawal>,
+}
+
+/// Mark of a temperature that was taken at the skin without contact: it is no body temperature.
+pub const SURFACE_MARK: &str = "surface";
+
+impl Observation {
+    /// The worst flag of the reading. A surface temperature is not judged by the limits of the body; a withdrawn
+    /// reading is not judged at all.
+    pub fn flag(&self, person: &PersonAge) -> Option<Flag> {
+        let surface = self.measured.kind() == Some(VitalKind::Temperature)
+            && self.marks.iter().any(|mark| mark == SURFACE_MARK);
+        if surface || self.withdrawn.is_some() {
+            None
+        } else {
+            flag(&self.measured, person)
+        }
+    }
 }
 
 /// The edits that add a reading to an encounter or series document. `withdrawn` is not written; see
@@ -341,6 +359,23 @@ mod tests {
         tree::apply_all(&mut document, &withdraw_observation(observation.id, &withdrawal)).unwrap();
         observation.withdrawn = Some(withdrawal);
         assert_eq!(read_observations(&document), [observation]);
+    }
+
+    #[test]
+    fn a_surface_temperature_is_not_judged_as_the_bodys() {
+        let cold = Measured::from_numbers(VitalKind::Temperature, &[340], GlucoseTiming::Random).unwrap();
+        let mut observation = Observation {
+            id: ObservationId([1; 8]),
+            measured: cold,
+            taken: UNKNOWN_TIME,
+            origin: Origin::Typed,
+            by: None,
+            marks: Vec::new(),
+            withdrawn: None,
+        };
+        assert_eq!(observation.flag(&PersonAge::UNKNOWN), Some(Flag::CriticalLow));
+        observation.marks.push(SURFACE_MARK.into());
+        assert_eq!(observation.flag(&PersonAge::UNKNOWN), None);
     }
 
     #[test]
