@@ -98,7 +98,7 @@ fn put_source(sql: &Connection, source: &str, d: i64) -> Result<(), StoreError> 
 pub(crate) fn patient_of(document: &Document) -> Option<PatientId> {
     match document.kind() {
         DocKind::Chart => document.id().patient(),
-        DocKind::Encounter => records::encounters::Encounter::patient_of(&document.tree()),
+        DocKind::Encounter => records::encounters::patient_of(&document.tree()),
         DocKind::Series => records::vitals::series_patient(&document.tree()),
         DocKind::Request | DocKind::Link | DocKind::Clinic => None,
     }

@@ -25,6 +25,8 @@ const READERS: usize = 4;
 const HASHINGS: usize = 2;
 /// Events that a slow listener may lag behind before it misses some.
 const EVENTS: usize = 256;
+/// Changed documents of one transaction that are told one by one.
+const EVENTS_EACH_MAX: usize = 64;
 /// Views of records are written to the audit log together at least this often.
 const VIEW_GROUP: Duration = Duration::from_secs(1);
 /// A database up to this size is checked whole at each start; a larger one when it gave reason to.
@@ -81,6 +83,8 @@ pub enum StoreEvent {
         /// The patient that it is about, where it is about one.
         patient: Option<PatientId>,
     },
+    /// Many documents changed at once (an import, a long history): look at everything anew.
+    Bulk,
     /// Something in the unclaimed tray changed.
     Tray,
     /// The state of the link to the other side changed.
@@ -204,7 +208,14 @@ pub(crate) struct Tx<'a> {
 impl Tx<'_> {
     /// Tells listeners once the transaction is on the disk.
     pub(crate) fn emit(&mut self, event: StoreEvent) {
-        if !self.events.contains(&event) {
+        let is_doc = |event: &StoreEvent| matches!(event, StoreEvent::DocChanged { .. });
+        if is_doc(&event) && self.events.contains(&StoreEvent::Bulk) {
+            return;
+        }
+        if is_doc(&event) && self.events.len() >= EVENTS_EACH_MAX {
+            self.events.retain(|event| !is_doc(event));
+            self.events.push(StoreEvent::Bulk);
+        } else if !self.events.contains(&event) {
             self.events.push(event);
         }
     }

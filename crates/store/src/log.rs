@@ -263,13 +263,26 @@ pub(crate) fn write_own(
     lane: Lane,
     change: &Change,
 ) -> Result<Option<PatientId>, StoreError> {
+    let body = pack(&change.bytes);
+    write_packed(tx, known, document, position, lane, change, &body)
+}
+
+/// The same for a change whose body is packed already.
+pub(crate) fn write_packed(
+    tx: &mut Tx<'_>,
+    known: Option<&DocRow>,
+    document: &Document,
+    position: Position,
+    lane: Lane,
+    change: &Change,
+    body: &[u8],
+) -> Result<Option<PatientId>, StoreError> {
     let s = session_row(tx, position.actor)?;
     let d = match known {
         Some(row) => row.d,
         None => insert_doc(tx, document)?,
     };
-    let body = pack(&change.bytes);
-    let logged = append(tx, s, position, d, lane, &change.hash, &body)?;
+    let logged = append(tx, s, position, d, lane, &change.hash, body)?;
     if let Some(row) = known {
         update_doc(tx, row, document)?;
     }

@@ -36,7 +36,7 @@ pub(super) fn project(
         owner.as_str(),
         node::encode(tree)
     ])?;
-    for key in records::imports::line_keys(tree) {
+    for key in records::imports::edit_hashes(tree) {
         put_source(sql, &key, d)?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use records::patients::PatientLine;
 use records::time::{ClockSource, Date, Stamp, WallTime};
 use records::tree::Node;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use sync_core::document::Document;
+use sync_core::document::{Document, Heads};
 
 use super::patients::{LINE as PATIENT_LINE, read_line as read_patient};
 use super::{put_source, readings};
@@ -124,7 +124,7 @@ pub(super) fn project(
     if let Some(source) = records::imports::source(tree) {
         put_source(sql, &source.id, d)?;
     }
-    for key in records::imports::line_keys(tree) {
+    for key in records::imports::edit_hashes(tree) {
         put_source(sql, &key, d)?;
     }
     Ok(encounter.patient)
@@ -151,6 +151,23 @@ impl Store {
                 value,
                 heads: document.heads(),
             }))
+        })
+        .await
+    }
+
+    /// A visit as it stood at heads that it once had, as a page showed it then; `None` where it never had them.
+    pub async fn encounter_at(
+        &self,
+        id: EncounterId,
+        heads: &Heads,
+    ) -> Result<Option<Encounter>, StoreError> {
+        let heads = heads.clone();
+        self.read(move |sql| {
+            let Some(document) = log::load(sql, id.doc())?.filter(|document| document.has(&heads)) else {
+                return Ok(None);
+            };
+            let tree = document.tree_at(&heads)?;
+            Ok(Some(read(&document, &tree)))
         })
         .await
     }

@@ -106,13 +106,25 @@ pub(super) fn project(
 
 fn sources(chart: &Chart, tree: &Node) -> BTreeSet<String> {
     let line = chart.source.iter().map(|source| source.id.clone());
-    line.chain(records::imports::line_keys(tree)).collect()
+    line.chain(records::imports::edit_hashes(tree)).collect()
 }
 
 impl Store {
     /// A patient's chart and the heads at which it was read.
     pub async fn chart(&self, patient: PatientId) -> Result<Option<Read<Chart>>, StoreError> {
         self.read(move |sql| chart(sql, patient)).await
+    }
+
+    /// A patient's chart as it stood at heads that it once had, as a page showed it then; `None` where it never had
+    /// them.
+    pub async fn chart_at(&self, patient: PatientId, heads: &Heads) -> Result<Option<Chart>, StoreError> {
+        let heads = heads.clone();
+        self.read(move |sql| {
+            let document = crate::log::load(sql, patient.doc())?.filter(|document| document.has(&heads));
+            let Some(document) = document else { return Ok(None) };
+            Ok(Some(Chart::read(&document.tree_at(&heads)?)))
+        })
+        .await
     }
 
     /// The chart's whole content, clashing values included.
