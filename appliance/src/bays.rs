@@ -181,9 +181,20 @@ enum Recording {
 impl Bays {
     /// Bays of these settings; no thread runs yet.
     pub fn new(settings: &[BayConfig], clock: Arc<dyn Clock>, queue: Arc<Queue>, live: Live) -> Self {
-        let bays = settings.iter().filter_map(|bay| Bay::new(bay, bay.device.parse().ok()?)).collect();
+        let bays = settings
+            .iter()
+            .filter_map(|bay| Bay::new(bay, bay.device.parse().ok()?))
+            .collect();
         let (news, _) = broadcast::channel(NEWS);
-        Self { inner: Arc::new(Inner { bays, clock, queue, live, news }) }
+        Self {
+            inner: Arc::new(Inner {
+                bays,
+                clock,
+                queue,
+                live,
+                news,
+            }),
+        }
     }
 
     /// Listens to what happens at bays, for kiosks.
@@ -193,7 +204,9 @@ impl Bays {
 
     /// All bays.
     pub fn list(&self) -> Vec<BayView> {
-        (0..self.inner.bays.len()).filter_map(|number| self.bay(number)).collect()
+        (0..self.inner.bays.len())
+            .filter_map(|number| self.bay(number))
+            .collect()
     }
 
     /// One bay.
@@ -206,7 +219,8 @@ impl Bays {
             opener: session.opener,
             open_for: now.saturating_sub(session.opened),
         });
-        let fresh = |(at, ..): &&(Duration, Option<PatientId>, Shown)| now.saturating_sub(*at) < LAST_SHOWN_FOR;
+        let fresh =
+            |(at, ..): &&(Duration, Option<PatientId>, Shown)| now.saturating_sub(*at) < LAST_SHOWN_FOR;
         Some(BayView {
             number,
             name: bay.name.clone(),
@@ -214,7 +228,11 @@ impl Bays {
             link: state.link.clone(),
             session,
             doing: state.doing(now),
-            last: state.last.as_ref().filter(fresh).map(|(_, patient, shown)| (*patient, shown.clone())),
+            last: state
+                .last
+                .as_ref()
+                .filter(fresh)
+                .map(|(_, patient, shown)| (*patient, shown.clone())),
         })
     }
 
@@ -272,7 +290,9 @@ impl Bays {
     }
 
     fn close(&self, number: usize, why: CloseReason) {
-        let Some(bay) = self.inner.bays.get(number) else { return };
+        let Some(bay) = self.inner.bays.get(number) else {
+            return;
+        };
         let closed = bay.lock().attachment.close(why, self.now());
         self.closed(number, closed);
     }
@@ -360,7 +380,9 @@ impl Bays {
 
     /// Takes what the session of a bay's device tells.
     pub fn take(&self, number: usize, event: SessionEvent) {
-        let Some(bay) = self.inner.bays.get(number) else { return };
+        let Some(bay) = self.inner.bays.get(number) else {
+            return;
+        };
         match event {
             SessionEvent::Link(link) => self.take_link(number, bay, link),
             SessionEvent::Device(event) => self.take_event(number, bay, event),
@@ -419,15 +441,29 @@ impl Bays {
         let now = self.now();
         let stamp = self.inner.clock.now();
         let found = readings::Found::of(reading);
-        let arrival = Arrival { at: now, subject: found.subject.as_deref(), from_memory: found.from_memory };
+        let arrival = Arrival {
+            at: now,
+            subject: found.subject.as_deref(),
+            from_memory: found.from_memory,
+        };
         let mut state = bay.lock();
         let (verdict, closed) = state.attachment.reading(&arrival);
         state.measuring_since = None;
         let serial = state.serial.clone();
         drop(state);
         self.note(number, "reading", verdict_word(verdict));
-        let place = readings::Place { bay: bay.name.clone(), number, key: bay.key, serial };
-        self.inner.queue.push(Keep::Reading { place, found, verdict, taken: stamp });
+        let place = readings::Place {
+            bay: bay.name.clone(),
+            number,
+            key: bay.key,
+            serial,
+        };
+        self.inner.queue.push(Keep::Reading {
+            place,
+            found,
+            verdict,
+            taken: stamp,
+        });
         self.closed(number, closed);
     }
 
@@ -485,7 +521,11 @@ impl Bays {
     }
 
     fn take_error(&self, number: usize, bay: &Bay, error: &device_drivers::events::DeviceError) {
-        self.note(number, "device_error", &format!("{} {}", error.fault.word(), error.code));
+        self.note(
+            number,
+            "device_error",
+            &format!("{} {}", error.fault.word(), error.code),
+        );
         if bay.key.model().measures == Measures::IdentityCard {
             let unreadable = matches!(
                 error.fault,
@@ -526,7 +566,9 @@ impl Bays {
         let now = self.now();
         let mut state = bay.lock();
         state.attachment.touched(now);
-        let Recording::On(recorder, _) = &mut state.recording else { return };
+        let Recording::On(recorder, _) = &mut state.recording else {
+            return;
+        };
         let before = recorder.len() * 10 / RECORDING_SAMPLES;
         recorder.push(block);
         let moved = recorder.len() * 10 / RECORDING_SAMPLES != before;
@@ -537,9 +579,15 @@ impl Bays {
             }
             return;
         }
-        let Recording::On(recorder, began) = std::mem::take(&mut state.recording) else { return };
+        let Recording::On(recorder, began) = std::mem::take(&mut state.recording) else {
+            return;
+        };
         state.attachment.measuring(began, now);
-        let arrival = Arrival { at: now, subject: None, from_memory: false };
+        let arrival = Arrival {
+            at: now,
+            subject: None,
+            from_memory: false,
+        };
         let (verdict, closed) = state.attachment.reading(&arrival);
         state.measuring_since = None;
         let serial = state.serial.clone();
@@ -547,9 +595,19 @@ impl Bays {
         // The stream has done its work; a refusal only means that it goes on.
         let _asked = bay.control.request(Request::Stop);
         self.note(number, "recording", verdict_word(verdict));
-        let place = readings::Place { bay: bay.name.clone(), number, key: bay.key, serial };
+        let place = readings::Place {
+            bay: bay.name.clone(),
+            number,
+            key: bay.key,
+            serial,
+        };
         let taken = self.inner.clock.now();
-        self.inner.queue.push(Keep::Ecg { place, recorder, verdict, taken });
+        self.inner.queue.push(Keep::Ecg {
+            place,
+            recorder,
+            verdict,
+            taken,
+        });
         self.closed(number, closed);
         self.inner.live.tell(LiveEvent::Ecg(number));
     }
@@ -577,7 +635,9 @@ impl Bays {
 
     /// What the keeper saved is shown.
     pub fn saved(&self, number: usize, patient: Option<PatientId>, shown: Shown, handed: Option<TrayReason>) {
-        let Some(bay) = self.inner.bays.get(number) else { return };
+        let Some(bay) = self.inner.bays.get(number) else {
+            return;
+        };
         bay.lock().last = Some((self.now(), patient, shown.clone()));
         match (patient, handed) {
             (Some(patient), _) => self.tell(number, News::Attached(patient, shown)),
@@ -598,9 +658,15 @@ impl Bays {
     }
 
     fn note(&self, number: usize, word: &'static str, detail: &str) {
-        let Some(bay) = self.inner.bays.get(number) else { return };
+        let Some(bay) = self.inner.bays.get(number) else {
+            return;
+        };
         tracing::debug!(bay = number, word, "bay");
-        self.inner.queue.push(Keep::Note { bay: bay.name.clone(), word, detail: detail.to_owned() });
+        self.inner.queue.push(Keep::Note {
+            bay: bay.name.clone(),
+            word,
+            detail: detail.to_owned(),
+        });
     }
 
     fn now(&self) -> Duration {
@@ -618,7 +684,10 @@ impl Bay {
                 model.shortest_measurement
             }
         };
-        let bounds = Bounds { shortest, longest: model.longest_measurement };
+        let bounds = Bounds {
+            shortest,
+            longest: model.longest_measurement,
+        };
         Some(Self {
             name: config.name.clone(),
             key,
@@ -648,12 +717,16 @@ impl State {
         match &self.recording {
             Recording::On(recorder, _) => {
                 let percent = recorder.len() * 100 / RECORDING_SAMPLES;
-                Doing::Recording { percent: u8::try_from(percent).unwrap_or(100) }
+                Doing::Recording {
+                    percent: u8::try_from(percent).unwrap_or(100),
+                }
             }
             Recording::Watching => Doing::Watching,
-            Recording::Off => self.measuring_since.map_or(Doing::Idle, |since| Doing::Measuring {
-                seconds: now.saturating_sub(since).as_secs(),
-            }),
+            Recording::Off => self
+                .measuring_since
+                .map_or(Doing::Idle, |since| Doing::Measuring {
+                    seconds: now.saturating_sub(since).as_secs(),
+                }),
         }
     }
 }
@@ -684,4 +757,3 @@ pub fn link_word(link: &LinkState) -> &'static str {
         LinkState::Unusable => "unusable",
     }
 }
-

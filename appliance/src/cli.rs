@@ -8,6 +8,7 @@ mod enroll;
 mod export;
 mod import;
 mod open;
+mod progress;
 mod serve;
 mod status;
 mod sync;
@@ -112,7 +113,12 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Only this patient: the imported id, else the document id in hexadecimal.
-    #[arg(long, value_name = "ID", conflicts_with = "all", required_unless_present = "all")]
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with = "all",
+        required_unless_present = "all"
+    )]
     patient: Option<String>,
     /// Every patient.
     #[arg(long)]
@@ -193,7 +199,10 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure with nothing but its sentence.
     pub(crate) fn new(sentence: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), partial: serde_json::Map::new() }
+        Self {
+            sentence: sentence.into(),
+            partial: serde_json::Map::new(),
+        }
     }
 
     /// A failure whose sentence ends in the whole chain of causes.
@@ -314,7 +323,16 @@ mod tests {
     fn export_wants_one_patient_or_all() {
         assert!(Cli::try_parse_from(["appliance", "export", "--data", "d", "out"]).is_err());
         assert!(Cli::try_parse_from(["appliance", "export", "--data", "d", "--all", "out"]).is_ok());
-        let both = ["appliance", "export", "--data", "d", "--all", "--patient", "P1", "out"];
+        let both = [
+            "appliance",
+            "export",
+            "--data",
+            "d",
+            "--all",
+            "--patient",
+            "P1",
+            "out",
+        ];
         assert!(Cli::try_parse_from(both).is_err());
     }
 

@@ -54,7 +54,11 @@ impl SystemClock {
     /// Takes the operating system's clock; where that stands before the build it starts at the build.
     pub fn start() -> Self {
         let synchronised = Path::new(SYNCHRONISED_MARK).exists();
-        let source = if synchronised { ClockSource::Network } else { ClockSource::None };
+        let source = if synchronised {
+            ClockSource::Network
+        } else {
+            ClockSource::None
+        };
         Self::start_at(system_time(), source)
     }
 
@@ -64,7 +68,10 @@ impl SystemClock {
             at_start: if plausible { system.0 } else { BUILT_AT.0 },
             source: if plausible { source } else { ClockSource::None },
         };
-        Self { started: Instant::now(), wall: Mutex::new(wall) }
+        Self {
+            started: Instant::now(),
+            wall: Mutex::new(wall),
+        }
     }
 
     /// Takes an offered time if its source is better than the one before, or the same one again.
@@ -79,7 +86,10 @@ impl SystemClock {
             return Offer::Worse;
         }
         let behind = at.0 - (wall.at_start + age);
-        *wall = Wall { at_start: at.0 - age, source };
+        *wall = Wall {
+            at_start: at.0 - age,
+            source,
+        };
         Offer::Taken(behind)
     }
 
@@ -96,7 +106,10 @@ impl store::Clock for SystemClock {
     fn now(&self) -> Stamp {
         let wall = *self.wall.lock().unwrap_or_else(PoisonError::into_inner);
         let at = WallTime(wall.at_start + milliseconds(self.started.elapsed()));
-        Stamp { at, source: wall.source }
+        Stamp {
+            at,
+            source: wall.source,
+        }
     }
 
     fn uptime(&self) -> Duration {

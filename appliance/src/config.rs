@@ -154,7 +154,9 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: "info".to_owned() }
+        Self {
+            level: "info".to_owned(),
+        }
     }
 }
 
@@ -173,14 +175,19 @@ pub struct BayConfig {
 impl Config {
     /// Reads and checks a settings file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let read_error = |source| ConfigError::Read { path: path.to_owned(), source };
+        let read_error = |source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let length = std::fs::metadata(path).map_err(read_error)?.len();
         if length > FILE_BYTES_MAX {
             return Err(ConfigError::TooLarge(path.to_owned()));
         }
         let text = std::fs::read_to_string(path).map_err(read_error)?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
+        let config: Self = toml::from_str(&text).map_err(|error| ConfigError::Parse {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
         config.check()?;
         Ok(config)
     }
@@ -196,7 +203,11 @@ impl Config {
 
 /// Refuses plain HTTP for the pages on anything but loopback.
 pub fn check_loopback(listen: SocketAddr) -> Result<(), ConfigError> {
-    if listen.ip().is_loopback() { Ok(()) } else { Err(ConfigError::NotLoopback(listen)) }
+    if listen.ip().is_loopback() {
+        Ok(())
+    } else {
+        Err(ConfigError::NotLoopback(listen))
+    }
 }
 
 /// Refuses bays without a usable name, of an unknown device, or twice on one port.
@@ -205,12 +216,22 @@ pub fn check_bays(bays: &[BayConfig]) -> Result<(), ConfigError> {
         return Err(ConfigError::TooManyBays);
     }
     for (place, bay) in bays.iter().enumerate() {
-        let refuse = |reason| Err(ConfigError::Bay { name: bay.name.clone(), reason });
+        let refuse = |reason| {
+            Err(ConfigError::Bay {
+                name: bay.name.clone(),
+                reason,
+            })
+        };
         let chars = bay.name.chars().count();
-        if bay.name.trim().is_empty() || chars > BAY_NAME_CHARS_MAX || bay.name.chars().any(char::is_control) {
+        if bay.name.trim().is_empty() || chars > BAY_NAME_CHARS_MAX || bay.name.chars().any(char::is_control)
+        {
             return refuse("a name has 1 to 40 printable characters");
         }
-        if bay.device.parse::<device_drivers::catalogue::DeviceKey>().is_err() {
+        if bay
+            .device
+            .parse::<device_drivers::catalogue::DeviceKey>()
+            .is_err()
+        {
             return refuse("its device is not in the catalogue");
         }
         if bay.port.as_os_str().is_empty() {
@@ -246,14 +267,20 @@ mod tests {
     fn a_bay_is_read_as_given() {
         let text = "[[bay]]\nname = \"血压\"\ndevice = \"omron-hbp9030\"\nport = \"/dev/serial/by-path/x\"\n";
         let bay = &parse(text).unwrap().bays[0];
-        assert_eq!((bay.name.as_str(), bay.device.as_str()), ("血压", "omron-hbp9030"));
+        assert_eq!(
+            (bay.name.as_str(), bay.device.as_str()),
+            ("血压", "omron-hbp9030")
+        );
         assert_eq!(bay.port, PathBuf::from("/dev/serial/by-path/x"));
     }
 
     #[test]
     fn unknown_keys_are_refused_at_every_level() {
-        for text in ["colour = 1", "[http]\nport = 1", "[[bay]]\nname='a'\ndevice='omron-hbp9030'\nport='p'\nbaud=1"]
-        {
+        for text in [
+            "colour = 1",
+            "[http]\nport = 1",
+            "[[bay]]\nname='a'\ndevice='omron-hbp9030'\nport='p'\nbaud=1",
+        ] {
             assert!(parse(text).unwrap_err().contains("unknown field"), "{text}");
         }
     }
@@ -270,15 +297,24 @@ mod tests {
         assert!(check_bays(&[bay("a", "/p"), bay("b", "/p")]).is_err());
         assert!(check_bays(&[bay(" ", "/p")]).is_err());
         assert!(check_bays(&[bay("a", "")]).is_err());
-        let unknown = BayConfig { device: "toaster".to_owned(), ..bay("a", "/p") };
+        let unknown = BayConfig {
+            device: "toaster".to_owned(),
+            ..bay("a", "/p")
+        };
         assert!(check_bays(&[unknown]).is_err());
-        let many: Vec<_> = (0..=BAYS_MAX).map(|n| bay(&n.to_string(), &format!("/{n}"))).collect();
+        let many: Vec<_> = (0..=BAYS_MAX)
+            .map(|n| bay(&n.to_string(), &format!("/{n}")))
+            .collect();
         assert!(matches!(check_bays(&many), Err(ConfigError::TooManyBays)));
     }
 
     #[test]
     fn pages_go_over_plain_http_on_loopback_only() {
         assert!(parse("[http]\nlisten = '127.0.0.1:80'").is_ok());
-        assert!(parse("[http]\nlisten = '0.0.0.0:80'").unwrap_err().contains("loopback"));
+        assert!(
+            parse("[http]\nlisten = '0.0.0.0:80'")
+                .unwrap_err()
+                .contains("loopback")
+        );
     }
 }

@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use device_drivers::catalogue::{Measures, StartedBy};
-use records::identity::IdNumber;
-use records::text::fold;
-use store::{Clock, Store};
+use records::text::fold_name;
+use store::{AuditAct, By, Clock, Store};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -42,14 +41,32 @@ pub const NO_READER: usize = usize::MAX;
 
 impl Kiosks {
     /// The kiosks of a box's card readers.
-    pub fn new(bays: Bays, store: Store, clock: Arc<dyn Clock>, live: Live, screens: screens::Screens) -> Self {
+    pub fn new(
+        bays: Bays,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        live: Live,
+        screens: screens::Screens,
+    ) -> Self {
         let now = clock.uptime();
         let mut readers: Vec<usize> = readers(&bays);
         if readers.is_empty() {
             readers.push(NO_READER);
         }
-        let flows = readers.into_iter().map(|reader| (reader, Flow::new(now))).collect();
-        Self { inner: Arc::new(Inner { bays, store, clock, live, flows: Mutex::new(flows), screens }) }
+        let flows = readers
+            .into_iter()
+            .map(|reader| (reader, Flow::new(now)))
+            .collect();
+        Self {
+            inner: Arc::new(Inner {
+                bays,
+                store,
+                clock,
+                live,
+                flows: Mutex::new(flows),
+                screens,
+            }),
+        }
     }
 
     /// Screens that were paired with the box.
@@ -59,7 +76,8 @@ impl Kiosks {
 
     /// The reader whose kiosk an unpaired screen of the box itself shows.
     pub fn first_reader(&self) -> usize {
-        self.with_flows(|flows| flows.keys().next().copied()).unwrap_or(NO_READER)
+        self.with_flows(|flows| flows.keys().next().copied())
+            .unwrap_or(NO_READER)
     }
 
     fn with_flows<T>(&self, work: impl FnOnce(&mut BTreeMap<usize, Flow>) -> T) -> T {
@@ -95,8 +113,12 @@ impl Kiosks {
     /// Clears screens that nobody touched for too long.
     pub async fn tick(&self) {
         let now = self.now();
-        let cleared: Vec<(usize, Option<Effect>)> =
-            self.with_flows(|flows| flows.iter_mut().map(|(reader, flow)| (*reader, flow.tick(now))).collect());
+        let cleared: Vec<(usize, Option<Effect>)> = self.with_flows(|flows| {
+            flows
+                .iter_mut()
+                .map(|(reader, flow)| (*reader, flow.tick(now)))
+                .collect()
+        });
         for (reader, effect) in cleared {
             self.apply(reader, effect).await;
         }
@@ -119,14 +141,19 @@ impl Kiosks {
         let now = self.now();
         let effects: Vec<(usize, Effect)> = self.with_flows(|flows| match news {
             News::Card => of_reader(flows, bay, |flow| flow.card(now)),
-            News::CardUnreadable => of_reader(flows, bay, |flow| flow.card_unreadable(now).into_iter().collect()),
+            News::CardUnreadable => {
+                of_reader(flows, bay, |flow| flow.card_unreadable(now).into_iter().collect())
+            }
             News::CardLifted => of_reader(flows, bay, |flow| flow.card_lifted(now).into_iter().collect()),
             News::CannotSave => {
                 let each = flows.iter_mut();
-                each.filter_map(|(reader, flow)| Some((*reader, flow.cannot_save(bay, now)?))).collect()
+                each.filter_map(|(reader, flow)| Some((*reader, flow.cannot_save(bay, now)?)))
+                    .collect()
             }
             News::Attached(patient, shown) => {
-                flows.values_mut().for_each(|flow| flow.attached(bay, patient, shown.clone(), now));
+                flows
+                    .values_mut()
+                    .for_each(|flow| flow.attached(bay, patient, shown.clone(), now));
                 Vec::new()
             }
             News::Handed(reason) => {
@@ -168,10 +195,17 @@ impl Kiosks {
 
     fn open(&self, reader: usize, guest: Guest, bay: usize) {
         let bays = &self.inner.bays;
-        let person = Person { patient: guest.patient, subjects: guest.subjects };
+        let person = Person {
+            patient: guest.patient,
+            subjects: guest.subjects,
+        };
         let program_starts = |view: crate::bays::BayView| view.device.started_by != StartedBy::Device;
         let opened = bays.open_by_card(bay, person).and_then(|()| {
-            if bays.bay(bay).is_some_and(program_starts) { bays.start(bay) } else { Ok(()) }
+            if bays.bay(bay).is_some_and(program_starts) {
+                bays.start(bay)
+            } else {
+                Ok(())
+            }
         });
         if let Err(refusal) = opened {
             tracing::warn!(bay, %refusal, "a bay did not start for the kiosk");
@@ -188,18 +222,47 @@ impl Kiosks {
     /// The chart of the card on a reader. The card's number and name must both be the chart's.
     async fn look_up(&self, reader: usize) -> Result<Guest, Desk> {
         let (_, card) = self.inner.bays.card(Some(reader)).ok_or(Desk::UnreadableCard)?;
-        let found = self.inner.store.patients_with_id_number(&card.number).await.map_err(|error| {
-            tracing::error!(%error, "a card could not be looked up");
-            Desk::CannotSave
-        })?;
-        let [line] = found.as_slice() else {
-            return Err(if found.is_empty() { Desk::NotRegistered } else { Desk::Unclear });
+        let found = self
+            .inner
+            .store
+            .patients_with_id_number(&card.number)
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, "a card could not be looked up");
+                Desk::CannotSave
+            })?;
+        let [patient] = found.as_slice() else {
+            return Err(if found.is_empty() {
+                Desk::NotRegistered
+            } else {
+                Desk::Unclear
+            });
         };
-        if fold(&line.name) != fold(&card.name) {
+        let chart = self
+            .inner
+            .store
+            .chart(*patient)
+            .await
+            .ok()
+            .flatten()
+            .ok_or(Desk::CannotSave)?
+            .value;
+        if fold_name(&chart.name) != fold_name(&card.name) || chart.deceased.is_some() {
             return Err(Desk::Unclear);
         }
-        let chart = self.inner.store.chart(line.id).await.ok().flatten().ok_or(Desk::CannotSave)?;
-        Ok(Guest { patient: line.id, masked_name: flow::masked(&line.name), subjects: subjects(&chart.value) })
+        let seen = self
+            .inner
+            .store
+            .audit_view(By::Kiosk, AuditAct::KioskIdentify, Some(*patient), None);
+        if let Err(error) = seen.await {
+            tracing::error!(%error, "the audit log did not take an identification");
+            return Err(Desk::CannotSave);
+        }
+        Ok(Guest {
+            patient: *patient,
+            masked_name: flow::masked(&chart.name),
+            subjects: subjects(&chart),
+        })
     }
 
     /// Whether the kiosk measures something at this bay.
@@ -212,16 +275,21 @@ impl Kiosks {
 
 /// What a device may name as its subject for this person.
 pub fn subjects(chart: &records::patients::Chart) -> Vec<String> {
-    let number = chart.id_number.as_ref().map(|number| match number {
-        IdNumber::Checked(number) => number.as_str().to_owned(),
-        IdNumber::Unverified(text) => text.clone(),
-    });
-    number.into_iter().chain(chart.archive_no.clone()).filter(|subject| !subject.is_empty()).collect()
+    let number = chart.id_number.as_ref().map(|number| number.as_str().to_owned());
+    let source = chart.source.as_ref().map(|source| source.id.clone());
+    let named = number
+        .into_iter()
+        .chain(source)
+        .chain([chart.archive_number.clone()]);
+    named.filter(|subject| !subject.is_empty()).collect()
 }
 
 fn readers(bays: &Bays) -> Vec<usize> {
     let list = bays.list();
-    list.iter().filter(|bay| bay.device.measures == Measures::IdentityCard).map(|bay| bay.number).collect()
+    list.iter()
+        .filter(|bay| bay.device.measures == Measures::IdentityCard)
+        .map(|bay| bay.number)
+        .collect()
 }
 
 fn of_reader(

@@ -53,7 +53,9 @@ impl LiveEvent {
             Self::Tray => Event::default().event("tray").data("{}"),
             Self::Bay(number) => bay("bay", number),
             Self::Today => Event::default().event("today").data("{}"),
-            Self::Patient(patient) => Event::default().event("patient").data(format!("{{\"patient\":\"{patient}\"}}")),
+            Self::Patient(patient) => Event::default()
+                .event("patient")
+                .data(format!("{{\"patient\":\"{patient}\"}}")),
             Self::Ecg(number) => bay("ecg", number),
             Self::StillHere => Event::default().event("still-here").data("{}"),
         }
@@ -87,7 +89,10 @@ struct Calls {
 impl Default for Live {
     fn default() -> Self {
         let (events, _) = broadcast::channel(EVENTS);
-        Self { events, calls: Arc::default() }
+        Self {
+            events,
+            calls: Arc::default(),
+        }
     }
 }
 
@@ -110,7 +115,11 @@ impl Live {
             return;
         }
         calls.so_far += 1;
-        let call = Call { number: calls.so_far, place: place.to_owned(), at };
+        let call = Call {
+            number: calls.so_far,
+            place: place.to_owned(),
+            at,
+        };
         calls.waiting.push(call);
         drop(calls);
         self.tell(LiveEvent::Sync);
@@ -118,12 +127,20 @@ impl Live {
 
     /// Calls that nobody has answered.
     pub fn calls(&self) -> Vec<Call> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).waiting.clone()
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .waiting
+            .clone()
     }
 
     /// Somebody goes to look.
     pub fn answer_call(&self, number: u64) {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).waiting.retain(|call| call.number != number);
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .waiting
+            .retain(|call| call.number != number);
         self.tell(LiveEvent::Sync);
     }
 
@@ -138,8 +155,10 @@ impl Live {
                     self.tell(LiveEvent::Today);
                 }
                 Ok(StoreEvent::Tray) => self.tell(LiveEvent::Tray),
-                Ok(StoreEvent::SyncState | StoreEvent::Staff | StoreEvent::Alarm) => self.tell(LiveEvent::Sync),
-                Err(RecvError::Lagged(_)) => self.tell(LiveEvent::Today),
+                Ok(StoreEvent::SyncState | StoreEvent::Staff | StoreEvent::Alarm) => {
+                    self.tell(LiveEvent::Sync)
+                }
+                Ok(StoreEvent::Bulk) | Err(RecvError::Lagged(_)) => self.tell(LiveEvent::Today),
                 Err(RecvError::Closed) => return,
             }
         }
@@ -164,10 +183,15 @@ impl Live {
 /// `GET /live`: the stream.
 pub async fn stream(State(state): State<AppState>) -> Response {
     let closing = state.closing.clone();
-    let events = state.live.stream().take_until(async move { closing.closed().await });
+    let events = state
+        .live
+        .stream()
+        .take_until(async move { closing.closed().await });
     let mut response = Sse::new(events).into_response();
     // A proxy or the gzip layer that waits for more would hold events back.
-    response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    response
+        .headers_mut()
+        .insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
     response
 }
 
@@ -177,7 +201,10 @@ mod tests {
 
     use super::*;
 
-    const NOON: Stamp = Stamp { at: WallTime(1_700_000_000_000), source: ClockSource::Hub };
+    const NOON: Stamp = Stamp {
+        at: WallTime(1_700_000_000_000),
+        source: ClockSource::Hub,
+    };
 
     #[test]
     fn a_call_waits_until_it_is_answered() {
@@ -187,7 +214,10 @@ mod tests {
         live.call("大厅", NOON);
         live.call("走廊", NOON);
         let waiting = live.calls();
-        assert_eq!(waiting.iter().map(|call| call.place.as_str()).collect::<Vec<_>>(), ["大厅", "走廊"]);
+        assert_eq!(
+            waiting.iter().map(|call| call.place.as_str()).collect::<Vec<_>>(),
+            ["大厅", "走廊"]
+        );
         live.answer_call(waiting[0].number);
         assert_eq!(live.calls().len(), 1);
         assert_eq!(events.try_recv(), Ok(LiveEvent::Sync));

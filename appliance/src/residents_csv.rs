@@ -123,20 +123,59 @@ impl Column {
     const ALL: [(Self, &'static [&'static str]); 10] = [
         (Self::Name, &["姓名", "名字", "居民姓名", "name"]),
         (Self::Sex, &["性别", "sex", "gender"]),
-        (Self::Birth, &["出生日期", "生日", "出生年月日", "birth_date", "birth date", "birth"]),
-        (Self::IdNumber, &["身份证号", "身份证号码", "身份证", "证件号码", "公民身份号码", "id_no", "id number"]),
-        (Self::Phone, &["电话", "联系电话", "手机", "手机号", "手机号码", "phone"]),
+        (
+            Self::Birth,
+            &[
+                "出生日期",
+                "生日",
+                "出生年月日",
+                "birth_date",
+                "birth date",
+                "birth",
+            ],
+        ),
+        (
+            Self::IdNumber,
+            &[
+                "身份证号",
+                "身份证号码",
+                "身份证",
+                "证件号码",
+                "公民身份号码",
+                "id_no",
+                "id number",
+            ],
+        ),
+        (
+            Self::Phone,
+            &["电话", "联系电话", "手机", "手机号", "手机号码", "phone"],
+        ),
         (Self::Town, &["乡镇", "镇", "街道", "town"]),
         (Self::Village, &["村", "村居", "行政村", "居委会", "village"]),
         (Self::Group, &["组", "村民小组", "group"]),
-        (Self::House, &["门牌", "门牌号", "住址", "地址", "house", "address"]),
-        (Self::ArchiveNo, &["健康档案号", "档案号", "居民健康档案号", "archive_no", "archive number"]),
+        (
+            Self::House,
+            &["门牌", "门牌号", "住址", "地址", "house", "address"],
+        ),
+        (
+            Self::ArchiveNo,
+            &[
+                "健康档案号",
+                "档案号",
+                "居民健康档案号",
+                "archive_no",
+                "archive number",
+            ],
+        ),
     ];
 
     fn of_heading(heading: &str) -> Option<Self> {
         let heading = fold(heading).to_lowercase();
         let heading = heading.trim_end_matches(['*', ':']).trim();
-        Self::ALL.into_iter().find(|(_, words)| words.contains(&heading)).map(|(column, _)| column)
+        Self::ALL
+            .into_iter()
+            .find(|(_, words)| words.contains(&heading))
+            .map(|(column, _)| column)
     }
 }
 
@@ -153,9 +192,15 @@ pub fn read(bytes: &[u8]) -> Result<ResidentList, ListFault> {
         .from_reader(text.as_bytes());
     let mut columns: Option<Vec<Option<Column>>> = None;
     let mut list = ResidentList::default();
-    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
+    let mut lines = Lines {
+        text: text.as_bytes(),
+        at: 0,
+        line: 1,
+    };
     for record in reader.records() {
-        let Ok(record) = record else { return Err(ListFault::NotText) };
+        let Ok(record) = record else {
+            return Err(ListFault::NotText);
+        };
         if record.iter().all(|field| field.trim().is_empty()) {
             continue;
         }
@@ -173,7 +218,11 @@ pub fn read(bytes: &[u8]) -> Result<ResidentList, ListFault> {
         let line = lines.of(record.position().map_or(0, csv::Position::byte));
         take_line(line, &record, columns, &mut list);
     }
-    if columns.is_none() { Err(ListFault::NoNameColumn) } else { Ok(list) }
+    if columns.is_none() {
+        Err(ListFault::NoNameColumn)
+    } else {
+        Ok(list)
+    }
 }
 
 /// Counts lines: the reader's own count is one short where lines end in CR LF.
@@ -186,8 +235,15 @@ struct Lines<'a> {
 impl Lines<'_> {
     /// Number of the line on which a record stands that begins at this byte or after the line ends there.
     fn of(&mut self, byte: u64) -> u64 {
-        let begin = usize::try_from(byte).unwrap_or(usize::MAX).clamp(self.at, self.text.len());
-        let ends = self.text.iter().skip(begin).take_while(|byte| matches!(**byte, b'\r' | b'\n')).count();
+        let begin = usize::try_from(byte)
+            .unwrap_or(usize::MAX)
+            .clamp(self.at, self.text.len());
+        let ends = self
+            .text
+            .iter()
+            .skip(begin)
+            .take_while(|byte| matches!(**byte, b'\r' | b'\n'))
+            .count();
         let passed = self.text.get(self.at..begin + ends).unwrap_or_default();
         self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
         self.at = begin + ends;
@@ -198,7 +254,9 @@ impl Lines<'_> {
 fn take_line(line: u64, record: &csv::StringRecord, columns: &[Option<Column>], list: &mut ResidentList) {
     let field = |wanted: Column| -> String {
         let fields = columns.iter().zip(record.iter());
-        let mut named = fields.filter(|(column, _)| **column == Some(wanted)).map(|(_, field)| unquoted(field));
+        let mut named = fields
+            .filter(|(column, _)| **column == Some(wanted))
+            .map(|(_, field)| unquoted(field));
         named.find(|field| !field.is_empty()).unwrap_or_default()
     };
     let mut faults = Vec::new();
@@ -207,11 +265,19 @@ fn take_line(line: u64, record: &csv::StringRecord, columns: &[Option<Column>], 
         faults.push(LineFault::NoName);
     }
     let too_long = |field: &str| field.chars().count() > FIELD_CHARS_MAX;
-    if record.iter().any(|field| too_long(field) || unquoted(field).chars().any(char::is_control)) {
+    if record
+        .iter()
+        .any(|field| too_long(field) || unquoted(field).chars().any(char::is_control))
+    {
         faults.push(LineFault::BadField);
     }
     let id_number = read_id_number(&field(Column::IdNumber), &mut faults);
-    let (sex, birth) = read_person(&field(Column::Sex), &field(Column::Birth), id_number.as_ref(), &mut faults);
+    let (sex, birth) = read_person(
+        &field(Column::Sex),
+        &field(Column::Birth),
+        id_number.as_ref(),
+        &mut faults,
+    );
     let lost = faults.iter().any(|fault| fault.loses_the_line());
     let phone = read_phone(&field(Column::Phone), &mut faults);
     list.faults.extend(faults.into_iter().map(|fault| (line, fault)));
@@ -236,7 +302,10 @@ fn take_line(line: u64, record: &csv::StringRecord, columns: &[Option<Column>], 
 /// A field without what keeps a spreadsheet from spoiling it: spaces, tabs, an apostrophe, or `="…"`.
 fn unquoted(field: &str) -> String {
     let field = field.trim();
-    let inner = field.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(field);
+    let inner = field
+        .strip_prefix("=\"")
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(field);
     inner.strip_prefix('\'').unwrap_or(inner).trim().to_owned()
 }
 
@@ -260,12 +329,17 @@ fn read_id_number(field: &str, faults: &mut Vec<LineFault>) -> Option<IdNumber> 
 fn is_spoilt(folded: &str) -> bool {
     let lower = folded.to_lowercase();
     let scientific = lower.split_once('e').is_some_and(|(digits, exponent)| {
-        let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let number =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         number(digits) && number(exponent.trim_start_matches('+'))
     });
-    let whole = lower.strip_suffix(".0").or_else(|| lower.strip_suffix(".00")).unwrap_or(&lower);
+    let whole = lower
+        .strip_suffix(".0")
+        .or_else(|| lower.strip_suffix(".00"))
+        .unwrap_or(&lower);
     let digits = whole.bytes().all(|byte| byte.is_ascii_digit());
-    let rounded = digits && whole.len() == 18 && whole.ends_with("000") && ResidentIdNumber::parse(whole).is_err();
+    let rounded =
+        digits && whole.len() == 18 && whole.ends_with("000") && ResidentIdNumber::parse(whole).is_err();
     scientific || rounded
 }
 
@@ -302,8 +376,10 @@ fn read_person(
 /// A date as people and spreadsheets write it: 1986-05-04, 1986/5/4, 1986.5.4, 1986年5月4日, 19860504.
 fn read_date(text: &str) -> Option<BirthDate> {
     let day_part = text.split([' ', 'T']).next().unwrap_or_default();
-    let parts: Vec<&str> =
-        day_part.split(['-', '/', '.', '年', '月', '日']).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&str> = day_part
+        .split(['-', '/', '.', '年', '月', '日'])
+        .filter(|part| !part.is_empty())
+        .collect();
     match parts.as_slice() {
         [whole] => whole.parse().ok(),
         [year, month, day] if year.len() == 4 => format!("{year}-{month:0>2}-{day:0>2}").parse().ok(),
@@ -328,16 +404,28 @@ fn decode(bytes: &[u8]) -> Result<String, ListFault> {
         return text.map(std::borrow::Cow::into_owned).ok_or(ListFault::NotText);
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return if text.contains('\0') { Err(ListFault::NotText) } else { Ok(text.to_owned()) };
+        return if text.contains('\0') {
+            Err(ListFault::NotText)
+        } else {
+            Ok(text.to_owned())
+        };
     }
     let text = encoding_rs::GB18030.decode_without_bom_handling_and_without_replacement(bytes);
-    text.filter(|text| !text.contains('\0')).map(std::borrow::Cow::into_owned).ok_or(ListFault::NotText)
+    text.filter(|text| !text.contains('\0'))
+        .map(std::borrow::Cow::into_owned)
+        .ok_or(ListFault::NotText)
 }
 
 fn delimiter(text: &str) -> u8 {
-    let heading = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let heading = text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default();
     let count = |mark: u8| heading.bytes().filter(|byte| *byte == mark).count();
-    [b',', b'\t', b';'].into_iter().max_by_key(|mark| (count(*mark), *mark == b',')).unwrap_or(b',')
+    [b',', b'\t', b';']
+        .into_iter()
+        .max_by_key(|mark| (count(*mark), *mark == b','))
+        .unwrap_or(b',')
 }
 
 /// Writes a list that a spreadsheet opens unspoilt: UTF-8 with a byte order mark, long numbers and anything that
@@ -392,7 +480,11 @@ fn kept_as_text(field: &str) -> String {
     let number = digits + 1 >= field.len() && digits >= LONG_NUMBER_DIGITS;
     let leading_zero = field.len() > 1 && field.starts_with('0') && digits == field.len();
     let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if number || leading_zero || formula { format!("\t{field}") } else { field.to_owned() }
+    if number || leading_zero || formula {
+        format!("\t{field}")
+    } else {
+        field.to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,11 @@ fn routes(state: &AppState) -> Routes<AppState> {
     let table = Routes::new(Arc::new(sessions::BoxSessions::new(state)))
         // What changes, for pages that are open.
         .get_background("/live", Access::SignedIn, live::stream)
-        .get_background("/bays/{number}/ecg", Access::May(Action::Measure), bays::wave::socket)
+        .get_background(
+            "/bays/{number}/ecg",
+            Access::May(Action::Measure),
+            bays::wave::socket,
+        )
         // The patients' screens.
         .get("/kiosk", Access::Kiosk, kiosk::pages::page)
         .get_background("/kiosk/changed", Access::Kiosk, kiosk::pages::changed)
@@ -26,8 +30,16 @@ fn routes(state: &AppState) -> Routes<AppState> {
         .post_background("/kiosk/stay", Access::Kiosk, kiosk::pages::stay)
         .post("/kiosk/clear", Access::Kiosk, kiosk::pages::clear)
         .post("/kiosk/call", Access::Kiosk, kiosk::pages::call)
-        .post("/kiosk/pair", Access::May(Action::ManageDevices), kiosk::pages::pair)
-        .post("/kiosk/forget", Access::May(Action::ManageDevices), kiosk::pages::forget)
+        .post(
+            "/kiosk/pair",
+            Access::May(Action::ManageDevices),
+            kiosk::pages::pair,
+        )
+        .post(
+            "/kiosk/forget",
+            Access::May(Action::ManageDevices),
+            kiosk::pages::forget,
+        )
         // Setting up a tablet; also alone on the set-up page's own listener.
         .get("/setup", Access::Open, setup::page)
         .get("/setup/ca.crt", Access::Open, setup::certificate)

@@ -52,7 +52,7 @@ pub struct Options {
     /// A clock that is driven by hand; none takes the system's.
     pub clock: Option<Arc<dyn Clock>>,
     /// A switch in the cable to the hub, for demonstrations and tests.
-    pub cable: Option<link::Cable>,
+    pub cable: Option<crate::hub_link::Cable>,
     /// Words above every page, such as 演示数据.
     pub notice: Option<String>,
     /// Ends the process at this point; for kill tests only.
@@ -165,15 +165,30 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
     let store = open_store(&options, Arc::clone(&clock)).await?;
     let live = Live::default();
     let queue = Arc::new(Queue::default());
-    let bays = Bays::new(&options.bays, Arc::clone(&clock), Arc::clone(&queue), live.clone());
+    let bays = Bays::new(
+        &options.bays,
+        Arc::clone(&clock),
+        Arc::clone(&queue),
+        live.clone(),
+    );
     let screens = Screens::load(&store).await?;
-    let kiosks = Kiosks::new(bays.clone(), store.clone(), Arc::clone(&clock), live.clone(), screens);
+    let kiosks = Kiosks::new(
+        bays.clone(),
+        store.clone(),
+        Arc::clone(&clock),
+        live.clone(),
+        screens,
+    );
     let (switch, closing) = Closing::new();
     let addresses = (lan.as_ref().map(|lan| lan.1), setup.as_ref().map(|setup| setup.1));
     let tls = match addresses.0 {
-        Some(address) => {
-            Some(LanTls::load(&options.data, &options.lan, address, addresses.1, store::Clock::now(clock.as_ref()).at)?)
-        }
+        Some(address) => Some(LanTls::load(
+            &options.data,
+            &options.lan,
+            address,
+            addresses.1,
+            store::Clock::now(clock.as_ref()).at,
+        )?),
         None => None,
     };
     let state = AppState {
@@ -195,7 +210,11 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
     running.serve(pages.0, router::pages(running.state.clone(), Transport::Loopback))?;
     if let (Some((listener, address)), Some(tls)) = (lan, tls) {
         running.lan = Some(address);
-        running.serve_tls(listener, router::pages(running.state.clone(), Transport::Lan), tls)?;
+        running.serve_tls(
+            listener,
+            router::pages(running.state.clone(), Transport::Lan),
+            tls,
+        )?;
     }
     if let Some((listener, address)) = setup {
         running.setup = Some(address);
@@ -242,7 +261,18 @@ fn start(
     ];
     tasks.extend(state.link.start(&state));
     let threads = state.bays.start_devices().map_err(StartError::Thread)?;
-    Ok(Running { pages, lan: None, setup: None, state, switch, servers: Vec::new(), tasks, keeper, queue, threads })
+    Ok(Running {
+        pages,
+        lan: None,
+        setup: None,
+        state,
+        switch,
+        servers: Vec::new(),
+        tasks,
+        keeper,
+        queue,
+        threads,
+    })
 }
 
 /// Closes sessions and clears screens that nobody touches.
@@ -275,7 +305,8 @@ impl Running {
     fn serve(&mut self, listener: TcpListener, router: Router) -> Result<(), StartError> {
         let handle = Handle::new();
         let address = self.pages;
-        let server = axum_server::from_tcp(listener).map_err(|source| StartError::Listen { address, source })?;
+        let server =
+            axum_server::from_tcp(listener).map_err(|source| StartError::Listen { address, source })?;
         let server = server.handle(handle.clone());
         let served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>());
         self.servers.push((handle, tokio::spawn(served)));
@@ -290,7 +321,9 @@ impl Running {
         let server = server.handle(handle.clone());
         let served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>());
         self.servers.push((handle, tokio::spawn(served)));
-        self.tasks.push(tokio::spawn(tls.keep_fresh(Arc::clone(&self.state.clock), self.state.store.clone())));
+        self.tasks.push(tokio::spawn(
+            tls.keep_fresh(Arc::clone(&self.state.clock), self.state.store.clone()),
+        ));
         Ok(())
     }
 
@@ -298,7 +331,11 @@ impl Running {
     pub fn addresses(&self) -> Vec<(&'static str, String)> {
         let lan = self.lan.map(|lan| ("lan", format!("https://{lan}/")));
         let setup = self.setup.map(|setup| ("setup", format!("http://{setup}/")));
-        [("pages", format!("http://{}/", self.pages))].into_iter().chain(lan).chain(setup).collect()
+        [("pages", format!("http://{}/", self.pages))]
+            .into_iter()
+            .chain(lan)
+            .chain(setup)
+            .collect()
     }
 
     /// Stops in order: no new request, open ones end, devices stop, what they told is saved, the store closes.

@@ -28,9 +28,13 @@ impl BoxSessions {
 }
 
 impl Sessions for BoxSessions {
-    fn look_up<'a>(&'a self, token: &'a str, wake: Wake) -> Answer<'a, Result<Option<SignedIn>, SessionsDown>> {
+    fn look_up<'a>(
+        &'a self,
+        token: &'a str,
+        wake: Wake,
+    ) -> Answer<'a, Result<Option<SignedIn>, SessionsDown>> {
         Box::pin(async move {
-            let found = self.store.session(token, wake == Wake::Person).await;
+            let found = self.store.browser_session(token, wake == Wake::Person).await;
             let session = found.map_err(|error| SessionsDown(Box::new(error)))?;
             Ok(session.map(|session| SignedIn {
                 staff: session.staff.id,
@@ -44,7 +48,10 @@ impl Sessions for BoxSessions {
 
     fn is_kiosk<'a>(&'a self, caller: &'a Caller) -> Answer<'a, bool> {
         Box::pin(async move {
-            let paired = caller.screen.as_deref().is_some_and(|token| self.screens.reader_of(token).is_some());
+            let paired = caller
+                .screen
+                .as_deref()
+                .is_some_and(|token| self.screens.reader_of(token).is_some());
             let own_screen = self.kiosk.on_loopback && caller.peer.is_some_and(|peer| peer.is_loopback());
             paired || own_screen
         })

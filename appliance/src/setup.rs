@@ -65,11 +65,19 @@ async fn choose_language(Form(choice): Form<LanguageChoice>) -> Response {
 
 /// Any other address: a probe of the tablet's system, or somebody who shall see the set-up page.
 async fn elsewhere(State(state): State<AppState>, request: Request) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
     if let Some(answer) = probes::answer(host, request.uri().path(), &state.lan_config.probe_hosts) {
         return answer;
     }
-    let target = state.lan.as_ref().as_ref().and_then(|lan| lan.setup_address.clone());
+    let target = state
+        .lan
+        .as_ref()
+        .as_ref()
+        .and_then(|lan| lan.setup_address.clone());
     Redirect::temporary(target.as_deref().unwrap_or("/")).into_response()
 }
 
@@ -152,10 +160,15 @@ fn maker_way(lang: Lang, maker: &str) -> String {
 
 /// `GET /setup/ca.crt`: the box's own CA certificate, in the form that Android and iPads install.
 pub async fn certificate(State(state): State<AppState>) -> Response {
-    let Some(lan) = state.lan.as_ref() else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(lan) = state.lan.as_ref() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     let headers = [
         (header::CONTENT_TYPE, "application/x-x509-ca-cert"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"clinic-box.crt\""),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"clinic-box.crt\"",
+        ),
     ];
     (headers, lan.ca.clone()).into_response()
 }
@@ -186,8 +199,15 @@ pub async fn check(State(state): State<AppState>, transport: Transport, lang: La
 
 /// `GET /setup/worker.js`: a service worker that does nothing; that it can be registered is the proof.
 pub async fn worker() -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/javascript"), (header::CACHE_CONTROL, "no-store")];
-    (headers, "\"use strict\";\nself.addEventListener(\"install\", () => self.skipWaiting());\n").into_response()
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (
+        headers,
+        "\"use strict\";\nself.addEventListener(\"install\", () => self.skipWaiting());\n",
+    )
+        .into_response()
 }
 
 /// A tablet's own time.
@@ -209,7 +229,9 @@ pub async fn offer_clock(State(state): State<AppState>, Form(tablet): Form<Table
 /// Whether a request's host is the box itself, by one of the names under which it may be asked over plain HTTP.
 /// A page elsewhere whose name is made to point at this machine comes with its own name.
 pub fn is_loopback_host(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
+        return false;
+    };
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
@@ -219,7 +241,6 @@ pub fn is_loopback_host(headers: &HeaderMap) -> bool {
         || name.to_ascii_lowercase().ends_with(".localhost")
         || address.is_some_and(|address| address.is_loopback())
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -232,10 +253,22 @@ mod tests {
             headers.insert(header::HOST, host.parse().unwrap());
             is_loopback_host(&headers)
         };
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "box.localhost:1"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "box.localhost:1",
+        ] {
             assert!(of(host), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "192.168.8.1", "[::2]:80", ""] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "192.168.8.1",
+            "[::2]:80",
+            "",
+        ] {
             assert!(!of(host), "{host}");
         }
         assert!(!is_loopback_host(&HeaderMap::new()));

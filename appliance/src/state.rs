@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use records::ids::PatientId;
 use records::time::{ClockSource, Stamp, WallTime};
 use store::Store;
 use tokio::sync::watch;
 use web::light::StatusLight;
 
 use crate::bays::Bays;
+use crate::bays::attachment::Person;
 use crate::clock::{Offer, SystemClock};
 use crate::config::{KioskConfig, LanConfig};
 use crate::hub_link::HubLink;
@@ -69,6 +71,15 @@ impl AppState {
     /// What the status light shows, from stored facts.
     pub async fn light(&self) -> Result<StatusLight, store::StoreError> {
         crate::status::light(self).await
+    }
+
+    /// A patient as the person of a bay session; `None` where there is no such chart.
+    pub async fn person(&self, patient: PatientId) -> Result<Option<Person>, store::StoreError> {
+        let chart = self.store.chart(patient).await?;
+        Ok(chart.map(|chart| Person {
+            patient,
+            subjects: crate::kiosk::subjects(&chart.value),
+        }))
     }
 
     /// Notes the time that the system's time service told.

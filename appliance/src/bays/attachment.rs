@@ -215,7 +215,14 @@ const DOUBTS_MAX: usize = 16;
 impl Attachment {
     /// A bay without a session.
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, session: None, opened_so_far: 0, last_finish: None, began: None, doubts: Vec::new() }
+        Self {
+            bounds,
+            session: None,
+            opened_so_far: 0,
+            last_finish: None,
+            began: None,
+            doubts: Vec::new(),
+        }
     }
 
     /// The open session.
@@ -236,7 +243,13 @@ impl Attachment {
         let closed = self.close(CloseReason::Replaced, now);
         self.opened_so_far += 1;
         let number = SessionNumber(self.opened_so_far);
-        self.session = Some(Session { number, person, opener, opened: now, last_sign: now });
+        self.session = Some(Session {
+            number,
+            person,
+            opener,
+            opened: now,
+            last_sign: now,
+        });
         (number, closed)
     }
 
@@ -245,7 +258,10 @@ impl Attachment {
         let session = self.session.take()?;
         if why != CloseReason::Finished && self.doubts.len() < DOUBTS_MAX {
             let until = now.saturating_add(self.bounds.longest);
-            self.doubts.push(Doubt { patient: session.person.patient, until });
+            self.doubts.push(Doubt {
+                patient: session.person.patient,
+                until,
+            });
         }
         Some(Closed { session, why })
     }
@@ -331,7 +347,10 @@ impl Attachment {
         if self.began.is_some_and(|began| began < session.opened) {
             return Verdict::Tray(TrayReason::BegunBefore);
         }
-        if arrival.subject.is_some_and(|named| !names(&session.person, named)) {
+        if arrival
+            .subject
+            .is_some_and(|named| !names(&session.person, named))
+        {
             return Verdict::Tray(TrayReason::OtherSubject);
         }
         let patient = session.person.patient;
@@ -339,7 +358,11 @@ impl Attachment {
         if self.began.is_none() && self.doubts.iter().any(in_doubt) {
             return Verdict::Tray(TrayReason::PersonBefore);
         }
-        Verdict::Attach { session: session.number, patient, opener: session.opener }
+        Verdict::Attach {
+            session: session.number,
+            patient,
+            opener: session.opener,
+        }
     }
 
     /// The device is idle from here on.
@@ -353,7 +376,10 @@ impl Attachment {
 /// Whether the device names this person. Monitors pad the field and drop the letter case.
 fn names(person: &Person, named: &str) -> bool {
     let named = named.trim();
-    person.subjects.iter().any(|subject| subject.eq_ignore_ascii_case(named))
+    person
+        .subjects
+        .iter()
+        .any(|subject| subject.eq_ignore_ascii_case(named))
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-const CUFF: Bounds = Bounds { shortest: Duration::from_secs(20), longest: Duration::from_secs(180) };
+const CUFF: Bounds = Bounds {
+    shortest: Duration::from_secs(20),
+    longest: Duration::from_secs(180),
+};
 
 fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -15,7 +18,10 @@ fn patient(n: u8) -> PatientId {
 }
 
 fn person(n: u8) -> Person {
-    Person { patient: patient(n), subjects: vec![format!("11010519491231{n:03}X")] }
+    Person {
+        patient: patient(n),
+        subjects: vec![format!("11010519491231{n:03}X")],
+    }
 }
 
 fn doctor() -> Opener {
@@ -23,7 +29,11 @@ fn doctor() -> Opener {
 }
 
 fn arrival(at: u64) -> Arrival<'static> {
-    Arrival { at: s(at), subject: None, from_memory: false }
+    Arrival {
+        at: s(at),
+        subject: None,
+        from_memory: false,
+    }
 }
 
 fn tray(verdict: Verdict) -> Option<TrayReason> {
@@ -120,10 +130,16 @@ fn a_device_that_shows_its_start_leaves_no_doubt() {
 fn another_subject_is_never_attached() {
     let mut bay = Attachment::new(CUFF);
     bay.open(person(1), Opener::Card, s(100));
-    let other = Arrival { subject: Some("110105194912310029"), ..arrival(140) };
+    let other = Arrival {
+        subject: Some("110105194912310029"),
+        ..arrival(140)
+    };
     assert_eq!(tray(bay.reading(&other).0), Some(TrayReason::OtherSubject));
     let own = person(1).subjects[0].to_lowercase();
-    let own = Arrival { subject: Some(&own), ..arrival(180) };
+    let own = Arrival {
+        subject: Some(&own),
+        ..arrival(180)
+    };
     assert_eq!(attached(bay.reading(&own).0), Some(patient(1)));
 }
 
@@ -131,7 +147,10 @@ fn another_subject_is_never_attached() {
 fn a_result_out_of_the_memory_neither_counts_nor_settles() {
     let mut bay = Attachment::new(CUFF);
     bay.open(person(1), Opener::Card, s(100));
-    let memory = Arrival { from_memory: true, ..arrival(140) };
+    let memory = Arrival {
+        from_memory: true,
+        ..arrival(140)
+    };
     assert_eq!(tray(bay.reading(&memory).0), Some(TrayReason::FromMemory));
     assert_eq!(attached(bay.reading(&arrival(141)).0), Some(patient(1)));
 }
@@ -141,7 +160,10 @@ fn two_results_at_once_cannot_both_be_measured() {
     let mut bay = Attachment::new(CUFF);
     bay.reading(&arrival(120));
     bay.open(person(1), Opener::Card, s(100));
-    assert_eq!(tray(bay.reading(&arrival(121)).0), Some(TrayReason::TooSoonAfterAnother));
+    assert_eq!(
+        tray(bay.reading(&arrival(121)).0),
+        Some(TrayReason::TooSoonAfterAnother)
+    );
 }
 
 #[test]
@@ -227,10 +249,19 @@ impl Onlooker {
     /// Every condition under which a reading at `now` may be attached to `who`.
     fn check(&self, who: u8, names: Option<u8>, now: u64) {
         let (open, opened) = self.open.expect("attached without an open session");
-        assert_eq!(open, who, "attached to somebody else than the open session's patient");
+        assert_eq!(
+            open, who,
+            "attached to somebody else than the open session's patient"
+        );
         assert!(now - opened >= 20, "attached too early");
-        assert!(self.last_finish.is_none_or(|finish| now - finish >= 20), "measured in no time");
-        assert!(names.is_none_or(|named| named == who), "attached against the subject");
+        assert!(
+            self.last_finish.is_none_or(|finish| now - finish >= 20),
+            "measured in no time"
+        );
+        assert!(
+            names.is_none_or(|named| named == who),
+            "attached against the subject"
+        );
         match self.began {
             Some(began) => assert!(began >= opened, "begun before the session"),
             None => {

@@ -46,10 +46,16 @@ impl Recording {
             samples,
             preview,
             heart_rate: heart_rate.and_then(whole_rate),
-            leads: waveform.leads().iter().map(|lead| lead.name.as_str().to_owned()).collect(),
+            leads: waveform
+                .leads()
+                .iter()
+                .map(|lead| lead.name.as_str().to_owned())
+                .collect(),
             rate_hz: waveform.rate().millihertz() / 1000,
-            duration_ms: u32::try_from(waveform.len() as u64 * 1_000_000 / u64::from(waveform.rate().millihertz()))
-                .unwrap_or(u32::MAX),
+            duration_ms: u32::try_from(
+                waveform.len() as u64 * 1_000_000 / u64::from(waveform.rate().millihertz()),
+            )
+            .unwrap_or(u32::MAX),
             quality,
         })
     }
@@ -80,7 +86,10 @@ impl Recording {
 
     /// When the recording began that was finished at `end`.
     fn began(&self, end: Stamp) -> Stamp {
-        Stamp { at: records::time::WallTime(end.at.0 - i64::from(self.duration_ms)), ..end }
+        Stamp {
+            at: records::time::WallTime(end.at.0 - i64::from(self.duration_ms)),
+            ..end
+        }
     }
 
     /// The recording as the tray keeps it; its blobs are kept beside.
@@ -108,20 +117,39 @@ pub fn from_tray(content: &Value, id: EcgId, by: StaffId) -> Option<EcgMeta> {
     if content.get("kind")?.as_str()? != "ecg" {
         return None;
     }
-    let text = |name: &str| content.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let number = |name: &str| content.get(name).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+    let text = |name: &str| {
+        content
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let number = |name: &str| {
+        content
+            .get(name)
+            .and_then(Value::as_u64)
+            .and_then(|n| u32::try_from(n).ok())
+    };
     let leads = content.get("leads").and_then(Value::as_array);
     Some(EcgMeta {
         id,
         blob: text("blob").parse().ok()?,
         preview: text("preview").parse().ok(),
         rate_hz: number("rate_hz")?,
-        leads: leads.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+        leads: leads
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
         duration_ms: number("duration_ms")?,
         taken: taken_of(content)?,
         device: text("device"),
         serial: text("serial"),
-        heart_rate: content.get("heart_rate").and_then(Value::as_i64).and_then(|rate| Bpm::new(rate).ok()),
+        heart_rate: content
+            .get("heart_rate")
+            .and_then(Value::as_i64)
+            .and_then(|rate| Bpm::new(rate).ok()),
         gaps: number("gaps").unwrap_or(0),
         clipped: content.get("clipped").and_then(Value::as_bool).unwrap_or(false),
         by: Some(by),
@@ -144,7 +172,10 @@ fn preview(waveform: &Waveform) -> Result<Waveform, BadWaveform> {
             let sum: i64 = chunk.iter().map(|sample| i64::from(*sample)).sum();
             i32::try_from(sum.div_euclid(chunk.len() as i64)).unwrap_or(0)
         };
-        Lead { samples: lead.samples.chunks_exact(PREVIEW_STEP).map(mean).collect(), ..lead.clone() }
+        Lead {
+            samples: lead.samples.chunks_exact(PREVIEW_STEP).map(mean).collect(),
+            ..lead.clone()
+        }
     });
     Waveform::new(rate, leads.collect(), Vec::new())
 }
@@ -158,14 +189,23 @@ mod tests {
     use super::*;
 
     fn recording() -> Recording {
-        let heart = Heart::new(HeartSettings { rate_bpm: 75.0, ..HeartSettings::default() }, 5);
+        let heart = Heart::new(
+            HeartSettings {
+                rate_bpm: 75.0,
+                ..HeartSettings::default()
+            },
+            5,
+        );
         let wave = heart.record(10.0, SampleRateHz::DIAGNOSTIC);
         let acquired = [0, 1, 6, 7, 8, 9, 10, 11];
         let samples: Vec<i16> = (0..5000)
             .flat_map(|at| acquired.map(|lead| i16::try_from(wave.leads()[lead].samples[at]).unwrap()))
             .collect();
         let mut recorder = Recorder::default();
-        recorder.push(&WaveBlock { samples, ..WaveBlock::default() });
+        recorder.push(&WaveBlock {
+            samples,
+            ..WaveBlock::default()
+        });
         Recording::of(recorder).unwrap()
     }
 
@@ -183,7 +223,10 @@ mod tests {
     #[test]
     fn the_tray_gives_back_what_the_record_would_say() {
         let recording = recording();
-        let taken = Stamp { at: WallTime(1_700_000_010_000), source: ClockSource::Hub };
+        let taken = Stamp {
+            at: WallTime(1_700_000_010_000),
+            source: ClockSource::Hub,
+        };
         let staff = StaffId([3; 8]);
         let direct = recording.meta(EcgId([1; 8]), "contec-8000g", "", Opener::Doctor(staff), taken);
         let kept = recording.to_tray("contec-8000g", "", taken);

@@ -96,7 +96,10 @@ impl Queue {
     }
 
     fn pop(&self) -> Option<Keep> {
-        self.items.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.items
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
     }
 
     async fn next(&self) -> Option<Keep> {
@@ -137,7 +140,11 @@ pub(super) enum Content {
 impl Keeper {
     /// A keeper for this box.
     pub fn new(state: &AppState, queue: Arc<Queue>) -> Self {
-        Self { store: state.store.clone(), bays: state.bays.clone(), queue }
+        Self {
+            store: state.store.clone(),
+            bays: state.bays.clone(),
+            queue,
+        }
     }
 
     /// A keeper of these parts, for tests that run no listeners.
@@ -166,11 +173,21 @@ impl Keeper {
                     tracing::warn!(%error, word, "a note of a bay was not kept");
                 }
             }
-            Keep::Reading { place, found, verdict, taken } => {
+            Keep::Reading {
+                place,
+                found,
+                verdict,
+                taken,
+            } => {
                 let content = Content::Reading(ObservationId(self.store.fresh()), found);
                 self.keep(self.ready(place, taken, content), verdict).await;
             }
-            Keep::Ecg { place, recorder, verdict, taken } => {
+            Keep::Ecg {
+                place,
+                recorder,
+                verdict,
+                taken,
+            } => {
                 let encoded = tokio::task::spawn_blocking(move || ecgs::Recording::of(*recorder)).await;
                 match encoded {
                     Ok(Ok(recording)) => {
@@ -189,7 +206,13 @@ impl Keeper {
         self.store.fill_random(&mut form);
         let mut tray = [0; 16];
         self.store.fill_random(&mut tray);
-        Ready { place, taken, form: FormId(form), tray: TrayId(tray), content }
+        Ready {
+            place,
+            taken,
+            form: FormId(form),
+            tray: TrayId(tray),
+            content,
+        }
     }
 
     /// Tries until it is saved.
@@ -247,8 +270,15 @@ impl Keeper {
     ) -> Result<Option<Shown>, CommitError> {
         let day = ready.taken.at.china_date();
         let visit = self.store.open_encounter_of(patient, day).await?;
-        let series = Target::Series { patient, month: month(day), owner: clinic.clone() };
-        let targets = visit.map(|visit| Target::Existing(DocId(visit.0))).into_iter().chain([series]);
+        let series = Target::Series {
+            patient,
+            month: month(day),
+            owner: clinic.clone(),
+        };
+        let targets = visit
+            .map(|visit| Target::Existing(DocId(visit.0)))
+            .into_iter()
+            .chain([series]);
         let person = self.person(patient, day).await?;
         for target in targets {
             match self.store.commit(commit(ready, target, opener, &person)).await {
@@ -262,15 +292,21 @@ impl Keeper {
 
     async fn person(&self, patient: PatientId, day: records::time::Date) -> Result<PersonAge, CommitError> {
         let chart = self.store.chart(patient).await?;
-        Ok(chart.map_or(PersonAge::UNKNOWN, |chart| PersonAge::on(chart.value.birth, chart.value.sex, day)))
+        Ok(chart.map_or(PersonAge::UNKNOWN, |chart| {
+            PersonAge::on(chart.value.birth, chart.value.sex, day)
+        }))
     }
 
     async fn put_into_tray(&self, ready: &Ready, reason: TrayReason) -> Result<Shown, CommitError> {
-        let (device, serial) = (ready.place.key.as_str(), ready.place.serial.as_deref().unwrap_or_default());
+        let (device, serial) = (
+            ready.place.key.as_str(),
+            ready.place.serial.as_deref().unwrap_or_default(),
+        );
         let (content, shown) = match &ready.content {
-            Content::Reading(_, found) => {
-                (to_tray(found, device, serial, ready.taken), Shown::unjudged(&found.measured))
-            }
+            Content::Reading(_, found) => (
+                to_tray(found, device, serial, ready.taken),
+                Shown::unjudged(&found.measured),
+            ),
             Content::Ecg(_, recording) => {
                 self.store.put_blob(recording.samples.clone()).await?;
                 self.store.put_blob(recording.preview.clone()).await?;
@@ -278,7 +314,15 @@ impl Keeper {
                 (content, Shown::ecg(recording.blob, recording.heart_rate))
             }
         };
-        self.store.tray_put(ready.tray, &ready.place.bay, ready.taken.at, reason.word(), &content).await?;
+        self.store
+            .tray_put(
+                ready.tray,
+                &ready.place.bay,
+                ready.taken.at,
+                reason.word(),
+                &content,
+            )
+            .await?;
         Ok(shown)
     }
 }
@@ -291,7 +335,10 @@ fn shown(ready: &Ready, person: &PersonAge) -> Shown {
 }
 
 fn commit(ready: &Ready, target: Target, opener: Opener, person: &PersonAge) -> Commit {
-    let (device, serial) = (ready.place.key.as_str(), ready.place.serial.as_deref().unwrap_or_default());
+    let (device, serial) = (
+        ready.place.key.as_str(),
+        ready.place.serial.as_deref().unwrap_or_default(),
+    );
     let by = match opener {
         Opener::Card => By::Kiosk,
         Opener::Doctor(staff) => By::Staff(staff),
@@ -299,17 +346,43 @@ fn commit(ready: &Ready, target: Target, opener: Opener, person: &PersonAge) -> 
     let (edits, blobs, act, lane): (Vec<Edit>, Vec<Vec<u8>>, AuditAct, Lane) = match &ready.content {
         Content::Reading(id, found) => {
             let observation = observation(*id, found, device, serial, opener, ready.taken);
-            let lane = if shown(ready, person).critical { Lane::P0 } else { Lane::P2 };
-            (add_observation(&observation), Vec::new(), AuditAct::ReadingAttach, lane)
+            let lane = if shown(ready, person).critical {
+                Lane::P0
+            } else {
+                Lane::P2
+            };
+            (
+                add_observation(&observation),
+                Vec::new(),
+                AuditAct::ReadingAttach,
+                lane,
+            )
         }
         Content::Ecg(id, recording) => {
             let meta = recording.meta(*id, device, serial, opener, ready.taken);
             let blobs = vec![recording.preview.clone(), recording.samples.clone()];
-            (records::ecgs::add_ecg(&meta), blobs, AuditAct::EcgRecord, Lane::P2)
+            (
+                records::ecgs::add_ecg(&meta),
+                blobs,
+                AuditAct::EcgRecord,
+                Lane::P2,
+            )
         }
     };
-    let write = Write { target, base: None, edits };
-    Commit { writes: vec![write], blobs, by, act, lane, form: Some(ready.form), settle: Vec::new() }
+    let write = Write {
+        target,
+        base: None,
+        edits,
+    };
+    Commit {
+        writes: vec![write],
+        blobs,
+        by,
+        act,
+        lane,
+        form: Some(ready.form),
+        settle: Vec::new(),
+    }
 }
 
 /// The month of a series document.

@@ -66,7 +66,10 @@ impl Found {
                         pulse: pressure.pulse,
                     },
                     marks,
-                    subject: pressure.subject.as_ref().map(|subject| subject.as_str().to_owned()),
+                    subject: pressure
+                        .subject
+                        .as_ref()
+                        .map(|subject| subject.as_str().to_owned()),
                     from_memory: pressure.origin == DeviceOrigin::Memory,
                 }
             }
@@ -139,15 +142,41 @@ pub struct Kept {
 
 /// The reading that the tray kept; `None` for an ECG and for what this release cannot read.
 pub fn from_tray(content: &Value) -> Option<Kept> {
-    let text = |name: &str| content.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |name: &str| {
+        content
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let kind = VitalKind::from_word(&text("kind"))?;
-    let numbers: Option<Vec<i64>> = content.get("numbers")?.as_array()?.iter().map(Value::as_i64).collect();
+    let numbers: Option<Vec<i64>> = content
+        .get("numbers")?
+        .as_array()?
+        .iter()
+        .map(Value::as_i64)
+        .collect();
     let measured = Measured::from_numbers(kind, &numbers?, GlucoseTiming::Random)?;
     let marks = content.get("marks").and_then(Value::as_array);
-    let marks = marks.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let marks = marks
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
     let subject = content.get("subject").and_then(Value::as_str).map(str::to_owned);
-    let found = Found { measured, marks, subject, from_memory: false };
-    Some(Kept { found, device: text("device"), serial: text("serial"), taken: taken_of(content)? })
+    let found = Found {
+        measured,
+        marks,
+        subject,
+        from_memory: false,
+    };
+    Some(Kept {
+        found,
+        device: text("device"),
+        serial: text("serial"),
+        taken: taken_of(content)?,
+    })
 }
 
 /// When what the tray kept was taken.
@@ -166,8 +195,11 @@ pub fn out_of_range_text(found: &OutOfRange) -> String {
         Quantity::Pulse => "pulse",
         Quantity::CentiCelsius => "centi_celsius",
     };
-    let values: Vec<String> =
-        found.values.iter().map(|(quantity, value)| format!("{}={value}", name(quantity))).collect();
+    let values: Vec<String> = found
+        .values
+        .iter()
+        .map(|(quantity, value)| format!("{}={value}", name(quantity)))
+        .collect();
     values.join(" ")
 }
 
@@ -185,12 +217,28 @@ mod tests {
             pulse: Bpm::new(77).ok(),
         };
         let temperature = Measured::Temperature(DeciCelsius::new(365).unwrap());
-        let taken = Stamp { at: WallTime(1_700_000_000_000), source: ClockSource::Tablet };
+        let taken = Stamp {
+            at: WallTime(1_700_000_000_000),
+            source: ClockSource::Tablet,
+        };
         for measured in [pressure, temperature] {
             let subject = Some("11010519491231002X".to_owned());
-            let found = Found { measured, marks: vec!["motion".to_owned()], subject, from_memory: false };
+            let found = Found {
+                measured,
+                marks: vec!["motion".to_owned()],
+                subject,
+                from_memory: false,
+            };
             let kept = from_tray(&to_tray(&found, "omron-hbp9030", "A1", taken)).unwrap();
-            assert_eq!(kept, Kept { found, device: "omron-hbp9030".into(), serial: "A1".into(), taken });
+            assert_eq!(
+                kept,
+                Kept {
+                    found,
+                    device: "omron-hbp9030".into(),
+                    serial: "A1".into(),
+                    taken
+                }
+            );
         }
         assert_eq!(from_tray(&json!({"kind": "ecg"})), None);
         assert_eq!(from_tray(&json!({"kind": "bp", "numbers": [1]})), None);
@@ -199,7 +247,12 @@ mod tests {
     #[test]
     fn debug_forms_hold_no_numbers() {
         let measured = Measured::Temperature(DeciCelsius::new(365).unwrap());
-        let found = Found { measured, marks: Vec::new(), subject: Some("1101".into()), from_memory: false };
+        let found = Found {
+            measured,
+            marks: Vec::new(),
+            subject: Some("1101".into()),
+            from_memory: false,
+        };
         assert_eq!(format!("{found:?}"), "Found(temp)");
     }
 }

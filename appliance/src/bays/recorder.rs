@@ -52,7 +52,10 @@ impl Recorder {
     /// Takes a block; what lies beyond the recording's end is left out.
     pub fn push(&mut self, block: &WaveBlock) {
         // Blocks that never came: the numbers of the samples tell.
-        self.lose(self.next.map_or(0, |next| block.first_sample.saturating_sub(next)));
+        self.lose(
+            self.next
+                .map_or(0, |next| block.first_sample.saturating_sub(next)),
+        );
         for (at, instant) in block.samples.chunks_exact(LEAD_COUNT).enumerate() {
             self.lose_before(block, at);
             if self.is_full() {
@@ -64,7 +67,12 @@ impl Recorder {
             self.instants.push(values);
         }
         self.lose_before(block, block.len());
-        let counted: u64 = block.gaps.iter().filter_map(|gap| gap.missing).map(u64::from).sum();
+        let counted: u64 = block
+            .gaps
+            .iter()
+            .filter_map(|gap| gap.missing)
+            .map(u64::from)
+            .sum();
         self.next = Some(block.first_sample.saturating_add(block.len() as u64 + counted));
     }
 
@@ -97,17 +105,29 @@ impl Recorder {
     }
 
     fn mark(&mut self, start: usize, length: usize, lead: Option<u8>, kind: MarkKind) {
-        let (Ok(start), Ok(len)) = (u32::try_from(start), u32::try_from(length)) else { return };
+        let (Ok(start), Ok(len)) = (u32::try_from(start), u32::try_from(length)) else {
+            return;
+        };
         if len == 0 {
             return;
         }
         if self.marks.len() < MARKS_MAX {
-            self.marks.push(Mark { start, len, lead, kind });
+            self.marks.push(Mark {
+                start,
+                len,
+                lead,
+                kind,
+            });
         } else if kind == MarkKind::Gap
             && let Some(last) = self.marks.last_mut()
         {
             // So many faults make one unusable stretch up to here.
-            *last = Mark { start: last.start, len: start + len - last.start, lead: None, kind: MarkKind::Gap };
+            *last = Mark {
+                start: last.start,
+                len: start + len - last.start,
+                lead: None,
+                kind: MarkKind::Gap,
+            };
         }
     }
 
@@ -122,8 +142,17 @@ impl Recorder {
         let step = Scale::from_nanovolts(NANOVOLTS_PER_STEP)?;
         let half_step = Scale::from_nanovolts(NANOVOLTS_PER_STEP / 2)?;
         let lead = |name: LeadName, scale, of: &dyn Fn(&[i32; LEAD_COUNT]) -> i32| {
-            let samples = self.instants.iter().map(|instant| of(&instant.map(i32::from))).collect();
-            Lead { name, scale, zero: 0, samples }
+            let samples = self
+                .instants
+                .iter()
+                .map(|instant| of(&instant.map(i32::from)))
+                .collect();
+            Lead {
+                name,
+                scale,
+                zero: 0,
+                samples,
+            }
         };
         let mut leads = vec![
             lead(LeadName::I, step, &|v| v[0]),
@@ -134,7 +163,9 @@ impl Recorder {
             lead(LeadName::AVF, half_step, &|v| 2 * v[1] - v[0]),
         ];
         for (place, name) in LEADS.iter().enumerate().skip(2) {
-            leads.push(lead(LeadName::parse(name)?, step, &|v| v.get(place).copied().unwrap_or_default()));
+            leads.push(lead(LeadName::parse(name)?, step, &|v| {
+                v.get(place).copied().unwrap_or_default()
+            }));
         }
         let marks = self.marks.iter().flat_map(|mark| placed(mark, &leads)).collect();
         let rate = SampleRateHz::new(SAMPLES_PER_SECOND)?;
@@ -154,7 +185,13 @@ fn placed(mark: &Mark, leads: &[Lead]) -> Vec<Mark> {
         let name = lead.name.as_str();
         name == *acquired || (is_limb && derived.contains(&name))
     });
-    hit.filter_map(|(place, _)| Some(Mark { lead: Some(u8::try_from(place).ok()?), ..*mark })).collect()
+    hit.filter_map(|(place, _)| {
+        Some(Mark {
+            lead: Some(u8::try_from(place).ok()?),
+            ..*mark
+        })
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -171,7 +208,11 @@ mod tests {
                 [n, 2 * n, 3, 4, 5, 6, 7, 8]
             })
             .collect();
-        WaveBlock { first_sample, samples, ..WaveBlock::default() }
+        WaveBlock {
+            first_sample,
+            samples,
+            ..WaveBlock::default()
+        }
     }
 
     #[test]
@@ -188,7 +229,11 @@ mod tests {
         assert_eq!(quality, Quality { gaps: 0, clipped: 0 });
         assert_eq!(waveform.lead(&LeadName::II).unwrap().samples[321], 642);
         assert_eq!(waveform.lead(&LeadName::V6).unwrap().samples[321], 8);
-        assert!(limb_residuals(&waveform).iter().all(|residual| residual.rms_uv < 1e-6));
+        assert!(
+            limb_residuals(&waveform)
+                .iter()
+                .all(|residual| residual.rms_uv < 1e-6)
+        );
     }
 
     #[test]
@@ -198,14 +243,21 @@ mod tests {
         recorder.push(&block(170, 50));
         assert_eq!(recorder.len(), 120);
         let mut gapped = block(220, 50);
-        gapped.gaps.push(Gap { before: 10, missing: Some(5) });
+        gapped.gaps.push(Gap {
+            before: 10,
+            missing: Some(5),
+        });
         recorder.push(&gapped);
         assert_eq!(recorder.len(), 175);
         recorder.push(&block(275, 50));
         assert_eq!(recorder.len(), 225);
         let (waveform, quality) = recorder.finish().unwrap();
         assert_eq!(quality.gaps, 2);
-        let gaps: Vec<_> = waveform.marks().iter().map(|mark| (mark.start, mark.len)).collect();
+        let gaps: Vec<_> = waveform
+            .marks()
+            .iter()
+            .map(|mark| (mark.start, mark.len))
+            .collect();
         assert_eq!(gaps, [(50, 20), (130, 5)]);
         assert_eq!(waveform.lead(&LeadName::I).unwrap().samples[60], 149);
     }
@@ -214,11 +266,20 @@ mod tests {
     fn gaps_at_the_edges_of_blocks_are_counted_once() {
         let mut recorder = Recorder::default();
         let mut first = block(0, 50);
-        first.gaps.push(Gap { before: 50, missing: Some(10) });
+        first.gaps.push(Gap {
+            before: 50,
+            missing: Some(10),
+        });
         recorder.push(&first);
         let mut second = block(60, 50);
-        second.gaps.push(Gap { before: 0, missing: Some(5) });
-        second.gaps.push(Gap { before: 20, missing: None });
+        second.gaps.push(Gap {
+            before: 0,
+            missing: Some(5),
+        });
+        second.gaps.push(Gap {
+            before: 20,
+            missing: None,
+        });
         recorder.push(&second);
         assert_eq!(recorder.len(), 116);
         recorder.push(&block(115, 50));
@@ -230,8 +291,16 @@ mod tests {
     fn clipping_of_a_limb_lead_marks_what_follows_from_it() {
         let mut recorder = Recorder::default();
         let mut clipped = block(0, 50);
-        clipped.clips.push(Clip { lead: 0, from: 10, samples: 4 });
-        clipped.clips.push(Clip { lead: 7, from: 20, samples: 2 });
+        clipped.clips.push(Clip {
+            lead: 0,
+            from: 10,
+            samples: 4,
+        });
+        clipped.clips.push(Clip {
+            lead: 7,
+            from: 20,
+            samples: 2,
+        });
         recorder.push(&clipped);
         let (waveform, quality) = recorder.finish().unwrap();
         assert_eq!(quality.clipped, 2);

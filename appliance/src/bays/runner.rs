@@ -42,8 +42,12 @@ impl Bays {
     }
 
     fn run_device(&self, number: usize) {
-        let Some(bay) = self.inner.bays.get(number) else { return };
+        let Some(bay) = self.inner.bays.get(number) else {
+            return;
+        };
         let clock = MonotonicClock::start();
-        run_bay(bay.key, &bay.port, &clock, &bay.control, &mut |event| self.take(number, event));
+        run_bay(bay.key, &bay.port, &clock, &bay.control, &mut |event| {
+            self.take(number, event)
+        });
     }
 }

@@ -43,39 +43,65 @@ impl Shown {
             Some(Flag::Normal) => Word::Normal,
             Some(Flag::High) => Word::High,
             Some(Flag::Low) => Word::Low,
-            Some(Flag::CriticalHigh | Flag::CriticalLow | Flag::BeyondHigh | Flag::BeyondLow) => Word::SeeDoctor,
+            Some(Flag::CriticalHigh | Flag::CriticalLow | Flag::BeyondHigh | Flag::BeyondLow) => {
+                Word::SeeDoctor
+            }
             None => Word::Recorded,
         };
         let critical = flag.is_some_and(Flag::is_critical);
-        Self { numbers: numbers(measured), word, critical, ecg: None }
+        Self {
+            numbers: numbers(measured),
+            word,
+            critical,
+            ecg: None,
+        }
     }
 
     /// A reading in the tray: nobody to judge it for.
     pub fn unjudged(measured: &Measured) -> Self {
-        Self { numbers: numbers(measured), word: Word::Recorded, critical: false, ecg: None }
+        Self {
+            numbers: numbers(measured),
+            word: Word::Recorded,
+            critical: false,
+            ecg: None,
+        }
     }
 
     /// An ECG: only its rate is a number.
     pub fn ecg(blob: BlobId, heart_rate: Option<records::units::Bpm>) -> Self {
-        let numbers = heart_rate.map(|rate| (rate.to_string(), records::units::Bpm::UNIT)).into_iter().collect();
-        Self { numbers, word: Word::Recorded, critical: false, ecg: Some(blob) }
+        let numbers = heart_rate
+            .map(|rate| (rate.to_string(), records::units::Bpm::UNIT))
+            .into_iter()
+            .collect();
+        Self {
+            numbers,
+            word: Word::Recorded,
+            critical: false,
+            ecg: Some(blob),
+        }
     }
 }
 
 /// The numbers of a reading with their units, as they stand on screens.
 pub fn numbers(measured: &Measured) -> Vec<(String, &'static str)> {
-    use records::units::{Bpm, BreathsPerMinute, DeciCelsius, DeciMmolPerLitre, Decagrams, MmHg, SpO2Percent};
+    use records::units::{
+        Bpm, BreathsPerMinute, Decagrams, DeciCelsius, DeciMmolPerLitre, MmHg, SpO2Percent,
+    };
     let pulse = |rate: &Option<Bpm>| rate.map(|rate| (rate.to_string(), Bpm::UNIT));
     match measured {
-        Measured::BloodPressure { systolic, diastolic, pulse: rate } => {
+        Measured::BloodPressure {
+            systolic,
+            diastolic,
+            pulse: rate,
+        } => {
             let pressure = (format!("{systolic}/{diastolic}"), MmHg::UNIT);
             std::iter::once(pressure).chain(pulse(rate)).collect()
         }
         Measured::Pulse(rate) => vec![(rate.to_string(), Bpm::UNIT)],
         Measured::Temperature(degrees) => vec![(degrees.to_string(), DeciCelsius::UNIT)],
-        Measured::SpO2 { percent, pulse: rate } => {
-            std::iter::once((percent.to_string(), SpO2Percent::UNIT)).chain(pulse(rate)).collect()
-        }
+        Measured::SpO2 { percent, pulse: rate } => std::iter::once((percent.to_string(), SpO2Percent::UNIT))
+            .chain(pulse(rate))
+            .collect(),
         Measured::Respiration(rate) => vec![(rate.to_string(), BreathsPerMinute::UNIT)],
         Measured::Height(length) | Measured::Waist(length) => vec![(centimetres(*length), "cm")],
         Measured::Weight { weight, .. } => vec![(weight.to_string(), Decagrams::UNIT)],

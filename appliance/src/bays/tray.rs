@@ -7,7 +7,9 @@ use records::patients::Chart;
 use records::text::{fold, fold_name, fold_phone};
 use records::time::{BirthDate, Stamp, WallTime};
 use records::vitals::{Withdrawal, add_observation, withdraw_observation};
-use store::{AuditAct, By, Commit, CommitError, Lane, LocalEffect, StoreError, Target, TrayItem, TrayState, Write};
+use store::{
+    AuditAct, By, Commit, CommitError, Lane, LocalEffect, StoreError, Target, TrayItem, TrayState, Write,
+};
 
 use super::attachment::{Opener, TrayReason};
 use super::keeper::month;
@@ -50,7 +52,10 @@ impl Identifier {
             Self::Name(name) => !fold_name(name).is_empty() && fold_name(name) == fold_name(&chart.name),
             Self::BirthDate(birth) => chart.birth == Some(*birth),
             Self::IdTail(tail) => {
-                let number = chart.id_number.as_ref().map(|number| fold(number.as_str()).to_uppercase());
+                let number = chart
+                    .id_number
+                    .as_ref()
+                    .map(|number| fold(number.as_str()).to_uppercase());
                 number.is_some_and(|number| ends(&number, &fold(tail).to_uppercase()))
             }
             Self::PhoneTail(tail) => ends(&fold_phone(&chart.phone), &fold_phone(tail)),
@@ -140,7 +145,10 @@ impl Waiting {
         Self {
             id: item.id,
             bay: item.bay.clone(),
-            taken: taken.unwrap_or(Stamp { at: item.at, source: records::time::ClockSource::None }),
+            taken: taken.unwrap_or(Stamp {
+                at: item.at,
+                source: records::time::ClockSource::None,
+            }),
             what: match (reading, ecg) {
                 (Some(kept), _) => What::Reading(kept.found),
                 (None, Some(meta)) => What::Ecg(Box::new(meta)),
@@ -187,7 +195,10 @@ pub async fn claim(
     }
     let clinic = state.store.clinic().await?.ok_or(ClaimRefusal::NoClinic)?;
     let fresh = state.store.fresh();
-    let (edits, blobs, taken) = match (from_tray(&item.content), ecgs::from_tray(&item.content, EcgId(fresh), staff)) {
+    let (edits, blobs, taken) = match (
+        from_tray(&item.content),
+        ecgs::from_tray(&item.content, EcgId(fresh), staff),
+    ) {
         (Some(kept), _) => {
             let id = ObservationId(fresh);
             let opener = Opener::Doctor(staff);
@@ -199,10 +210,23 @@ pub async fn claim(
     };
     let day = taken.at.china_date();
     let visit = state.store.open_encounter_of(patient, day).await?;
-    let series = Target::Series { patient, month: month(day), owner: clinic };
+    let series = Target::Series {
+        patient,
+        month: month(day),
+        owner: clinic,
+    };
     let target = visit.map_or(series, |visit| Target::Existing(DocId(visit.0)));
-    let settle = LocalEffect::ClaimTray { item: id, by: staff, write: 0, entry: ObservationId(fresh) };
-    let write = Write { target, base: None, edits };
+    let settle = LocalEffect::ClaimTray {
+        item: id,
+        by: staff,
+        write: 0,
+        entry: ObservationId(fresh),
+    };
+    let write = Write {
+        target,
+        base: None,
+        edits,
+    };
     let done = save(state, write, blobs, AuditAct::ReadingClaim, staff, settle).await?;
     done.docs.first().copied().ok_or(ClaimRefusal::NoReading)
 }
@@ -217,16 +241,37 @@ async fn blobs_of(state: &AppState, meta: &EcgMeta) -> Result<Vec<Vec<u8>>, Clai
 
 /// Takes a claim back: the reading in the record is marked as attached in error and stays readable there; the item
 /// waits in the tray again.
-pub async fn give_back(state: &AppState, id: TrayId, staff: StaffId, reason: &str) -> Result<(), ClaimRefusal> {
+pub async fn give_back(
+    state: &AppState,
+    id: TrayId,
+    staff: StaffId,
+    reason: &str,
+) -> Result<(), ClaimRefusal> {
     let item = state.store.tray_item(id).await?.ok_or(ClaimRefusal::NoReading)?;
     let (doc, entry) = item.became.ok_or(ClaimRefusal::Moved)?;
-    let withdrawal = Withdrawal { by: Some(staff), at: state.clock.now(), reason: reason.to_owned() };
+    let withdrawal = Withdrawal {
+        by: Some(staff),
+        at: state.clock.now(),
+        reason: reason.to_owned(),
+    };
     let edits = match from_tray(&item.content) {
         Some(_) => withdraw_observation(entry, &withdrawal),
         None => withdraw_ecg(EcgId(entry.0), &withdrawal),
     };
-    let write = Write { target: Target::Existing(doc), base: None, edits };
-    save(state, write, Vec::new(), AuditAct::ReadingReturn, staff, LocalEffect::ReleaseTray(id)).await?;
+    let write = Write {
+        target: Target::Existing(doc),
+        base: None,
+        edits,
+    };
+    save(
+        state,
+        write,
+        Vec::new(),
+        AuditAct::ReadingReturn,
+        staff,
+        LocalEffect::ReleaseTray(id),
+    )
+    .await?;
     Ok(())
 }
 

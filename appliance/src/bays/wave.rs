@@ -47,9 +47,16 @@ impl Waves {
         if self.0.receiver_count() == 0 {
             return;
         }
-        let lost = block.gaps.iter().map(|gap| u64::from(gap.missing.unwrap_or(1))).sum();
+        let lost = block
+            .gaps
+            .iter()
+            .map(|gap| u64::from(gap.missing.unwrap_or(1)))
+            .sum();
         // Everybody may have gone meanwhile.
-        let _ = self.0.send(Piece::Samples { lost, bytes: twelve_leads(block).into() });
+        let _ = self.0.send(Piece::Samples {
+            lost,
+            bytes: twelve_leads(block).into(),
+        });
     }
 
     /// Says that the device is gone.
@@ -64,7 +71,14 @@ fn twelve_leads(block: &WaveBlock) -> Vec<u8> {
     for instant in block.samples.chunks_exact(LEAD_COUNT) {
         let [one, two, rest @ ..] = instant else { continue };
         let (one, two) = (i32::from(*one), i32::from(*two));
-        let limb = [one, two, two - one, -(one + two) / 2, one - two / 2, two - one / 2];
+        let limb = [
+            one,
+            two,
+            two - one,
+            -(one + two) / 2,
+            one - two / 2,
+            two - one / 2,
+        ];
         let chest = rest.iter().map(|sample| i32::from(*sample));
         for sample in limb.into_iter().chain(chest) {
             let narrow = i16::try_from(sample).unwrap_or(if sample < 0 { i16::MIN } else { i16::MAX });
@@ -75,17 +89,23 @@ fn twelve_leads(block: &WaveBlock) -> Vec<u8> {
 }
 
 /// `GET /bays/{number}/ecg`: the socket.
-pub async fn socket(State(state): State<AppState>, Path(number): Path<usize>, upgrade: WebSocketUpgrade) -> Page {
+pub async fn socket(
+    State(state): State<AppState>,
+    Path(number): Path<usize>,
+    upgrade: WebSocketUpgrade,
+) -> Page {
     let waves = state.bays.waves(number).ok_or(PageError(Trouble::NotFound))?;
     let pieces = waves.0.subscribe();
     let closing = state.closing.clone();
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX);
-    Ok(upgrade.on_upgrade(async move |socket| {
-        tokio::select! {
-            () = send(socket, pieces) => {}
-            () = closing.closed() => {}
-        }
-    }).into_response())
+    Ok(upgrade
+        .on_upgrade(async move |socket| {
+            tokio::select! {
+                () = send(socket, pieces) => {}
+                () = closing.closed() => {}
+            }
+        })
+        .into_response())
 }
 
 async fn send(mut socket: WebSocket, mut pieces: broadcast::Receiver<Piece>) {
@@ -130,7 +150,9 @@ async fn send_piece(socket: &mut WebSocket, piece: Piece) -> Result<(), axum::Er
 }
 
 async fn send_gap(socket: &mut WebSocket, instants: u64) -> Result<(), axum::Error> {
-    socket.send(Message::text(format!("{{\"gap\":{instants}}}"))).await
+    socket
+        .send(Message::text(format!("{{\"gap\":{instants}}}")))
+        .await
 }
 
 #[cfg(test)]
@@ -139,9 +161,16 @@ mod tests {
 
     #[test]
     fn the_limb_leads_follow_from_the_first_two() {
-        let block = WaveBlock { samples: vec![100, 300, 1, 2, 3, 4, 5, 6], ..WaveBlock::default() };
-        let samples: Vec<i16> =
-            twelve_leads(&block).as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
+        let block = WaveBlock {
+            samples: vec![100, 300, 1, 2, 3, 4, 5, 6],
+            ..WaveBlock::default()
+        };
+        let samples: Vec<i16> = twelve_leads(&block)
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|pair| i16::from_le_bytes(*pair))
+            .collect();
         assert_eq!(samples, [100, 300, 200, -200, -50, 250, 1, 2, 3, 4, 5, 6]);
     }
 
@@ -150,7 +179,10 @@ mod tests {
         let waves = Waves::default();
         waves.push(&WaveBlock::default());
         let mut watching = waves.0.subscribe();
-        waves.push(&WaveBlock { samples: vec![0; 8], ..WaveBlock::default() });
+        waves.push(&WaveBlock {
+            samples: vec![0; 8],
+            ..WaveBlock::default()
+        });
         assert!(matches!(watching.try_recv(), Ok(Piece::Samples { lost: 0, .. })));
     }
 }

@@ -36,7 +36,9 @@ pub(super) fn run(args: EcgArgs) -> Outcome {
 
 fn drawing(recording: &Recording, measured: &Measurements) -> String {
     let rate = measured.heart_rate_per_min;
-    let description = rate.map_or("heart rate not measurable".to_owned(), |rate| format!("heart rate {rate:.0} /min"));
+    let description = rate.map_or("heart rate not measurable".to_owned(), |rate| {
+        format!("heart rate {rate:.0} /min")
+    });
     let texts = ecg::draw::DrawTexts {
         id: "ecg",
         title: "ECG",
@@ -86,17 +88,34 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
 
 fn warnings(recording: &Recording, measured: &Measurements) -> Vec<String> {
     let name = |place: usize| {
-        recording.waveform.leads().get(place).map_or_else(|| place.to_string(), |lead| lead.name.to_string())
+        recording
+            .waveform
+            .leads()
+            .get(place)
+            .map_or_else(|| place.to_string(), |lead| lead.name.to_string())
     };
     let read = recording.warnings.iter().map(|warning| match warning {
-        Warning::Checksum(place) => format!("lead {}: the samples do not add up to the header's checksum", name(*place)),
+        Warning::Checksum(place) => format!(
+            "lead {}: the samples do not add up to the header's checksum",
+            name(*place)
+        ),
         Warning::InitialValue(place) => {
-            format!("lead {}: the first sample is not the header's initial value", name(*place))
+            format!(
+                "lead {}: the first sample is not the header's initial value",
+                name(*place)
+            )
         }
     });
-    let limbs = measured.limbs.iter().filter(|limb| !limb.is_consistent()).map(|limb| {
-        format!("lead {} does not follow from I and II (off by {:.0} uV rms)", limb.lead, limb.rms_uv)
-    });
+    let limbs = measured
+        .limbs
+        .iter()
+        .filter(|limb| !limb.is_consistent())
+        .map(|limb| {
+            format!(
+                "lead {} does not follow from I and II (off by {:.0} uV rms)",
+                limb.lead, limb.rms_uv
+            )
+        });
     let swapped = (measured.arms_maybe_swapped == Some(true))
         .then(|| "lead I points against V6: the arm electrodes may be swapped".to_owned());
     read.chain(limbs).chain(swapped).collect()
@@ -125,19 +144,33 @@ fn object(recording: &Recording, measured: &Measurements) -> Value {
 
 /// A whole number as one, so that 500 Hz is 500.
 fn number(value: f64) -> Value {
-    #[expect(clippy::cast_possible_truncation, reason = "a whole number of at most 100,000")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a whole number of at most 100,000"
+    )]
     let whole = value as i64;
-    if value.fract() == 0.0 { json!(whole) } else { json!(value) }
+    if value.fract() == 0.0 {
+        json!(whole)
+    } else {
+        json!(value)
+    }
 }
 
 fn tell(recording: &Recording, measured: &Measurements) {
     let waveform = &recording.waveform;
     let leads: Vec<&str> = waveform.leads().iter().map(|lead| lead.name.as_str()).collect();
     say(&format!("rate          {} Hz", waveform.rate()));
-    say(&format!("length        {:.1} s, {} samples", waveform.seconds(), waveform.len()));
+    say(&format!(
+        "length        {:.1} s, {} samples",
+        waveform.seconds(),
+        waveform.len()
+    ));
     say(&format!("leads         {}", leads.join(" ")));
     match measured.heart_rate_per_min {
-        Some(rate) => say(&format!("heart rate    {rate:.0} /min ({} beats)", measured.beats.len())),
+        Some(rate) => say(&format!(
+            "heart rate    {rate:.0} /min ({} beats)",
+            measured.beats.len()
+        )),
         None => say("heart rate    not measurable"),
     }
 }

@@ -11,7 +11,10 @@ use crate::clock::SystemClock;
 /// Options of an ordinary start with this clock.
 pub(crate) fn options(clock: Arc<dyn store::Clock>, mode: Mode) -> OpenOptions {
     let random = Box::new(|bytes: &mut [u8]| rand::fill(bytes));
-    OpenOptions { mode, ..OpenOptions::new(Side::Box, clock, random) }
+    OpenOptions {
+        mode,
+        ..OpenOptions::new(Side::Box, clock, random)
+    }
 }
 
 /// Opens the folder for a verb that writes documents: no `serve` may run beside it.
@@ -49,7 +52,11 @@ pub(crate) fn sentence(data: &Path, error: &OpenError) -> String {
         OpenError::Newer { .. } => {
             format!("data folder {folder} was written by a newer release; install that release")
         }
-        OpenError::Folder { .. } | OpenError::BadKey { .. } | OpenError::Database(_) | OpenError::Thread(_) => {
+        OpenError::Folder { .. }
+        | OpenError::BadKey { .. }
+        | OpenError::Database(_)
+        | OpenError::Rebuild(_)
+        | OpenError::Thread(_) => {
             format!("data folder {folder} cannot be opened: {}", super::chain(error))
         }
     }

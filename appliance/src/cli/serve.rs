@@ -29,7 +29,9 @@ pub(super) fn run(args: ServeArgs) -> Outcome {
 }
 
 fn options(args: ServeArgs, config: Config) -> Options {
-    let crash_at = std::env::var(CRASH_AT).ok().and_then(|text| store::CrashPoint::parse(&text));
+    let crash_at = std::env::var(CRASH_AT)
+        .ok()
+        .and_then(|text| store::CrashPoint::parse(&text));
     Options {
         listen: args.listen.or(config.http.listen).unwrap_or(LISTEN),
         lan_listen: args.lan_listen.or(config.http.lan_listen),
@@ -81,7 +83,10 @@ async fn wait_for_signal() -> Result<(), Failure> {
 fn start_log(level: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(level)
         .map_err(|error| Failure::new(format!("log level {level:?} is not usable: {error}")))?;
-    let log = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A process that runs a box inside has a log of its own already.
     let _kept = log.with_ansi(std::io::stderr().is_terminal()).try_init();
     Ok(())
@@ -98,14 +103,19 @@ async fn tell_opening() {
     let mut every = tokio::time::interval(Duration::from_secs(5));
     loop {
         every.tick().await;
-        notify(&[NotifyState::Status("opening the data folder"), NotifyState::ExtendTimeoutUsec(30_000_000)]);
+        notify(&[
+            NotifyState::Status("opening the data folder"),
+            NotifyState::ExtendTimeoutUsec(30_000_000),
+        ]);
         notify(&[NotifyState::Watchdog]);
     }
 }
 
 /// Feeds the watchdog from work that is really done: a read of the store.
 async fn feed_watchdog(store: store::Store) {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
     let mut every = tokio::time::interval(limit / 3);
     loop {
         every.tick().await;

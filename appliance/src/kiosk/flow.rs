@@ -140,7 +140,11 @@ pub struct Flow {
 impl Flow {
     /// A kiosk that waits for a card.
     pub fn new(now: Duration) -> Self {
-        Self { step: Step::Welcome, last_touch: now, changes: 0 }
+        Self {
+            step: Step::Welcome,
+            last_touch: now,
+            changes: 0,
+        }
     }
 
     /// What stands on the screen.
@@ -251,7 +255,9 @@ impl Flow {
             (Press::Bay(bay), Step::Choose(guest)) => return Some(self.measure(guest, bay, now)),
             (
                 Press::Again,
-                Step::Result { guest, bay, .. } | Step::Handed { guest, bay, .. } | Step::Failed { guest, bay, .. },
+                Step::Result { guest, bay, .. }
+                | Step::Handed { guest, bay, .. }
+                | Step::Failed { guest, bay, .. },
             ) => return Some(self.measure(guest, bay, now)),
             (
                 Press::Other,
@@ -271,7 +277,13 @@ impl Flow {
     }
 
     fn measure(&mut self, guest: Guest, bay: usize, now: Duration) -> Effect {
-        self.go(Step::Measure { guest: guest.clone(), bay }, now);
+        self.go(
+            Step::Measure {
+                guest: guest.clone(),
+                bay,
+            },
+            now,
+        );
         Effect::Open(guest, bay)
     }
 
@@ -280,21 +292,42 @@ impl Flow {
         if let Some(guest) = self.guest_measured_at(at_bay)
             && guest.patient == patient
         {
-            self.go(Step::Result { guest, bay: at_bay, shown }, now);
+            self.go(
+                Step::Result {
+                    guest,
+                    bay: at_bay,
+                    shown,
+                },
+                now,
+            );
         }
     }
 
     /// A reading at the guest's bay went to the tray.
     pub fn handed(&mut self, at_bay: usize, reason: TrayReason, now: Duration) {
         if let Some(guest) = self.guest_measured_at(at_bay) {
-            self.go(Step::Handed { guest, bay: at_bay, reason }, now);
+            self.go(
+                Step::Handed {
+                    guest,
+                    bay: at_bay,
+                    reason,
+                },
+                now,
+            );
         }
     }
 
     /// The measurement at the guest's bay gave no result.
     pub fn failed(&mut self, at_bay: usize, failure: Failure, now: Duration) {
         if let Some(guest) = self.guest_measured_at(at_bay) {
-            self.go(Step::Failed { guest, bay: at_bay, failure }, now);
+            self.go(
+                Step::Failed {
+                    guest,
+                    bay: at_bay,
+                    failure,
+                },
+                now,
+            );
         }
     }
 
@@ -367,11 +400,20 @@ mod tests {
     }
 
     fn guest(n: u8) -> Guest {
-        Guest { patient: PatientId([n; 16]), masked_name: "王*英".to_owned(), subjects: Vec::new() }
+        Guest {
+            patient: PatientId([n; 16]),
+            masked_name: "王*英".to_owned(),
+            subjects: Vec::new(),
+        }
     }
 
     fn shown() -> Shown {
-        Shown { numbers: vec![("138/86".to_owned(), "mmHg")], word: Word::Normal, critical: false, ecg: None }
+        Shown {
+            numbers: vec![("138/86".to_owned(), "mmHg")],
+            word: Word::Normal,
+            critical: false,
+            ecg: None,
+        }
     }
 
     fn measuring() -> Flow {
@@ -447,9 +489,14 @@ mod tests {
 
     #[test]
     fn names_are_masked() {
-        for (name, expected) in
-            [("王秀英", "王*英"), ("王英", "王*"), ("王", "王"), ("", ""), ("欧阳秀英", "欧**英"), ("古丽·示例", "古***例")]
-        {
+        for (name, expected) in [
+            ("王秀英", "王*英"),
+            ("王英", "王*"),
+            ("王", "王"),
+            ("", ""),
+            ("欧阳秀英", "欧**英"),
+            ("古丽·示例", "古***例"),
+        ] {
             assert_eq!(masked(name), expected);
         }
     }

@@ -29,7 +29,10 @@ const RELOAD_SECONDS: u32 = 3;
 
 /// The kiosk to which a screen belongs: that of its pairing, else the first one.
 fn reader(state: &AppState, caller: &Caller) -> usize {
-    let paired = caller.screen.as_deref().and_then(|token| state.kiosks.screens().reader_of(token));
+    let paired = caller
+        .screen
+        .as_deref()
+        .and_then(|token| state.kiosks.screens().reader_of(token));
     paired.unwrap_or_else(|| state.kiosks.first_reader())
 }
 
@@ -260,12 +263,17 @@ pub struct Seen {
 
 /// `GET /kiosk/changed`: nothing, or the order to load the page anew.
 pub async fn changed(State(state): State<AppState>, caller: Caller, Query(seen): Query<Seen>) -> Response {
-    let now = state.kiosks.screen(reader(&state, &caller)).map(|(_, changes, _)| changes);
+    let now = state
+        .kiosks
+        .screen(reader(&state, &caller))
+        .map(|(_, changes, _)| changes);
     if now == Some(seen.seen) {
         return StatusCode::NO_CONTENT.into_response();
     }
     let mut response = StatusCode::OK.into_response();
-    response.headers_mut().insert("hx-refresh", HeaderValue::from_static("true"));
+    response
+        .headers_mut()
+        .insert("hx-refresh", HeaderValue::from_static("true"));
     response
 }
 
@@ -283,7 +291,10 @@ fn press_of(word: &str) -> Option<Press> {
         "again" => Some(Press::Again),
         "other" => Some(Press::Other),
         "stay" => Some(Press::Stay),
-        _ => word.strip_prefix("bay-").and_then(|number| number.parse().ok()).map(Press::Bay),
+        _ => word
+            .strip_prefix("bay-")
+            .and_then(|number| number.parse().ok())
+            .map(Press::Bay),
     }
 }
 
@@ -325,12 +336,20 @@ pub async fn call(State(state): State<AppState>, caller: Caller, lang: Lang) -> 
         div.kiosk-choices { a.button.button-go href="/kiosk" { (lang.t("kiosk-understood")) } }
         noscript { meta http-equiv="refresh" content="20; url=/kiosk"; }
     };
-    Ok(kiosk_page(lang, &place, &lang.t("kiosk-called"), &body, Some("/kiosk/clear")))
+    Ok(kiosk_page(
+        lang,
+        &place,
+        &lang.t("kiosk-called"),
+        &body,
+        Some("/kiosk/clear"),
+    ))
 }
 
 fn slow_down(state: &AppState, peer: Option<IpAddr>) -> Result<(), Trouble> {
     let checked = state.limits.kiosk.check(&peer, state.clock.uptime());
-    checked.map_err(|refused| Trouble::TooMany { wait: refused.wait.as_secs().max(1) })
+    checked.map_err(|refused| Trouble::TooMany {
+        wait: refused.wait.as_secs().max(1),
+    })
 }
 
 /// Which reader stands beside the screen.
@@ -348,16 +367,26 @@ pub async fn pair(
     Form(pairing): Form<Pairing>,
 ) -> Page {
     let at = state.clock.now().at;
-    let token = state.kiosks.screens().pair(&state.store, pairing.reader, at).await?;
+    let token = state
+        .kiosks
+        .screens()
+        .pair(&state.store, pairing.reader, at)
+        .await?;
     state.store.end_session(&person.token).await?;
-    let secure = if transport == Transport::Lan { "; Secure" } else { "" };
+    let secure = if transport == Transport::Lan {
+        "; Secure"
+    } else {
+        ""
+    };
     // A screen stays paired until it is forgotten at the box: ten years.
     let cookie =
         format!("{SCREEN_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=315360000{secure}");
     let mut response = Redirect::to("/kiosk").into_response();
     let cookie = HeaderValue::try_from(cookie).map_err(|error| Trouble::broken(&error))?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
-    response.headers_mut().append(header::SET_COOKIE, web::cookies::end_session());
+    response
+        .headers_mut()
+        .append(header::SET_COOKIE, web::cookies::end_session());
     Ok(response)
 }
 

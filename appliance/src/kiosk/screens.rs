@@ -32,7 +32,9 @@ impl Screens {
     /// The screens that the store holds.
     pub async fn load(store: &Store) -> Result<Self, StoreError> {
         let value = store.setting(SETTING).await?;
-        let screens = value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+        let screens = value
+            .and_then(|value| serde_json::from_value(value).ok())
+            .unwrap_or_default();
         Ok(Self(Arc::new(Mutex::new(screens))))
     }
 
@@ -43,7 +45,11 @@ impl Screens {
         if screens.len() >= SCREENS_MAX {
             screens.remove(0);
         }
-        screens.push(Screen { token: hashed(&token), reader, paired_at: at.0 });
+        screens.push(Screen {
+            token: hashed(&token),
+            reader,
+            paired_at: at.0,
+        });
         self.keep(store, screens).await?;
         Ok(token)
     }
@@ -67,7 +73,10 @@ impl Screens {
     /// The reader beside the screen with this token; none for a token that was never given or was taken back.
     pub fn reader_of(&self, token: &str) -> Option<usize> {
         let hash = hashed(token);
-        self.all().into_iter().find(|screen| screen.token == hash).map(|screen| screen.reader)
+        self.all()
+            .into_iter()
+            .find(|screen| screen.token == hash)
+            .map(|screen| screen.reader)
     }
 }
 
@@ -82,7 +91,11 @@ mod tests {
     #[test]
     fn only_a_given_token_is_a_screen() {
         let screens = Screens::default();
-        let screen = Screen { token: hashed("abc"), reader: 2, paired_at: 0 };
+        let screen = Screen {
+            token: hashed("abc"),
+            reader: 2,
+            paired_at: 0,
+        };
         screens.0.lock().unwrap().push(screen);
         assert_eq!(screens.reader_of("abc"), Some(2));
         assert_eq!(screens.reader_of(&hashed("abc")), None);

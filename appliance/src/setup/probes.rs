@@ -31,7 +31,10 @@ mod tests {
     fn probes_are_told_what_they_want_to_hear() {
         let hosts = LanConfig::default().probe_hosts;
         let status = |host, path| answer(host, path, &hosts).map(|response| response.status().as_u16());
-        assert_eq!(status("connectivitycheck.gstatic.com", "/generate_204"), Some(204));
+        assert_eq!(
+            status("connectivitycheck.gstatic.com", "/generate_204"),
+            Some(204)
+        );
         assert_eq!(status("Connect.Rom.MIUI.com:80", "/generate_204"), Some(204));
         assert_eq!(status("captive.apple.com", "/hotspot-detect.html"), Some(200));
         assert_eq!(status("www.msftconnecttest.com", "/connecttest.txt"), Some(200));

@@ -4,11 +4,13 @@
 use sync_core::blobs::blob_id;
 
 /// First signs: qualities.
-const FIRST: [&str; 16] =
-    ["红", "黄", "蓝", "白", "黑", "金", "银", "大", "小", "高", "长", "新", "老", "春", "秋", "南"];
+const FIRST: [&str; 16] = [
+    "红", "黄", "蓝", "白", "黑", "金", "银", "大", "小", "高", "长", "新", "老", "春", "秋", "南",
+];
 /// Second signs: things.
-const SECOND: [&str; 16] =
-    ["山", "水", "田", "树", "花", "鸟", "马", "牛", "鱼", "门", "桥", "车", "船", "石", "云", "星"];
+const SECOND: [&str; 16] = [
+    "山", "水", "田", "树", "花", "鸟", "马", "牛", "鱼", "门", "桥", "车", "船", "石", "云", "星",
+];
 
 /// Four words of two signs each for this certificate (DER): 32 bits of its BLAKE3 hash. Enough for a person who
 /// compares a box with its label; the certificate itself is what software compares.

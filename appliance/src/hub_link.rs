@@ -1,0 +1,60 @@
+//! The link to the county hub: joining it, keeping it, and what it is told to do.
+
+use store::{Store, StoreError};
+use tokio::task::JoinHandle;
+
+use crate::state::AppState;
+
+/// A switch in the cable.
+#[derive(Debug, Clone, Default)]
+pub struct Cable;
+
+/// The link could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkFault {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why the box did not join.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinFault {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The link as pages see it.
+#[derive(Debug, Clone, Default)]
+pub struct HubLink {}
+
+impl HubLink {
+    /// The link of this box.
+    pub async fn new(_store: &Store, _hub: Option<String>, _cable: Option<Cable>) -> Result<Self, LinkFault> {
+        Ok(Self {})
+    }
+
+    /// Starts the loop.
+    pub fn start(&self, _state: &AppState) -> Option<JoinHandle<()>> {
+        None
+    }
+
+    /// Whether the box has joined a hub.
+    pub async fn is_joined(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// Address of the hub.
+    pub fn url(&self) -> Option<String> {
+        None
+    }
+
+    /// Joins.
+    pub async fn join(&self, _url: &str, _token: &str) -> Result<(), JoinFault> {
+        Ok(())
+    }
+
+    /// Tries at once.
+    pub fn try_now(&self) {}
+}
