@@ -117,11 +117,13 @@ impl Bench {
     }
 
     pub(crate) fn readings(&self) -> Vec<&Reading> {
-        let reading = |event| match event {
-            &DeviceEvent::Reading(ref reading) => Some(reading),
-            _ => None,
-        };
-        self.events.iter().filter_map(reading).collect()
+        let events = self.events.iter();
+        events
+            .filter_map(|event| match event {
+                DeviceEvent::Reading(reading) => Some(reading),
+                _ => None,
+            })
+            .collect()
     }
 
     pub(crate) fn count(&self, status: &Status) -> usize {

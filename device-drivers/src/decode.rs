@@ -126,7 +126,7 @@ fn citizen_number(bytes: &[u8]) -> Value {
     };
     let mut object = Map::new();
     object.insert("event".into(), "status".into());
-    object.insert("valid".into(), judgement.is_valid().into());
+    object.insert("valid".into(), judgement.is_valid.into());
     object.insert("checksum_ok".into(), judgement.checksum_ok.into());
     object.insert("birth_ok".into(), judgement.birth.is_some().into());
     object.insert(

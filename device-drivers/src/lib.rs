@@ -31,6 +31,8 @@ pub mod port;
 pub mod scripted;
 pub mod serial;
 pub mod session;
+#[cfg(test)]
+mod session_tests;
 pub mod simulators;
 mod stored_results;
 #[cfg(test)]

@@ -60,11 +60,6 @@ impl Script {
         self.state().seen.clone()
     }
 
-    /// Whether every step was played.
-    pub fn is_over(&self) -> bool {
-        self.state().steps.is_empty()
-    }
-
     /// A port that plays this script; waiting moves the clock.
     pub fn port(&self, clock: &ManualClock) -> ScriptedPort {
         ScriptedPort {

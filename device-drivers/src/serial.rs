@@ -20,10 +20,12 @@ use serialport::{SerialPort, TTYPort};
 use crate::catalogue::SerialLine;
 use crate::port::{OpenError, Port, PortError, apply_lines};
 
-/// Error number of Linux: an ioctl that this kind of device does not have (pseudo terminals have no modem
-/// lines).
-const ENOTTY: &str = "Inappropriate ioctl for device";
-const EINVAL: &str = "Invalid argument";
+/// How the system says that this kind of device has no modem lines (pseudo terminals): ENOTTY and EINVAL.
+const NO_SUCH_LINES: [&str; 3] = [
+    "Not a typewriter",
+    "Inappropriate ioctl for device",
+    "Invalid argument",
+];
 
 /// An open serial port.
 #[derive(Debug)]
@@ -89,13 +91,7 @@ fn port_error(error: io::Error) -> PortError {
 /// A port without modem lines (a pseudo terminal) accepts any setting of them.
 fn line_result(result: serialport::Result<()>) -> Result<(), PortError> {
     match result {
-        Err(error)
-            if [ENOTTY, EINVAL]
-                .iter()
-                .any(|text| error.description.contains(text)) =>
-        {
-            Ok(())
-        }
+        Err(error) if NO_SUCH_LINES.iter().any(|text| error.description.contains(text)) => Ok(()),
         Err(error) => Err(PortError::Io(io::Error::from(error))),
         Ok(()) => Ok(()),
     }

@@ -34,19 +34,23 @@ fn origin(reading: &Reading) -> Origin {
 }
 
 fn cards(bench: &Bench) -> Vec<&IdCard> {
-    let card = |event| match event {
-        &DeviceEvent::Card(ref card) => Some(card.as_ref()),
-        _ => None,
-    };
-    bench.events.iter().filter_map(card).collect()
+    let events = bench.events.iter();
+    events
+        .filter_map(|event| match event {
+            DeviceEvent::Card(card) => Some(card.as_ref()),
+            _ => None,
+        })
+        .collect()
 }
 
 fn faults(bench: &Bench) -> Vec<(Fault, &str)> {
-    let fault = |event| match event {
-        &DeviceEvent::DeviceError(ref error) => Some((error.fault, error.code.as_str())),
-        _ => None,
-    };
-    bench.events.iter().filter_map(fault).collect()
+    let events = bench.events.iter();
+    events
+        .filter_map(|event| match event {
+            DeviceEvent::DeviceError(error) => Some((error.fault, error.code.as_str())),
+            _ => None,
+        })
+        .collect()
 }
 
 #[test]
@@ -318,6 +322,41 @@ fn a_recording_comes_out_sample_for_sample() {
     assert_eq!(gaps, 0);
     assert!(samples.len() / 8 > 12_300, "25 seconds at 500 a second");
     assert_eq!(samples, sent(&replay)[..samples.len()]);
+}
+
+/// Real recordings are read from the folder that `CLINIC_RECORDINGS` names; without it the synthetic heart
+/// stands for them.
+#[test]
+fn every_real_recording_comes_out_sample_for_sample() {
+    let folder =
+        std::env::var_os("CLINIC_RECORDINGS").map(|root| std::path::Path::new(&root).join("ecg/twelve"));
+    let mut replays = Vec::new();
+    for entry in folder
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap().flatten())
+    {
+        if entry.path().extension().is_some_and(|ending| ending == "hea") {
+            replays.push(Replay::from_wfdb(&entry.path()).unwrap());
+        }
+    }
+    if replays.is_empty() {
+        println!("CLINIC_RECORDINGS is not set: the synthetic heart stands for real recordings");
+        replays.push(Arc::unwrap_or_clone(replay_of(10.0)));
+    }
+    for replay in replays {
+        let replay = Arc::new(replay);
+        let seconds = replay.samples().len() as u64 / 500;
+        let mut settings = options(Contec8000g, "");
+        settings.replay = Some(replay.clone());
+        let mut bench = Bench::new(settings);
+        bench.request(Request::Start);
+        bench.seconds(seconds + 1);
+        bench.request(Request::Stop);
+        let (samples, gaps) = bench.recording();
+        let original = sent(&replay);
+        assert!(samples.len() >= original.len() && gaps == 0);
+        assert_eq!(samples[..original.len()], original);
+    }
 }
 
 #[test]

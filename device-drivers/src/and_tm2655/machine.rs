@@ -127,10 +127,11 @@ impl AndMachine {
             return;
         }
         let by_clock = self.results.origin(result.device_time, now);
-        let origin = if first_since_opening && asked {
-            Origin::Memory
-        } else {
-            by_clock
+        let origin = match self.started {
+            // We started it, and what the monitor holds has changed since.
+            Some(_) => Origin::Fresh,
+            None if first_since_opening && asked => Origin::Memory,
+            None => by_clock,
         };
         self.outbox.event(result.event(origin));
         self.started = None;

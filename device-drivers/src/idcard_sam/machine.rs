@@ -17,9 +17,6 @@ const AGAIN_AFTER: Duration = Duration::from_millis(1_000);
 const PAUSE: Duration = Duration::from_millis(500);
 /// A reader that answers nothing for this long is told to be silent.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// A card that was selected without having been found is the one reported before, if it bears the same number
-/// and that was less than this ago: most readers say "no card" of a card that was read and still lies there.
-const SAME_CARD_WITHIN: Duration = Duration::from_secs(20);
 /// Times a command is sent again whose answer did not come or came damaged.
 const REPEATS: u8 = 2;
 /// Tries to read a card before its holder is asked to put it down again.
@@ -43,8 +40,10 @@ pub struct CardMachine {
     is_blind: bool,
     /// The card being read was selected that way.
     not_found: bool,
-    /// Number of the card seen last, and when.
-    seen: Option<(String, Duration)>,
+    /// Number of the card reported last, until the reader showed itself empty: most readers say "no card" of a
+    /// card that was read and still lies there, so a card that was selected without having been found and
+    /// bears this number is no new one.
+    reported: Option<String>,
     card: Option<Box<IdCard>>,
 }
 
@@ -126,7 +125,7 @@ impl CardMachine {
                 self.ask(Command::Read, now);
             }
             (Command::Select, _) if was_blind => {
-                self.seen = None;
+                self.reported = None;
                 self.later(Command::Find, now + FIND_EVERY);
             }
             (Command::Read, Answer::Card(card)) => {
@@ -223,10 +222,7 @@ impl CardMachine {
     fn report(&mut self, new_address: Option<String>, now: Duration) {
         if let Some(mut card) = self.card.take() {
             card.new_address = new_address;
-            let before = self.seen.replace((card.number.clone(), now));
-            let is_same = before.is_some_and(|(number, at)| {
-                number == card.number && now.saturating_sub(at) < SAME_CARD_WITHIN
-            });
+            let is_same = self.reported.replace(card.number.clone()).as_ref() == Some(&card.number);
             if self.not_found && is_same {
                 self.outbox.status(Status::Repeated);
             } else {
