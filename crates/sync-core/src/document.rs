@@ -90,6 +90,19 @@ impl Heads {
     }
 }
 
+impl TryFrom<&[u8]> for Heads {
+    type Error = BadHeads;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, BadHeads> {
+        Self::from_bytes(bytes).ok_or(BadHeads)
+    }
+}
+
+/// Bytes that are no heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the length of heads is no multiple of 32")]
+pub struct BadHeads;
+
 /// One change of a document as it stands in the log: Automerge's raw chunk, not deflated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
