@@ -6,7 +6,7 @@ mod frame;
 mod machine;
 
 pub use answer::{PulseList, ResultFields};
-pub use frame::{Body, Command, Direction, Frame, Rules};
+pub use frame::{Body, Command, Frame, Rules};
 pub use machine::{AndMachine, GIVE_UP_AFTER};
 
 use std::ops::RangeInclusive;

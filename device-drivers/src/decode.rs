@@ -4,9 +4,9 @@ mod keys;
 
 use serde_json::{Map, Value, json};
 
-use crate::and_tm2655::{self, Direction};
+use crate::and_tm2655;
 use crate::catalogue::DeviceKey;
-use crate::framing::{Found, Framer, Grammar};
+use crate::framing::{Direction, Found, Framer, Grammar};
 use crate::{contec_8000g, gb11643, idcard_sam, mlx90614, omron_hbp9030};
 
 /// A device whose bytes `decode` reads.
@@ -32,16 +32,6 @@ pub enum BadSubject {
     NoCommands(String),
 }
 
-/// Whose bytes they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum From {
-    /// The device's.
-    #[default]
-    Device,
-    /// The host's.
-    Host,
-}
-
 impl Subject {
     /// The subject with this key.
     pub fn from_key(key: &str) -> Result<Self, BadSubject> {
@@ -60,37 +50,39 @@ impl Subject {
 }
 
 /// Decodes a whole input into events as JSON objects.
-pub fn decode(subject: Subject, from: From, bytes: &[u8]) -> Result<Vec<Value>, BadSubject> {
+pub fn decode(subject: Subject, from: Direction, bytes: &[u8]) -> Result<Vec<Value>, BadSubject> {
     let device = match subject {
         Subject::CitizenNumber => return Ok(vec![citizen_number(bytes)]),
         Subject::Device(device) => device,
     };
     match (device, from) {
-        (DeviceKey::OmronHbp9030, From::Device) => {
+        (DeviceKey::OmronHbp9030, Direction::FromDevice) => {
             Ok(run(omron_hbp9030::Rules::default(), bytes, keys::omron))
         }
-        (DeviceKey::AndTm2655, From::Device) => Ok(run(
+        (DeviceKey::AndTm2655, Direction::FromDevice) => Ok(run(
             and_tm2655::Rules::new(Direction::FromDevice),
             bytes,
             keys::and,
         )),
-        (DeviceKey::AndTm2655, From::Host) => {
+        (DeviceKey::AndTm2655, Direction::FromHost) => {
             Ok(run(and_tm2655::Rules::new(Direction::FromHost), bytes, keys::and))
         }
-        (DeviceKey::Contec8000g, From::Device) => Ok(run(contec_8000g::Rules, bytes, keys::contec)),
-        (DeviceKey::Contec8000g, From::Host) => Ok(run(contec_8000g::HostRules, bytes, |command| {
+        (DeviceKey::Contec8000g, Direction::FromDevice) => Ok(run(contec_8000g::Rules, bytes, keys::contec)),
+        (DeviceKey::Contec8000g, Direction::FromHost) => Ok(run(contec_8000g::HostRules, bytes, |command| {
             keys::command(command.name())
         })),
-        (DeviceKey::IdcardSam, From::Device) => {
+        (DeviceKey::IdcardSam, Direction::FromDevice) => {
             Ok(without_bytes(run(idcard_sam::Rules, bytes, keys::idcard)))
         }
-        (DeviceKey::IdcardSam, From::Host) => {
+        (DeviceKey::IdcardSam, Direction::FromHost) => {
             let events = run(idcard_sam::HostRules, bytes, |command| {
                 keys::command(command.name())
             });
             Ok(without_bytes(events))
         }
-        (DeviceKey::OmronHbp9030, From::Host) => Err(BadSubject::NoCommands(device.as_str().to_owned())),
+        (DeviceKey::OmronHbp9030, Direction::FromHost) => {
+            Err(BadSubject::NoCommands(device.as_str().to_owned()))
+        }
         (DeviceKey::Mlx90614I2c, _) => Err(BadSubject::NoStream(device.as_str().to_owned())),
     }
 }
@@ -142,7 +134,7 @@ fn citizen_number(bytes: &[u8]) -> Value {
 
 /// Feeds bytes to the codec of a device in both directions; for fuzz targets. Never panics, whatever comes.
 pub fn fuzz_one(key: DeviceKey, bytes: &[u8]) {
-    for from in [From::Device, From::Host] {
+    for from in [Direction::FromDevice, Direction::FromHost] {
         if let Ok(events) = decode(Subject::Device(key), from, bytes) {
             drop(events);
         }

@@ -4,6 +4,16 @@
 /// Most bytes of a reject that are kept.
 pub const REJECT_BYTES_MAX: usize = 64;
 
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// The device answers or pushes.
+    #[default]
+    FromDevice,
+    /// The host commands.
+    FromHost,
+}
+
 /// Why bytes were refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RejectReason {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::and_tm2655::{self, Direction};
+use crate::and_tm2655;
 use crate::bench::{Bench, options};
 use crate::catalogue::DeviceKey;
 use crate::decode::fuzz_one;
 use crate::events::{DeviceEvent, Origin};
-use crate::framing::{Found, Framer, Grammar, REJECT_BYTES_MAX};
+use crate::framing::{Direction, Found, Framer, Grammar, REJECT_BYTES_MAX};
 use crate::machine::Machine;
 use crate::simulators::{self, SimOptions, SimulatedDevice};
 use crate::{contec_8000g, idcard_sam, omron_hbp9030};

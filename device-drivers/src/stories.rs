@@ -1,19 +1,18 @@
 //! Machines and simulated devices together, in time that passes at will.
 
-use std::sync::Arc;
+mod cards;
+mod recordings;
+
 use std::time::Duration;
 
-use ecg::model::SampleRateHz;
-use ecg::synthetic::{Heart, HeartSettings};
 use records::units::{Bpm, DeciCelsius, MmHg};
 
 use crate::bench::{Bench, options};
 use crate::catalogue::DeviceKey::{self, AndTm2655, Contec8000g, IdcardSam, OmronHbp9030};
 use crate::events::{DeviceEvent, Fault, Origin, Quantity, Reading, Status};
-use crate::idcard_sam::IdCard;
 use crate::machine::Request;
 use crate::mlx90614::{Mlx90614, SampleFault, ThermometerMachine};
-use crate::simulators::{Replay, SimulatedSensor};
+use crate::simulators::SimulatedSensor;
 
 fn pressures(reading: &Reading) -> (i64, i64, Option<i64>) {
     match reading {
@@ -31,16 +30,6 @@ fn origin(reading: &Reading) -> Origin {
         Reading::BloodPressure(pressure) => pressure.origin,
         Reading::Temperature(_) => panic!("a cuff measures no temperature"),
     }
-}
-
-fn cards(bench: &Bench) -> Vec<&IdCard> {
-    let events = bench.events.iter();
-    events
-        .filter_map(|event| match event {
-            DeviceEvent::Card(card) => Some(card.as_ref()),
-            _ => None,
-        })
-        .collect()
 }
 
 fn faults(bench: &Bench) -> Vec<(Fault, &str)> {
@@ -163,7 +152,7 @@ fn a_wrong_rate_gives_no_reading_and_is_told() {
             bench.command("measure 138/86/77");
             bench.seconds(10);
         }
-        assert_eq!(bench.readings().len() + cards(&bench).len(), 0, "{key}");
+        assert_eq!(bench.readings().len() + cards::cards(&bench).len(), 0, "{key}");
         assert!(
             bench.machine.silent_for(bench.now) > Some(Duration::from_secs(5)),
             "{key}"
@@ -220,220 +209,6 @@ fn a_result_of_the_time_without_a_line_comes_as_one_from_memory() {
     assert_eq!(
         (pressures(reading), origin(reading)),
         ((150, 95, Some(80)), Origin::Memory)
-    );
-}
-
-#[test]
-fn a_card_is_reported_once_until_it_is_lifted() {
-    let mut bench = Bench::new(options(IdcardSam, ""));
-    bench.seconds(2);
-    bench.command("card 11010519491231002X 张示例");
-    bench.seconds(20);
-    let [card] = cards(&bench)[..] else {
-        panic!("one card")
-    };
-    assert_eq!(
-        (card.name.as_str(), card.number.as_str()),
-        ("张示例", "11010519491231002X")
-    );
-    assert_eq!(card.birth.unwrap().to_string(), "1949-12-31");
-    assert_eq!(card.sex_code, "2");
-    bench.command("lift");
-    bench.seconds(3);
-    assert_eq!(bench.count(&Status::CardGone), 1);
-    bench.command("card 440524188001010014 王样张");
-    bench.seconds(5);
-    assert_eq!(
-        cards(&bench)
-            .iter()
-            .map(|card| card.name.as_str())
-            .collect::<Vec<_>>(),
-        ["张示例", "王样张"]
-    );
-}
-
-#[test]
-fn a_card_that_slides_away_while_it_is_read_is_an_error_and_then_read() {
-    let mut bench = Bench::new(options(IdcardSam, ""));
-    bench.seconds(2);
-    // The card leaves between find and read: the reader answers 41 or 81 from then on.
-    bench.machine.handle_timeout(bench.now);
-    bench.command("card 11010519491231002X 张示例");
-    bench.command("lift");
-    bench.seconds(2);
-    bench.command("card 11010519491231002X 张示例");
-    bench.seconds(5);
-    assert_eq!(cards(&bench).len(), 1);
-}
-
-#[test]
-fn cards_are_read_on_a_noisy_line() {
-    let mut bench = Bench::new(options(IdcardSam, "noise"));
-    for round in 1..=5 {
-        bench.command("card 11010519491231002X 张示例");
-        bench.seconds(60);
-        bench.command("lift");
-        bench.seconds(30);
-        assert_eq!(cards(&bench).len(), round);
-    }
-    let rejects = bench.events.iter().filter_map(|event| match event {
-        DeviceEvent::Reject(reject) => Some(reject.bytes.len()),
-        _ => None,
-    });
-    assert!(
-        rejects.clone().count() > 0 && rejects.sum::<usize>() == 0,
-        "refused frames show no bytes"
-    );
-}
-
-#[test]
-fn an_event_of_a_card_names_nobody_when_it_is_printed() {
-    let mut bench = Bench::new(options(IdcardSam, ""));
-    bench.command("card 11010519491231002X 张示例");
-    bench.seconds(5);
-    let printed = format!("{:?}", bench.events);
-    for secret in ["张示例", "11010519491231002X", "示例省", "19491231"] {
-        assert!(!printed.contains(secret), "{secret}");
-    }
-}
-
-fn replay_of(seconds: f64) -> Arc<Replay> {
-    let heart = Heart::new(HeartSettings::default(), 7);
-    let waveform = heart.record(seconds, SampleRateHz::new(500).unwrap());
-    Arc::new(Replay::from_waveform(&waveform).unwrap())
-}
-
-fn sent(replay: &Replay) -> Vec<i16> {
-    replay.samples().iter().flatten().copied().collect()
-}
-
-#[test]
-fn a_recording_comes_out_sample_for_sample() {
-    let mut settings = options(Contec8000g, "");
-    let replay = replay_of(30.0);
-    settings.replay = Some(replay.clone());
-    let mut bench = Bench::new(settings);
-    bench.seconds(1);
-    bench.request(Request::Start);
-    bench.seconds(25);
-    assert_eq!(bench.machine.silent_for(bench.now), None);
-    bench.request(Request::Stop);
-    let (samples, gaps) = bench.recording();
-    assert_eq!(gaps, 0);
-    assert!(samples.len() / 8 > 12_300, "25 seconds at 500 a second");
-    assert_eq!(samples, sent(&replay)[..samples.len()]);
-}
-
-/// Real recordings are read from the folder that `CLINIC_RECORDINGS` names; without it the synthetic heart
-/// stands for them.
-#[test]
-fn every_real_recording_comes_out_sample_for_sample() {
-    let folder =
-        std::env::var_os("CLINIC_RECORDINGS").map(|root| std::path::Path::new(&root).join("ecg/twelve"));
-    let mut replays = Vec::new();
-    for entry in folder
-        .iter()
-        .flat_map(|folder| std::fs::read_dir(folder).unwrap().flatten())
-    {
-        if entry.path().extension().is_some_and(|ending| ending == "hea") {
-            replays.push(Replay::from_wfdb(&entry.path()).unwrap());
-        }
-    }
-    if replays.is_empty() {
-        println!("CLINIC_RECORDINGS is not set: the synthetic heart stands for real recordings");
-        replays.push(Arc::unwrap_or_clone(replay_of(10.0)));
-    }
-    for replay in replays {
-        let replay = Arc::new(replay);
-        let seconds = replay.samples().len() as u64 / 500;
-        let mut settings = options(Contec8000g, "");
-        settings.replay = Some(replay.clone());
-        let mut bench = Bench::new(settings);
-        bench.request(Request::Start);
-        bench.seconds(seconds + 1);
-        bench.request(Request::Stop);
-        let (samples, gaps) = bench.recording();
-        let original = sent(&replay);
-        assert!(samples.len() >= original.len() && gaps == 0);
-        assert_eq!(samples[..original.len()], original);
-    }
-}
-
-#[test]
-fn a_noisy_recording_marks_what_is_lost_and_mixes_nothing() {
-    let mut settings = options(Contec8000g, "noise");
-    let replay = replay_of(120.0);
-    settings.replay = Some(replay.clone());
-    let mut bench = Bench::new(settings);
-    bench.request(Request::Start);
-    bench.seconds(100);
-    bench.request(Request::Stop);
-    let rejects = bench
-        .events
-        .iter()
-        .filter(|event| matches!(event, DeviceEvent::Reject(_)))
-        .count();
-    assert!(rejects > 50, "the line was noisy");
-    let original = sent(&replay);
-    let mut wrong = 0;
-    for event in &bench.events {
-        let DeviceEvent::Wave(block) = event else { continue };
-        let gaps: Vec<usize> = block.gaps.iter().map(|gap| gap.before).collect();
-        for (offset, sample) in block.samples.chunks_exact(8).enumerate() {
-            let missing: u32 = block
-                .gaps
-                .iter()
-                .filter(|gap| gap.before <= offset)
-                .filter_map(|g| g.missing)
-                .sum();
-            let at = (block.first_sample as usize + offset + missing as usize) * 8;
-            wrong += usize::from(original[at..at + 8] != *sample && !gaps.contains(&offset));
-        }
-    }
-    assert_eq!(wrong, 0, "every sample that is not marked stands in its place");
-}
-
-#[test]
-fn an_unplug_in_a_recording_is_a_gap_of_known_length() {
-    let mut settings = options(Contec8000g, "");
-    settings.replay = Some(replay_of(60.0));
-    let mut bench = Bench::new(settings);
-    bench.request(Request::Start);
-    bench.seconds(5);
-    bench.unplug();
-    bench.seconds(3);
-    assert!(bench.machine.silent_for(bench.now).is_some());
-    bench.plug();
-    bench.seconds(5);
-    bench.request(Request::Stop);
-    let missing: Vec<_> = bench
-        .events
-        .iter()
-        .filter_map(|event| match event {
-            DeviceEvent::Wave(block) => Some(block.gaps.iter().map(|gap| gap.missing)),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    let [Some(missing)] = missing[..] else {
-        panic!("one gap of known length: {missing:?}")
-    };
-    assert!((1_450..=1_650).contains(&missing), "{missing}");
-}
-
-#[test]
-fn nothing_is_recorded_that_nobody_asked_for() {
-    let mut bench = Bench::new(options(Contec8000g, ""));
-    bench.request(Request::Start);
-    bench.seconds(3);
-    bench.request(Request::Stop);
-    let blocks = bench.events.len();
-    bench.seconds(10);
-    assert_eq!(bench.events.len(), blocks);
-    assert_eq!(
-        bench.machine.silent_for(bench.now),
-        None,
-        "an idle recorder is silent by right"
     );
 }
 

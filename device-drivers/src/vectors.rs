@@ -4,7 +4,8 @@
 use embedded_hal::i2c::{ErrorKind, ErrorType, I2c, Operation};
 use serde_json::{Value, json};
 
-use crate::decode::{From, Subject, decode};
+use crate::decode::{Subject, decode};
+use crate::framing::Direction;
 use crate::mlx90614::{AnswerError, BusError, Mlx90614, Register, Value as SensorValue};
 
 const FILES: [(&str, &str); 6] = [
@@ -167,7 +168,11 @@ fn every_vector_of_every_device_passes() {
             let events = if vector["kind"] == "i2c_read" {
                 vec![i2c_event(vector)]
             } else {
-                let from = if host { From::Host } else { From::Device };
+                let from = if host {
+                    Direction::FromHost
+                } else {
+                    Direction::FromDevice
+                };
                 decode(Subject::from_key(key).unwrap(), from, &bytes_of(vector)).unwrap()
             };
             match judge(vector, &events) {

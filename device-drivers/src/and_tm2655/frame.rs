@@ -1,7 +1,7 @@
 //! The envelope: SYN SYN SOH, address and function, STX, text, ETX, check byte.
 
 use super::answer::{self, PulseList, ResultFields};
-use crate::framing::{Grammar, RejectReason, Scan};
+use crate::framing::{Direction, Grammar, RejectReason, Scan};
 
 const SOH: u8 = 0x01;
 const STX: u8 = 0x02;
@@ -17,16 +17,6 @@ const SYN_KEPT: usize = 2;
 /// Longest text: a pulse list of 99 pairs at 8 characters, its head, and room for the fields that TM-2657
 /// adds.
 const TEXT_MAX: usize = 1024;
-
-/// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Direction {
-    /// Answers of the monitor; a check byte is verified where there is one.
-    #[default]
-    FromDevice,
-    /// Commands of the host; the check byte must be there.
-    FromHost,
-}
 
 /// A whole frame.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Body, Command, Direction, Frame, ResultFields, Rules};
+use super::{Body, Command, Frame, ResultFields, Rules};
 use crate::catalogue::DeviceKey;
 use crate::events::{DeviceEvent, Origin, Progress, Status};
-use crate::framing::{Found, Framer};
+use crate::framing::{Direction, Found, Framer};
 use crate::machine::{FrameWatch, Machine, Outbox, Request, earlier, is_due};
 use crate::stored_results::StoredResults;
 

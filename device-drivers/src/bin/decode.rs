@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use device_drivers::decode::{From, Subject, decode};
+use device_drivers::decode::{Subject, decode};
+use device_drivers::framing::Direction;
 
 /// Most bytes of input: far above any trace, far below the machine's memory.
 const INPUT_MAX: u64 = 64 << 20;
@@ -19,15 +20,15 @@ struct Arguments {
     #[arg(long)]
     device: String,
     /// Whose bytes they are.
-    #[arg(long, value_enum, default_value_t = Direction::Device)]
-    direction: Direction,
+    #[arg(long, value_enum, default_value_t = Speaker::Device)]
+    direction: Speaker,
     /// One JSON object a line (this is the only form; the switch is there for scripts).
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Direction {
+enum Speaker {
     Device,
     Host,
 }
@@ -49,8 +50,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments, subject: Subject) -> anyhow::Result<ExitCode> {
     let from = match arguments.direction {
-        Direction::Device => From::Device,
-        Direction::Host => From::Host,
+        Speaker::Device => Direction::FromDevice,
+        Speaker::Host => Direction::FromHost,
     };
     let mut bytes = Vec::new();
     std::io::stdin()

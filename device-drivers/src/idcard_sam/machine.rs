@@ -1,5 +1,11 @@
 //! Find, select, read, wait for the card to be lifted. Answers that come later than we waited are told by what
 //! they carry and do not shift the dialogue.
+//!
+//! *Is the card still there?* Many readers answer "no card" to a second find while the card that they found lies
+//! on them; others find it again and again. So after a card was found the first "no card" is not believed: the
+//! machine resets the reader, which makes a lying card findable again, and asks once more. A reader that has
+//! shown that it finds lying cards, or that does not take the reset, is believed at once. `CardGone` is told
+//! then, and only then.
 
 use std::time::Duration;
 
@@ -9,7 +15,7 @@ use crate::events::{DeviceError, DeviceEvent, Fault, Status};
 use crate::framing::{Found, Framer};
 use crate::machine::{FrameWatch, Machine, Outbox, Request, earlier, is_due};
 
-/// Pause between two looks for a card.
+/// Pause between two looks for a card, and between two looks whether it still lies there.
 const FIND_EVERY: Duration = Duration::from_millis(400);
 /// Pause before a step is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(1_000);
@@ -22,6 +28,16 @@ const REPEATS: u8 = 2;
 /// Tries to read a card before its holder is asked to put it down again.
 const TRIES: u8 = 3;
 
+/// What is known of a reader's way with cards that lie on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Sight {
+    /// "No card" may mean "no new card": reset and ask again.
+    #[default]
+    NewCardsOnly,
+    /// It finds a lying card again, or cannot be reset: "no card" is believed.
+    Believed,
+}
+
 /// Machine of a card reader.
 #[derive(Debug, Default)]
 pub struct CardMachine {
@@ -31,19 +47,14 @@ pub struct CardMachine {
     asked: Option<(Command, Duration)>,
     next: Option<(Command, Duration)>,
     pause_ends: Option<Duration>,
+    sight: Sight,
+    /// The reader was reset right before this find.
+    after_reset: bool,
     /// The card on the reader was reported, or given up: nothing more until it is lifted.
     done_with_card: bool,
     on_reader: bool,
     tries: u8,
     repeats: u8,
-    /// Select was sent although find had no good answer: a reader finds a card only once.
-    is_blind: bool,
-    /// The card being read was selected that way.
-    not_found: bool,
-    /// Number of the card reported last, until the reader showed itself empty: most readers say "no card" of a
-    /// card that was read and still lies there, so a card that was selected without having been found and
-    /// bears this number is no new one.
-    reported: Option<String>,
     card: Option<Box<IdCard>>,
 }
 
@@ -112,22 +123,17 @@ impl CardMachine {
             return;
         }
         self.repeats = 0;
-        let was_blind = std::mem::take(&mut self.is_blind);
         match (command, frame.answer) {
             (Command::SamId, Answer::SamId(serial)) => {
                 self.outbox.status(Status::Identified { serial: Some(serial) });
                 self.ask(Command::Find, now);
             }
             (Command::Find, Answer::Found) => self.found(now),
-            (Command::Select, Answer::Selected) => {
-                self.not_found = was_blind;
-                self.notice();
-                self.ask(Command::Read, now);
+            (Command::Reset, _) => {
+                self.after_reset = true;
+                self.ask(Command::Find, now);
             }
-            (Command::Select, _) if was_blind => {
-                self.reported = None;
-                self.later(Command::Find, now + FIND_EVERY);
-            }
+            (Command::Select, Answer::Selected) => self.ask(Command::Read, now),
             (Command::Read, Answer::Card(card)) => {
                 self.card = Some(card);
                 self.ask(Command::NewAddress, now);
@@ -140,17 +146,18 @@ impl CardMachine {
     }
 
     fn found(&mut self, now: Duration) {
-        if self.done_with_card {
-            self.later(Command::Find, now + FIND_EVERY);
-            return;
-        }
-        self.notice();
-        self.ask(Command::Select, now);
-    }
-
-    fn notice(&mut self) {
-        if !std::mem::replace(&mut self.on_reader, true) {
+        let by_reset = std::mem::take(&mut self.after_reset);
+        let was_there = std::mem::replace(&mut self.on_reader, true);
+        if !was_there {
             self.outbox.status(Status::CardFound);
+        }
+        if self.done_with_card {
+            if !by_reset {
+                self.sight = Sight::Believed;
+            }
+            self.later(Command::Find, now + FIND_EVERY);
+        } else {
+            self.ask(Command::Select, now);
         }
     }
 
@@ -162,12 +169,7 @@ impl CardMachine {
             }
             // Not every card has one.
             Command::NewAddress => self.report(None, now),
-            Command::Find => {
-                if fault == Fault::NoCard {
-                    self.lifted();
-                }
-                self.later(Command::Find, now + FIND_EVERY);
-            }
+            Command::Find => self.nothing_found(fault, now),
             Command::Select
             | Command::Read
             | Command::ReadWithFinger
@@ -181,14 +183,23 @@ impl CardMachine {
         }
     }
 
+    fn nothing_found(&mut self, fault: Fault, now: Duration) {
+        let is_sure = std::mem::take(&mut self.after_reset) || self.sight == Sight::Believed;
+        if self.on_reader && !is_sure {
+            self.ask(Command::Reset, now);
+            return;
+        }
+        if fault == Fault::NoCard {
+            self.lifted();
+        }
+        self.later(Command::Find, now + FIND_EVERY);
+    }
+
     /// A step on a card failed. What may pass (the card slid) is tried again from the start, and told once.
     fn failed(&mut self, fault: Fault, code: &str, now: Duration) {
         self.tries += 1;
         self.repeats = 0;
-        let passing = matches!(
-            fault,
-            Fault::ReadFailed | Fault::SelectFailed | Fault::NoAnswer | Fault::NoCard
-        );
+        let passing = matches!(fault, Fault::ReadFailed | Fault::SelectFailed | Fault::NoAnswer);
         if !passing || self.tries >= TRIES {
             self.error(fault, code);
             self.done_with_card = true;
@@ -207,11 +218,10 @@ impl CardMachine {
     }
 
     fn lifted(&mut self) {
-        let was_there = std::mem::take(&mut self.on_reader);
         if self.tries > 0 && !self.done_with_card {
             self.error(Fault::ReadFailed, "000041");
         }
-        if was_there {
+        if std::mem::take(&mut self.on_reader) {
             self.outbox.status(Status::CardGone);
         }
         self.done_with_card = false;
@@ -222,12 +232,7 @@ impl CardMachine {
     fn report(&mut self, new_address: Option<String>, now: Duration) {
         if let Some(mut card) = self.card.take() {
             card.new_address = new_address;
-            let is_same = self.reported.replace(card.number.clone()).as_ref() == Some(&card.number);
-            if self.not_found && is_same {
-                self.outbox.status(Status::Repeated);
-            } else {
-                self.outbox.event(DeviceEvent::Card(card));
-            }
+            self.outbox.event(DeviceEvent::Card(card));
         }
         self.done_with_card = true;
         self.later(Command::Find, now + FIND_EVERY);
@@ -236,24 +241,25 @@ impl CardMachine {
     /// The answer did not come, or what came was damaged.
     fn no_answer(&mut self, command: Command, now: Duration) {
         self.asked = None;
-        let was_blind = std::mem::take(&mut self.is_blind);
+        let may_repeat = self.repeats < REPEATS;
+        self.repeats = if may_repeat { self.repeats + 1 } else { 0 };
         match command {
             Command::SamId => self.later(Command::SamId, now + AGAIN_AFTER),
-            Command::Find if !self.done_with_card => {
-                self.is_blind = true;
-                self.ask(Command::Select, now);
+            // A card that it found just now it would not find again without a reset.
+            Command::Find if may_repeat && self.sight == Sight::NewCardsOnly => {
+                self.after_reset = false;
+                self.ask(Command::Reset, now);
             }
             Command::Find => self.later(Command::Find, now + FIND_EVERY),
-            Command::Select if was_blind => self.later(Command::Find, now + FIND_EVERY),
-            _ if self.repeats < REPEATS => {
-                self.repeats += 1;
-                self.ask(command, now);
+            _ if may_repeat => self.ask(command, now),
+            Command::Reset => {
+                self.sight = Sight::Believed;
+                self.later(Command::Find, now + FIND_EVERY);
             }
             Command::NewAddress => self.report(None, now),
             Command::Select
             | Command::Read
             | Command::ReadWithFinger
-            | Command::Reset
             | Command::SelfStatus
             | Command::Baud115200
             | Command::Baud57600
@@ -264,16 +270,12 @@ impl CardMachine {
     }
 
     fn forget_dialogue(&mut self) {
-        self.framer = Framer::default();
+        let outbox = std::mem::take(&mut self.outbox);
+        *self = Self {
+            outbox,
+            ..Self::default()
+        };
         self.outbox.forget_commands();
-        self.watch.satisfied();
-        self.asked = None;
-        self.next = None;
-        self.pause_ends = None;
-        self.card = None;
-        self.tries = 0;
-        self.repeats = 0;
-        self.is_blind = false;
     }
 }
 
@@ -290,9 +292,11 @@ impl Machine for CardMachine {
     fn handle_closing(&mut self, _now: Duration) {}
 
     fn handle_closed(&mut self, _now: Duration) {
+        // Nobody sees the reader now; a bay that still holds a card's session has to end it.
+        if self.on_reader {
+            self.outbox.status(Status::CardGone);
+        }
         self.forget_dialogue();
-        self.on_reader = false;
-        self.done_with_card = false;
     }
 
     fn handle_bytes(&mut self, bytes: &[u8], now: Duration) {

@@ -1,5 +1,5 @@
 //! A card reader with the SAM protocol: no card → found → selected → read; a second find before the card was
-//! lifted answers "no card"; a read after the card left answers 41.
+//! lifted answers "no card"; a reset makes a lying card findable again; a read after the card left answers 41.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -118,7 +118,13 @@ impl Reader {
     fn obey(&mut self, command: [u8; 2]) -> Vec<u8> {
         let step = self.card.as_mut().map(|(_, step)| step);
         match (command, step) {
-            ([0x10 | 0x11, 0xff], _) => answer(0x90, &[]),
+            ([0x10, 0xff], step) => {
+                if let Some(step) = step {
+                    *step = Step::Lying;
+                }
+                answer(0x90, &[])
+            }
+            ([0x11, 0xff], _) => answer(0x90, &[]),
             ([0x12, 0xff], _) => {
                 let id = [
                     5, 0, 1, 0, 0xc7, 0xa0, 0x33, 0x01, 0x87, 0xd6, 0x12, 0, 0xb1, 0x68, 0xde, 0x3a,

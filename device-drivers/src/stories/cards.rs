@@ -1,0 +1,184 @@
+//! The card reader: presented, read, lifted; noise; readers that see differently.
+
+use std::time::Duration;
+
+use crate::bench::{Bench, options};
+use crate::catalogue::DeviceKey::IdcardSam;
+use crate::events::{DeviceEvent, Fault, Status};
+use crate::framing::{Found, Framer};
+use crate::idcard_sam::{CardMachine, HostRules, IdCard};
+use crate::machine::Machine;
+
+pub(super) fn cards(bench: &Bench) -> Vec<&IdCard> {
+    let events = bench.events.iter();
+    events
+        .filter_map(|event| match event {
+            DeviceEvent::Card(card) => Some(card.as_ref()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_card_is_reported_once_until_it_is_lifted() {
+    let mut bench = Bench::new(options(IdcardSam, ""));
+    bench.seconds(2);
+    bench.command("card 11010519491231002X 张示例");
+    bench.seconds(20);
+    let [card] = cards(&bench)[..] else {
+        panic!("one card")
+    };
+    assert_eq!(
+        (card.name.as_str(), card.number.as_str()),
+        ("张示例", "11010519491231002X")
+    );
+    assert_eq!(card.birth.unwrap().to_string(), "1949-12-31");
+    assert_eq!(card.sex_code, "2");
+    bench.command("lift");
+    bench.seconds(3);
+    assert_eq!(bench.count(&Status::CardGone), 1);
+    bench.command("card 440524188001010014 王样张");
+    bench.seconds(5);
+    assert_eq!(
+        cards(&bench)
+            .iter()
+            .map(|card| card.name.as_str())
+            .collect::<Vec<_>>(),
+        ["张示例", "王样张"]
+    );
+}
+
+#[test]
+fn a_card_is_gone_when_it_was_lifted_and_not_before() {
+    let mut bench = Bench::new(options(IdcardSam, ""));
+    bench.seconds(2);
+    for round in 1..=3 {
+        bench.command("card 11010519491231002X 张示例");
+        bench.seconds(60);
+        assert_eq!(
+            (cards(&bench).len(), bench.count(&Status::CardGone)),
+            (round, round - 1)
+        );
+        bench.command("lift");
+        bench.seconds(1);
+        assert_eq!(bench.count(&Status::CardGone), round, "told within a second");
+    }
+}
+
+/// Answers of a reader, driven by hand: what the machine asked, then what it hears.
+fn dialogue(machine: &mut CardMachine, answers: &[(&str, Vec<u8>)], now: &mut Duration) -> Vec<DeviceEvent> {
+    for (asked, answer) in answers {
+        while machine
+            .poll_transmit()
+            .map(|bytes| command_name(&bytes))
+            .as_deref()
+            != Some(asked)
+        {
+            *now = machine.poll_timeout().expect("the machine goes on");
+            machine.handle_timeout(*now);
+        }
+        machine.handle_bytes(answer, *now);
+    }
+    std::iter::from_fn(|| machine.poll_event()).collect()
+}
+
+fn command_name(bytes: &[u8]) -> String {
+    let mut framer = Framer::<HostRules>::default();
+    match framer.feed(bytes).pop() {
+        Some(Found::Frame(command)) => command.name().to_owned(),
+        other => panic!("no command: {other:?}"),
+    }
+}
+
+/// An answer with a status and so many zero bytes.
+fn answer(status: u8, zeros: u8) -> Vec<u8> {
+    let mut bytes = vec![0xaa, 0xaa, 0xaa, 0x96, 0x69, 0, 4 + zeros, 0, 0, status];
+    bytes.extend(vec![0; usize::from(zeros)]);
+    bytes.push(bytes[5..].iter().fold(0, |sum, byte| sum ^ byte));
+    bytes
+}
+
+#[test]
+fn a_card_that_slides_away_while_it_is_read_is_told_as_an_error() {
+    let (mut machine, mut now) = (CardMachine::default(), Duration::ZERO);
+    machine.handle_opened(now);
+    let script = [
+        ("read SAM id", answer(0x90, 16)),
+        ("find card", answer(0x9f, 4)),
+        ("select card", answer(0x90, 8)),
+        ("read text+photo", answer(0x41, 0)),
+        ("find card", answer(0x80, 0)),
+        ("reset", answer(0x90, 0)),
+        ("find card", answer(0x80, 0)),
+    ];
+    let events = dialogue(&mut machine, &script, &mut now);
+    let faults: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            DeviceEvent::DeviceError(error) => Some(error.fault),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(faults, [Fault::ReadFailed]);
+    assert_eq!(events.last(), Some(&DeviceEvent::Status(Status::CardGone)));
+}
+
+#[test]
+fn a_reader_that_finds_lying_cards_is_believed_without_a_reset() {
+    let (mut machine, mut now) = (CardMachine::default(), Duration::ZERO);
+    machine.handle_opened(now);
+    let script = [
+        ("read SAM id", answer(0x90, 16)),
+        ("find card", answer(0x9f, 4)),
+        ("select card", answer(0x90, 8)),
+        ("read text+photo", answer(0x31, 0)),
+        ("find card", answer(0x9f, 4)),
+        ("find card", answer(0x9f, 4)),
+        ("find card", answer(0x80, 0)),
+    ];
+    let events = dialogue(&mut machine, &script, &mut now);
+    let told = |status: Status| {
+        events
+            .iter()
+            .filter(|event| **event == DeviceEvent::Status(status.clone()))
+            .count()
+    };
+    assert_eq!((told(Status::CardFound), told(Status::CardGone)), (1, 1));
+    let refused = |event: &&DeviceEvent| matches!(event, DeviceEvent::DeviceError(error) if error.fault == Fault::CardRefused);
+    assert_eq!(
+        events.iter().filter(refused).count(),
+        1,
+        "told once, however often the card is found"
+    );
+}
+
+#[test]
+fn cards_are_read_on_a_noisy_line() {
+    let mut bench = Bench::new(options(IdcardSam, "noise"));
+    for round in 1..=5 {
+        bench.command("card 11010519491231002X 张示例");
+        bench.seconds(60);
+        bench.command("lift");
+        bench.seconds(30);
+        assert_eq!(cards(&bench).len(), round);
+    }
+    let rejects = bench.events.iter().filter_map(|event| match event {
+        DeviceEvent::Reject(reject) => Some(reject.bytes.len()),
+        _ => None,
+    });
+    assert!(
+        rejects.clone().count() > 0 && rejects.sum::<usize>() == 0,
+        "refused frames show no bytes"
+    );
+}
+
+#[test]
+fn an_event_of_a_card_names_nobody_when_it_is_printed() {
+    let mut bench = Bench::new(options(IdcardSam, ""));
+    bench.command("card 11010519491231002X 张示例");
+    bench.seconds(5);
+    let printed = format!("{:?}", bench.events);
+    for secret in ["张示例", "11010519491231002X", "示例省", "19491231"] {
+        assert!(!printed.contains(secret), "{secret}");
+    }
+}
