@@ -9,6 +9,8 @@ pub(crate) mod encounters;
 pub(crate) mod patients;
 pub(crate) mod readings;
 pub(crate) mod rebuild;
+#[cfg(test)]
+mod tests;
 
 use records::ids::{DocKind, PatientId};
 use rusqlite::Connection;

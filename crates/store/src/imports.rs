@@ -1,11 +1,13 @@
 //! Taking lines of other programs: each becomes a document of the real kinds, once.
 //!
 //! One thread parses lines and makes documents, the writing thread puts them into the database and derives their
-//! rows, a batch a transaction. The import writes under a session of its own, so that the numbers of its changes can be
-//! given ahead of the writing thread.
+//! rows, a batch a transaction. The import writes under sessions of its own: so the numbers of its changes can be given
+//! ahead of the writing thread, and an export knows what came from lines.
 
 mod batch;
 mod resolve;
+#[cfg(test)]
+mod tests;
 
 use std::io::{BufRead, Read};
 
@@ -85,7 +87,10 @@ struct OpenVisit {
 struct Importer {
     store: Store,
     running: tokio::runtime::Handle,
+    /// Writes the documents that this thread makes.
     actor: Actor,
+    /// Writes what the writing thread adds to documents.
+    later: Actor,
     next: u64,
     clinic: Option<ClinicCode>,
     resolver: Resolver,
@@ -99,21 +104,20 @@ struct Importer {
 
 impl Importer {
     fn new(store: Store, running: tokio::runtime::Handle) -> Result<Self, ImportError> {
-        let actor = Actor {
-            device: store.device(),
-            session: SessionId(store.fresh()),
-        };
+        let session = || Actor { device: store.device(), session: SessionId(store.fresh()) };
+        let (actor, later) = (session(), session());
         let resolver = Resolver::open(&store)?;
         let clinic = resolver.clinic()?;
         Ok(Self {
             store,
             running,
             actor,
+            later,
             next: 1,
             clinic,
             resolver,
             visit: None,
-            batch: Batch::default(),
+            batch: Batch::new(later),
             flying: None,
             early: Vec::new(),
             report: ImportReport::default(),
@@ -287,10 +291,13 @@ impl Importer {
             Some(encounter) => {
                 let doc = self.resolver.find(encounter).map_err(|error| Err(error.into()))?;
                 let doc = doc.filter(|doc| doc.kind() == Some(DocKind::Encounter));
-                Step::Vital {
-                    doc: doc.ok_or(Ok(LineFault::UnknownVisit))?,
-                    line,
+                let doc = doc.ok_or(Ok(LineFault::UnknownVisit))?;
+                let held = self.resolver.has_observation(doc, vital_observation(&line));
+                if held.map_err(|error| Err(error.into()))? {
+                    self.report.known += 1;
+                    return Ok(());
                 }
+                Step::Vital { doc, line }
             }
             None => {
                 let chart = self.resolver.find(line.patient().unwrap_or_default());
@@ -362,7 +369,7 @@ impl Importer {
     /// Hands the batch to the writing thread and waits for the one before.
     fn send(&mut self) -> Result<(), ImportError> {
         self.land()?;
-        let batch = std::mem::take(&mut self.batch);
+        let batch = std::mem::replace(&mut self.batch, Batch::new(self.later));
         self.resolver.turn();
         let store = self.store.clone();
         self.flying = Some(
@@ -377,7 +384,7 @@ impl Importer {
             return Ok(());
         };
         let outcomes = self.running.block_on(flying).map_err(|_| StoreError::Closed)??;
-        self.resolver.refresh()?;
+        self.resolver.landed();
         for (number, outcome) in outcomes {
             match outcome {
                 Outcome::New => self.report.new += 1,

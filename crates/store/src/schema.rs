@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS sessions(
     session BLOB NOT NULL,
     parent BLOB,
     own INTEGER NOT NULL,
+    import INTEGER NOT NULL DEFAULT 0,
     opened INTEGER NOT NULL,
     UNIQUE(device, session));
 

@@ -1,52 +1,129 @@
-//! What the link needs of the store.
+//! What the link needs of the store: what is held and what waits to be sent, feeds of clinics, the directory of
+//! clinics and devices, and the answers to what the exchange asks.
+//!
+//! Tables of this module begin with `link_`. They are not derived from documents and a rebuild does not touch
+//! them.
 
-use records::ids::{BlobId, ClinicCode, DocId};
+mod blobs;
+mod box_end;
+mod directory;
+mod facts;
+mod feeds;
+mod hub_end;
+mod queue;
+mod ranges;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use records::ids::{BlobId, ClinicCode, DocId, PatientId};
 use rusqlite::Connection;
-use sync_core::document::Document;
 use sync_core::identity::Position;
 use sync_core::wire::Lane;
 
-use crate::engine::{StoreError, Tx};
+use crate::engine::{StoreError, StoreEvent, Tx};
+use crate::open::Side;
 
-/// Makes the link's local tables.
-pub(crate) fn create_tables(_sql: &Connection) -> rusqlite::Result<()> {
+pub use directory::{Arrival, ClinicRow, ClinicSummary, DeviceRow, Taken, TOKEN_LIFE};
+pub use state::{Cause, Enrolment, LinkStatus, Spent};
+
+/// Blobs above this many bytes travel in the last lane, whatever they came with.
+const URGENT_BLOB_MAX: usize = 16 * 1024;
+
+/// Makes the link's tables.
+pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
+    for tables in [
+        ranges::TABLES,
+        queue::TABLES,
+        blobs::TABLES,
+        state::TABLES,
+        directory::TABLES,
+        feeds::TABLES,
+        facts::TABLES,
+    ] {
+        sql.execute_batch(tables)?;
+    }
     Ok(())
 }
 
-/// A change was written into the log.
-pub(crate) fn note_change(
-    _tx: &Tx<'_>,
-    _lane: Lane,
-    _k: i64,
-    _position: &Position,
-    _doc: DocId,
-    _length: usize,
-) -> Result<(), StoreError> {
-    Ok(())
+/// A change that this machine wrote itself.
+#[derive(Debug)]
+pub(crate) struct OwnChange<'a> {
+    /// The lane in which it travels.
+    pub(crate) lane: Lane,
+    /// Row of its session.
+    pub(crate) s: i64,
+    /// Its log row.
+    pub(crate) k: i64,
+    /// Its position.
+    pub(crate) position: &'a Position,
+    /// The document and its row.
+    pub(crate) doc: DocId,
+    /// Row of the document.
+    pub(crate) d: i64,
+    /// The clinic that owns the document.
+    pub(crate) owner: Option<&'a ClinicCode>,
+    /// The patient that the document is about.
+    pub(crate) patient: Option<PatientId>,
+    /// Hash of the change.
+    pub(crate) hash: &'a [u8; 32],
+    /// Its bytes.
+    pub(crate) length: usize,
+}
+
+/// A change was written into the log by this machine.
+pub(crate) fn note_change(tx: &mut Tx<'_>, change: &OwnChange<'_>) -> Result<(), StoreError> {
+    ranges::hold(tx.sql, change.s, change.position.seq)?;
+    match tx.state.side {
+        Side::Box => {
+            queue::add_change(tx, change.lane, change.k, change.length)?;
+            tx.emit(StoreEvent::SyncState);
+            Ok(())
+        }
+        Side::Hub => feeds::spread(
+            tx,
+            &feeds::Spread {
+                d: change.d,
+                owner: change.owner,
+                writer: None,
+                patient: change.patient,
+                k: change.k,
+                lane: change.lane,
+                hash: change.hash,
+            },
+        ),
+    }
+}
+
+/// The heads of a held document changed, and with them its print in the fingerprint.
+pub(crate) fn note_print(tx: &Tx<'_>, d: i64, old: &[u8; 32], new: &[u8; 32]) -> Result<(), StoreError> {
+    match tx.state.side {
+        Side::Box => Ok(()),
+        Side::Hub => feeds::replace_print(tx, d, old, new),
+    }
 }
 
 /// A blob came with a commit.
 pub(crate) fn note_blob(
-    _tx: &Tx<'_>,
-    _lane: Lane,
-    _blob: BlobId,
-    _doc: Option<DocId>,
-    _length: usize,
+    tx: &Tx<'_>,
+    lane: Lane,
+    blob: BlobId,
+    doc: Option<DocId>,
+    length: usize,
 ) -> Result<(), StoreError> {
-    Ok(())
+    let Some(doc) = doc else { return Ok(()) };
+    let lane = if length > URGENT_BLOB_MAX { Lane::P4 } else { lane };
+    blobs::name(tx, blob, doc, lane, length as u64)?;
+    match tx.state.side {
+        Side::Box => queue::add_blob(tx, lane, blob, length),
+        Side::Hub => feeds::spread_blob(tx, blob, doc, lane),
+    }
 }
 
 /// An entry was written into the audit log.
-pub(crate) fn note_audit(_tx: &Tx<'_>, _row: i64, _length: usize) -> Result<(), StoreError> {
-    Ok(())
-}
-
-/// Whether a clinic holds a document: its own ones here, and what its feed gave it.
-pub(crate) fn is_held_by(
-    _sql: &Connection,
-    _d: i64,
-    document: &Document,
-    clinic: &ClinicCode,
-) -> Result<bool, StoreError> {
-    Ok(document.owner().as_ref() == Some(clinic))
+pub(crate) fn note_audit(tx: &Tx<'_>, row: i64, length: usize) -> Result<(), StoreError> {
+    match tx.state.side {
+        Side::Box => queue::add_audit(tx, row, length),
+        Side::Hub => Ok(()),
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use records::ecgs::{EcgMeta, read_ecgs};
-use records::ids::{ClinicCode, DocId, PatientId};
+use records::ids::{ClinicCode, DocId, EcgId, PatientId};
 use records::tree::{Edit, Node};
 use records::vitals::{Observation, VitalKind, read_observations, series_patient, start_series};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -148,6 +148,24 @@ impl Store {
     ) -> Result<Vec<ObservationLine>, StoreError> {
         self.read(move |sql| observations_of(sql, patient, kind, limit))
             .await
+    }
+
+    /// A recording of a document, and the patient whose it is.
+    pub async fn ecg(&self, doc: DocId, id: EcgId) -> Result<Option<(PatientId, EcgMeta)>, StoreError> {
+        self.read(move |sql| {
+            let mut find = sql.prepare_cached(
+                "SELECT coalesce(v.patient, s.patient), e.body FROM documents x JOIN ecgs e ON e.d = x.d
+                 LEFT JOIN encounters v ON v.d = x.d LEFT JOIN series s ON s.d = x.d
+                 WHERE x.id = ?1 AND e.id = ?2 AND coalesce(v.patient, s.patient) IS NOT NULL",
+            )?;
+            let row: Option<([u8; 16], Vec<u8>)> = find
+                .query_row(params![doc.as_bytes(), id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((patient, body)) = row else { return Ok(None) };
+            let found = read_ecgs(&decode(&body)?).into_iter().next();
+            Ok(found.map(|ecg| (PatientId(patient), ecg)))
+        })
+        .await
     }
 
     /// ECGs of a patient, newest first; withdrawn ones are among them and say so.

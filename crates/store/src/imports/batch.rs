@@ -4,7 +4,7 @@ use records::ids::{ClinicCode, DocId, DocKind, ObservationId, PatientId};
 use records::imports::{Line, LineFault, clinic_edits, edit_edits, source, vital_edits, vital_observation};
 use records::tree::{Edit, Node};
 use sync_core::document::{Change, Document, Origin};
-use sync_core::identity::Position;
+use sync_core::identity::{Actor, Position};
 use sync_core::wire::Lane;
 
 use crate::audit::{self, AuditAct, By};
@@ -52,12 +52,17 @@ pub(super) enum Outcome {
 }
 
 /// Steps with the lines that they stand for.
-#[derive(Default)]
 pub(super) struct Batch {
+    /// Writes what the writing thread finds to be written.
+    by: Actor,
     steps: Vec<(Vec<u64>, Step)>,
 }
 
 impl Batch {
+    pub(super) fn new(by: Actor) -> Self {
+        Self { by, steps: Vec::new() }
+    }
+
     pub(super) fn documents(&self) -> usize {
         self.steps.len()
     }
@@ -78,10 +83,11 @@ impl Batch {
 /// Writes a batch. The error of a line refuses that line only.
 pub(super) fn write(tx: &mut Tx<'_>, batch: Batch) -> Result<Vec<(u64, Outcome)>, StoreError> {
     log::require_serving(tx.state)?;
+    let by = batch.by;
     let mut outcomes = Vec::new();
     let mut wrote = false;
     for (lines, step) in batch.steps {
-        let outcome = match take(tx, step)? {
+        let outcome = match take(tx, by, step)? {
             Ok(true) => {
                 wrote = true;
                 Ok(())
@@ -106,7 +112,7 @@ pub(super) fn write(tx: &mut Tx<'_>, batch: Batch) -> Result<Vec<(u64, Outcome)>
 }
 
 /// Whether something was written, or why the line is refused.
-fn take(tx: &mut Tx<'_>, step: Step) -> Result<Result<bool, LineFault>, StoreError> {
+fn take(tx: &mut Tx<'_>, by: Actor, step: Step) -> Result<Result<bool, LineFault>, StoreError> {
     match step {
         Step::Create {
             document,
@@ -114,15 +120,16 @@ fn take(tx: &mut Tx<'_>, step: Step) -> Result<Result<bool, LineFault>, StoreErr
             body,
             position,
         } => {
+            mark_session(tx, position.actor)?;
             log::write_packed(tx, None, &document, position, LANE, &change, &body)?;
             Ok(Ok(true))
         }
-        Step::Edit { doc, line, hash } => edit(tx, doc, |tree| {
+        Step::Edit { doc, line, hash } => edit(tx, by, doc, |tree| {
             edit_edits(&line, &hash, doc.kind().unwrap_or(DocKind::Chart), tree)
         }),
         Step::Vital { doc, line } => {
             let observation = vital_observation(&line);
-            edit(tx, doc, |tree| {
+            edit(tx, by, doc, |tree| {
                 if has_observation(tree, observation) {
                     return Ok(Vec::new());
                 }
@@ -131,13 +138,21 @@ fn take(tx: &mut Tx<'_>, step: Step) -> Result<Result<bool, LineFault>, StoreErr
                 vital_edits(&line, Some((&encounter, patient)))
             })
         }
-        Step::SeriesVital { patient, owner, line } => series(tx, patient, &owner, &line),
-        Step::Clinic { owner, line, hash } => clinic(tx, &owner, &line, &hash),
+        Step::SeriesVital { patient, owner, line } => series(tx, by, patient, &owner, &line),
+        Step::Clinic { owner, line, hash } => clinic(tx, by, &owner, &line, &hash),
         Step::SetClinic { clinic } => {
             settings::set_clinic(tx, &clinic)?;
             Ok(Ok(false))
         }
     }
+}
+
+/// The row of a session of the import: what it writes came from lines, which an export gives back.
+fn mark_session(tx: &Tx<'_>, actor: Actor) -> Result<i64, StoreError> {
+    let s = log::session_row(tx, actor)?;
+    let mut mark = tx.sql.prepare_cached("UPDATE sessions SET import = 1 WHERE s = ?1 AND import = 0")?;
+    mark.execute([s])?;
+    Ok(s)
 }
 
 fn has_observation(tree: &Node, observation: ObservationId) -> bool {
@@ -146,6 +161,7 @@ fn has_observation(tree: &Node, observation: ObservationId) -> bool {
 
 fn edit(
     tx: &mut Tx<'_>,
+    actor: Actor,
     doc: DocId,
     edits: impl FnOnce(&Node) -> Result<Vec<Edit>, LineFault>,
 ) -> Result<Result<bool, LineFault>, StoreError> {
@@ -156,10 +172,9 @@ fn edit(
         Ok(edits) => edits,
         Err(fault) => return Ok(Err(fault)),
     };
-    let actor = tx.state.actor;
     match document.edit(actor, tx.now.at, &edits) {
         Ok(Some(change)) => {
-            let s = log::session_row(tx, actor)?;
+            let s = mark_session(tx, actor)?;
             let position = actor.at(log::next_seq(tx, s)?);
             log::write_own(tx, Some(&row), &document, position, LANE, &change)?;
             Ok(Ok(true))
@@ -171,12 +186,12 @@ fn edit(
 
 fn create(
     tx: &mut Tx<'_>,
+    actor: Actor,
     kind: DocKind,
     owner: &ClinicCode,
     edits: &[Edit],
 ) -> Result<Result<bool, LineFault>, StoreError> {
-    let actor = tx.state.actor;
-    let s = log::session_row(tx, actor)?;
+    let s = mark_session(tx, actor)?;
     let position = actor.at(log::next_seq(tx, s)?);
     let origin = Origin {
         device: actor.device,
@@ -194,6 +209,7 @@ fn create(
 
 fn series(
     tx: &mut Tx<'_>,
+    by: Actor,
     patient: PatientId,
     owner: &ClinicCode,
     line: &Line,
@@ -206,7 +222,7 @@ fn series(
         Err(fault) => return Ok(Err(fault)),
     };
     match derive::series_of(tx.sql, patient, &month, owner)? {
-        Some(doc) => edit(tx, doc, |tree| {
+        Some(doc) => edit(tx, by, doc, |tree| {
             Ok(if has_observation(tree, observation) {
                 Vec::new()
             } else {
@@ -216,21 +232,22 @@ fn series(
         None => {
             let mut edits = derive::series_head(patient, &month);
             edits.extend(reading);
-            create(tx, DocKind::Series, owner, &edits)
+            create(tx, by, DocKind::Series, owner, &edits)
         }
     }
 }
 
 fn clinic(
     tx: &mut Tx<'_>,
+    by: Actor,
     owner: &ClinicCode,
     line: &Line,
     hash: &[u8; 32],
 ) -> Result<Result<bool, LineFault>, StoreError> {
     match derive::clinics::document_of(tx.sql, owner)? {
-        Some(doc) => edit(tx, doc, |tree| clinic_edits(line, hash, tree)),
+        Some(doc) => edit(tx, by, doc, |tree| clinic_edits(line, hash, tree)),
         None => match clinic_edits(line, hash, &Node::default()) {
-            Ok(edits) => create(tx, DocKind::Clinic, owner, &edits),
+            Ok(edits) => create(tx, by, DocKind::Clinic, owner, &edits),
             Err(fault) => Ok(Err(fault)),
         },
     }

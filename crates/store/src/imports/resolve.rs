@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use records::ids::{ClinicCode, DocId};
+use records::ids::{ClinicCode, DocId, ObservationId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::engine::{Store, StoreError};
@@ -62,6 +62,14 @@ impl Resolver {
         Ok(found)
     }
 
+    /// Whether a document that is in the tables has this reading.
+    pub(super) fn has_observation(&self, doc: DocId, observation: ObservationId) -> Result<bool, StoreError> {
+        let mut find = self.sql.prepare_cached(
+            "SELECT 1 FROM documents x JOIN observations o ON o.d = x.d WHERE x.id = ?1 AND o.id = ?2",
+        )?;
+        Ok(find.exists([doc.as_bytes().as_slice(), observation.as_bytes().as_slice()])?)
+    }
+
     pub(super) fn note(&mut self, source: &str, doc: DocId) {
         self.fresh.insert(source.to_owned(), doc);
     }
@@ -72,8 +80,7 @@ impl Resolver {
     }
 
     /// The batch that was being written is in the table.
-    pub(super) fn refresh(&mut self) -> Result<(), StoreError> {
+    pub(super) fn landed(&mut self) {
         self.flying.clear();
-        Ok(())
     }
 }

@@ -1,0 +1,136 @@
+//! Blobs on their way: which document names them, the pieces that came, what is still wanted.
+
+use records::ids::{BlobId, DocId};
+use rusqlite::{Connection, OptionalExtension, params};
+use sync_core::wire::{BLOB_PIECE, BlobHave, BlobOffer, BlobPiece, BlobState, Lane, WantedBlob};
+
+use crate::commit::CommitError;
+use crate::engine::{StoreError, Tx};
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS link_blobs(
+    blob BLOB NOT NULL, doc BLOB NOT NULL, lane INTEGER NOT NULL, length INTEGER NOT NULL,
+    PRIMARY KEY(blob, doc)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS link_blobs_by_document ON link_blobs(doc);
+CREATE TABLE IF NOT EXISTS link_pieces(
+    piece INTEGER PRIMARY KEY, blob BLOB NOT NULL, start INTEGER NOT NULL, bytes BLOB NOT NULL,
+    UNIQUE(blob, start));
+CREATE TABLE IF NOT EXISTS link_wanted(
+    blob BLOB PRIMARY KEY, doc BLOB NOT NULL, lane INTEGER NOT NULL, length INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// Notes that a document names a blob.
+pub(crate) fn name(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane, length: u64) -> Result<(), StoreError> {
+    let mut put = tx
+        .sql
+        .prepare_cached("INSERT OR IGNORE INTO link_blobs(blob, doc, lane, length) VALUES(?1, ?2, ?3, ?4)")?;
+    put.execute(params![blob.as_bytes(), doc.as_bytes(), lane.number(), length.cast_signed()])?;
+    Ok(())
+}
+
+/// How much of an offered blob is here.
+pub(crate) fn have(sql: &Connection, offer: &BlobOffer) -> Result<BlobHave, StoreError> {
+    let blob = offer.blob;
+    let mut whole = sql.prepare_cached("SELECT length FROM blobs WHERE id = ?1")?;
+    let length: Option<i64> = whole.query_row([blob.as_bytes()], |row| row.get(0)).optional()?;
+    if let Some(length) = length {
+        return Ok(BlobHave { blob, have: length.cast_unsigned(), state: BlobState::Complete });
+    }
+    let mut pieces =
+        sql.prepare_cached("SELECT coalesce(sum(length(bytes)), 0) FROM link_pieces WHERE blob = ?1")?;
+    let have: i64 = pieces.query_row([blob.as_bytes()], |row| row.get(0))?;
+    Ok(BlobHave { blob, have: have.cast_unsigned(), state: BlobState::Wanted })
+}
+
+/// Takes a piece; `true` where the blob is whole now and was not before.
+pub(crate) fn take(tx: &Tx<'_>, piece: &BlobPiece) -> Result<(BlobHave, bool), StoreError> {
+    let offer = &piece.offer;
+    let mut have = have(tx.sql, offer)?;
+    if have.state != BlobState::Wanted || have.have != piece.offset {
+        return Ok((have, false));
+    }
+    let mut put =
+        tx.sql.prepare_cached("INSERT INTO link_pieces(blob, start, bytes) VALUES(?1, ?2, ?3)")?;
+    put.execute(params![offer.blob.as_bytes(), piece.offset.cast_signed(), piece.bytes])?;
+    have.have += piece.bytes.len() as u64;
+    if have.have < offer.length {
+        return Ok((have, false));
+    }
+    let whole = assemble(tx.sql, offer.blob)?;
+    tx.sql.prepare_cached("DELETE FROM link_pieces WHERE blob = ?1")?.execute([offer.blob.as_bytes()])?;
+    if sync_core::blobs::blob_id(&whole) != offer.blob {
+        // Something went wrong on the way: from the start again.
+        have.have = 0;
+        return Ok((have, false));
+    }
+    match crate::blobs::put(tx, &whole) {
+        Ok(_) => {}
+        Err(CommitError::Store(error)) => return Err(error),
+        Err(CommitError::DiskFull) => return Err(StoreError::DiskFull),
+        Err(
+            CommitError::Refused(_)
+            | CommitError::Stale
+            | CommitError::TrayMoved
+            | CommitError::UnknownDocument(_),
+        ) => {
+            have.state = BlobState::NotNow;
+            return Ok((have, false));
+        }
+    }
+    tx.sql.prepare_cached("DELETE FROM link_wanted WHERE blob = ?1")?.execute([offer.blob.as_bytes()])?;
+    have.state = BlobState::Complete;
+    Ok((have, true))
+}
+
+fn assemble(sql: &Connection, blob: BlobId) -> Result<Vec<u8>, StoreError> {
+    let mut rows = sql.prepare_cached("SELECT bytes FROM link_pieces WHERE blob = ?1 ORDER BY start")?;
+    let mut rows = rows.query([blob.as_bytes()])?;
+    let mut whole = Vec::new();
+    while let Some(row) = rows.next()? {
+        whole.extend_from_slice(row.get_ref(0)?.as_blob().map_err(|_| StoreError::Unreadable("blob"))?);
+    }
+    Ok(whole)
+}
+
+/// Bytes of a whole blob from this place on, at most one piece; nothing where it is not here.
+pub(crate) fn read(sql: &Connection, blob: BlobId, offset: u64) -> Result<Vec<u8>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT substr(body, ?2, ?3) FROM blobs WHERE id = ?1")?;
+    let from = offset.saturating_add(1).min(i64::MAX as u64).cast_signed();
+    let bytes = find.query_row(params![blob.as_bytes(), from, BLOB_PIECE as i64], |row| row.get(0));
+    Ok(bytes.optional()?.unwrap_or_default())
+}
+
+/// A box was offered a blob: keeps the wish until the blob is whole.
+pub(crate) fn wish(tx: &Tx<'_>, lane: Lane, offer: &BlobOffer) -> Result<BlobHave, StoreError> {
+    name(tx, offer.blob, offer.doc, lane, offer.length)?;
+    let have = have(tx.sql, offer)?;
+    if have.state == BlobState::Wanted {
+        let mut put = tx.sql.prepare_cached(
+            "INSERT OR IGNORE INTO link_wanted(blob, doc, lane, length) VALUES(?1, ?2, ?3, ?4)",
+        )?;
+        put.execute(params![
+            offer.blob.as_bytes(),
+            offer.doc.as_bytes(),
+            lane.number(),
+            offer.length.cast_signed()
+        ])?;
+    }
+    Ok(have)
+}
+
+/// Blobs that were offered and are not whole, most urgent first.
+pub(crate) fn wanted(sql: &Connection) -> Result<Vec<WantedBlob>, StoreError> {
+    let mut rows = sql.prepare_cached("SELECT blob, doc, lane, length FROM link_wanted ORDER BY lane, blob")?;
+    let mut rows = rows.query([])?;
+    let mut wanted = Vec::new();
+    while let Some(row) = rows.next()? {
+        let offer = BlobOffer {
+            blob: BlobId(row.get(0)?),
+            doc: DocId(row.get(1)?),
+            length: row.get::<_, i64>(3)?.cast_unsigned(),
+        };
+        let lane = Lane::from_number(row.get(2)?).ok_or(StoreError::Unreadable("lane"))?;
+        wanted.push(WantedBlob { lane, offer, have: have(sql, &offer)?.have });
+    }
+    Ok(wanted)
+}

@@ -1,0 +1,286 @@
+//! What waits at a box for the hub's acknowledgement, lane by lane.
+//!
+//! The queue is a hint and what a screen shows: what the hub lacks is told by the hub, and the queue is made
+//! anew from the log where it turns out to be wrong.
+
+use std::collections::BTreeSet;
+
+use records::ids::{BlobId, DeviceId, DocId, SessionId};
+use records::time::WallTime;
+use rusqlite::{Connection, OptionalExtension, params};
+use sync_core::exchange::{LaneItem, NextItems};
+use sync_core::identity::Actor;
+use sync_core::wire::{Ack, BlobOffer, BlobState, ChangeItem, Holds, Lane, MAX_ITEMS, QueueReport};
+
+use crate::engine::{StoreError, StoreEvent, Tx};
+use crate::log;
+use crate::sync::{ranges, state};
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS link_queue(
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane INTEGER NOT NULL, kind INTEGER NOT NULL, row INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, at INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS link_queue_by_lane ON link_queue(lane, place);
+CREATE UNIQUE INDEX IF NOT EXISTS link_queue_by_row ON link_queue(kind, row);
+";
+
+/// The row is one of the log.
+const CHANGE: i64 = 0;
+/// The row is one of the audit log.
+const AUDIT: i64 = 1;
+/// The row is one of the blobs.
+const BLOB: i64 = 2;
+
+fn add(tx: &Tx<'_>, lane: Lane, kind: i64, row: i64, bytes: usize) -> Result<(), StoreError> {
+    let mut insert = tx.sql.prepare_cached(
+        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at) VALUES(?1, ?2, ?3, ?4, ?5)",
+    )?;
+    insert.execute(params![lane.number(), kind, row, bytes as i64, tx.now.at.0])?;
+    Ok(())
+}
+
+pub(crate) fn add_change(tx: &Tx<'_>, lane: Lane, k: i64, bytes: usize) -> Result<(), StoreError> {
+    add(tx, lane, CHANGE, k, bytes)
+}
+
+pub(crate) fn add_audit(tx: &Tx<'_>, row: i64, bytes: usize) -> Result<(), StoreError> {
+    add(tx, Lane::P3, AUDIT, row, bytes)
+}
+
+pub(crate) fn add_blob(tx: &Tx<'_>, lane: Lane, blob: BlobId, bytes: usize) -> Result<(), StoreError> {
+    let mut find = tx.sql.prepare_cached("SELECT b FROM blobs WHERE id = ?1")?;
+    let row: Option<i64> = find.query_row([blob.as_bytes()], |row| row.get(0)).optional()?;
+    row.map_or(Ok(()), |row| add(tx, lane, BLOB, row, bytes))
+}
+
+/// What waits, lane by lane.
+pub(crate) fn report(sql: &Connection) -> Result<[QueueReport; Lane::COUNT], StoreError> {
+    let mut rows =
+        sql.prepare_cached("SELECT lane, count(*), sum(bytes), min(at) FROM link_queue GROUP BY lane")?;
+    let mut rows = rows.query([])?;
+    let mut report = [QueueReport::default(); Lane::COUNT];
+    while let Some(row) = rows.next()? {
+        if let Some(lane) = Lane::from_number(row.get(0)?) {
+            report[lane.index()] = QueueReport {
+                items: row.get::<_, i64>(1)?.cast_unsigned(),
+                bytes: row.get::<_, i64>(2)?.cast_unsigned(),
+                oldest: Some(WallTime(row.get(3)?)),
+            };
+        }
+    }
+    Ok(report)
+}
+
+/// Changes and blobs that the hub has not acknowledged; audit entries apart.
+pub(crate) fn pending(sql: &Connection) -> Result<u64, StoreError> {
+    let mut count = sql.prepare_cached("SELECT count(*) FROM link_queue WHERE kind <> ?1")?;
+    Ok(count.query_row([AUDIT], |row| row.get::<_, i64>(0))?.cast_unsigned())
+}
+
+/// The next items of a lane behind a place.
+pub(crate) fn next(
+    sql: &Connection,
+    lane: Lane,
+    after: u64,
+    budget: usize,
+) -> Result<NextItems, StoreError> {
+    let mut next = NextItems::none(lane, after);
+    next.knows = state::feed_ends(sql)?[Lane::P2.index()].position;
+    let mut rows = sql.prepare_cached(
+        "SELECT place, kind, row FROM link_queue WHERE lane = ?1 AND place > ?2 ORDER BY place LIMIT ?3",
+    )?;
+    let mut rows = rows.query(params![lane.number(), after.cast_signed(), MAX_ITEMS as i64 + 1])?;
+    let (mut size, mut taken) = (0, BTreeSet::new());
+    while let Some(row) = rows.next()? {
+        if size >= budget || next.items.len() >= MAX_ITEMS {
+            next.more = true;
+            break;
+        }
+        let place = row.get::<_, i64>(0)?.cast_unsigned();
+        let (kind, row): (i64, i64) = (row.get(1)?, row.get(2)?);
+        let before = next.items.len();
+        match kind {
+            CHANGE => {
+                let ancestors = if lane <= Lane::P1 { waiting_before(sql, row)? } else { Vec::new() };
+                for k in ancestors.into_iter().chain([row]) {
+                    if taken.insert(k) {
+                        next.items.push((place, LaneItem::Change(change(sql, k)?)));
+                    }
+                }
+            }
+            AUDIT => next.items.extend(audit_entry(sql, row)?.map(|item| (place, item))),
+            BLOB => next.items.extend(blob(sql, row)?.map(|item| (place, item))),
+            _ => {}
+        }
+        size += next.items[before..].iter().map(|(_, item)| bytes_of(item)).sum::<usize>();
+        next.upto = place;
+    }
+    // An urgent change may bring ancestors along past the limit; the message's own limit is for the sender.
+    if next.items.len() > MAX_ITEMS {
+        next.items.truncate(MAX_ITEMS);
+        next.upto = next.items.last().map_or(after, |(place, _)| place.saturating_sub(1).max(after));
+        next.more = true;
+    }
+    Ok(next)
+}
+
+fn bytes_of(item: &LaneItem) -> usize {
+    match item {
+        LaneItem::Change(change) => change.bytes.len() + 32,
+        LaneItem::Audit(_, _, entry) => entry.len() + 8,
+        LaneItem::Blob(_) | LaneItem::Fact(_) => 64,
+    }
+}
+
+/// Changes of the same document that were written before and wait in another lane: an urgent change takes
+/// them along.
+fn waiting_before(sql: &Connection, k: i64) -> Result<Vec<i64>, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT log.k FROM log JOIN link_queue ON link_queue.kind = ?2 AND link_queue.row = log.k
+         WHERE log.d = (SELECT d FROM log WHERE k = ?1) AND log.k < ?1 ORDER BY log.k",
+    )?;
+    let rows = find.query_map([k, CHANGE], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A change read from the log.
+pub(crate) fn change(sql: &Connection, k: i64) -> Result<ChangeItem, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT s, seq, id, body FROM log JOIN documents ON documents.d = log.d WHERE k = ?1",
+    )?;
+    let (s, seq, doc, body): (i64, i64, [u8; 16], Vec<u8>) =
+        find.query_row([k], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let position = log::actor_of(sql, s)?.at(seq.cast_unsigned());
+    Ok(ChangeItem { position, doc: DocId(doc), bytes: log::unpack(&body)? })
+}
+
+fn audit_entry(sql: &Connection, row: i64) -> Result<Option<LaneItem>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT device, session, n, entry FROM audit WHERE a = ?1")?;
+    let item = find.query_row([row], |row| {
+        let actor = Actor { device: DeviceId(row.get(0)?), session: SessionId(row.get(1)?) };
+        Ok(LaneItem::Audit(actor, row.get::<_, i64>(2)?.cast_unsigned(), row.get(3)?))
+    });
+    Ok(item.optional()?)
+}
+
+fn blob(sql: &Connection, row: i64) -> Result<Option<LaneItem>, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT blobs.id, link_blobs.doc, blobs.length FROM blobs JOIN link_blobs ON link_blobs.blob = blobs.id
+         WHERE b = ?1 LIMIT 1",
+    )?;
+    let item = find.query_row([row], |row| {
+        Ok(LaneItem::Blob(BlobOffer {
+            blob: BlobId(row.get(0)?),
+            doc: DocId(row.get(1)?),
+            length: row.get::<_, i64>(2)?.cast_unsigned(),
+        }))
+    });
+    Ok(item.optional()?)
+}
+
+/// The hub stored this.
+pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
+    let own = tx.state.actor.device;
+    for (actor, set) in ack.held.0.iter().filter(|(actor, _)| actor.device == own) {
+        ranges::add_acked(tx.sql, actor.session, set)?;
+        let s = log::session_row(tx, *actor)?;
+        let mut done = tx.sql.prepare_cached(
+            "DELETE FROM link_queue WHERE kind = ?1 AND row IN
+                 (SELECT k FROM log WHERE s = ?2 AND seq BETWEEN ?3 AND ?4)",
+        )?;
+        for (first, last) in set.iter() {
+            done.execute(params![CHANGE, s, first.cast_signed(), last.cast_signed()])?;
+        }
+    }
+    for (actor, upto) in ack.audit.iter().filter(|(actor, _)| actor.device == own) {
+        ranges::set_acked_audit(tx.sql, actor.session, *upto)?;
+        let mut done = tx.sql.prepare_cached(
+            "DELETE FROM link_queue WHERE kind = ?1 AND row IN
+                 (SELECT a FROM audit WHERE device = ?2 AND session = ?3 AND n <= ?4)",
+        )?;
+        let place = params![AUDIT, own.as_bytes(), actor.session.as_bytes(), upto.cast_signed()];
+        done.execute(place)?;
+    }
+    for have in ack.blobs.iter().filter(|have| have.state == BlobState::Complete) {
+        let mut done = tx.sql.prepare_cached(
+            "DELETE FROM link_queue WHERE kind = ?1 AND row = (SELECT b FROM blobs WHERE id = ?2)",
+        )?;
+        done.execute(params![BLOB, have.blob.as_bytes()])?;
+    }
+    state::note_parked(tx, &ack.parked)?;
+    tx.emit(StoreEvent::SyncState);
+    Ok(())
+}
+
+/// Makes the queue anew by what the hub says that it holds of this device.
+pub(crate) fn requeue(tx: &mut Tx<'_>, holds: &Holds) -> Result<(), StoreError> {
+    let own = tx.state.actor.device;
+    let before = ranges::acked(tx.sql, own)?;
+    ranges::clear_acked(tx.sql)?;
+    let lost = before
+        .0
+        .iter()
+        .any(|(actor, set)| !holds.changes.0.get(actor).is_some_and(|held| held.covers(set)));
+    tx.sql.execute("DELETE FROM link_queue WHERE kind = ?1", [CHANGE])?;
+    for (actor, set) in &holds.changes.0 {
+        ranges::add_acked(tx.sql, actor.session, set)?;
+    }
+    for actor in own_sessions(tx.sql, own)? {
+        let held = holds.changes.0.get(&actor);
+        let s = log::session_row(tx, actor)?;
+        let mut rows = tx.sql.prepare_cached("SELECT k, seq, lane, length(body) FROM log WHERE s = ?1 ORDER BY k")?;
+        let mut rows = rows.query([s])?;
+        while let Some(row) = rows.next()? {
+            let seq = row.get::<_, i64>(1)?.cast_unsigned();
+            if !held.is_some_and(|held| held.contains(seq)) {
+                let lane = Lane::from_number(row.get(2)?).ok_or(StoreError::Unreadable("lane"))?;
+                add(tx, lane, CHANGE, row.get(0)?, row.get::<_, i64>(3)?.unsigned_abs() as usize)?;
+            }
+        }
+    }
+    requeue_audit(tx, holds, own)?;
+    if lost {
+        requeue_blobs(tx)?;
+    }
+    state::note_parked(tx, &holds.parked)?;
+    tx.emit(StoreEvent::SyncState);
+    Ok(())
+}
+
+fn own_sessions(sql: &Connection, own: DeviceId) -> Result<Vec<Actor>, StoreError> {
+    let mut rows = sql.prepare_cached("SELECT session FROM sessions WHERE device = ?1 ORDER BY s")?;
+    let actors = rows
+        .query_map([own.as_bytes()], |row| Ok(Actor { device: own, session: SessionId(row.get(0)?) }))?;
+    Ok(actors.collect::<rusqlite::Result<_>>()?)
+}
+
+fn requeue_audit(tx: &Tx<'_>, holds: &Holds, own: DeviceId) -> Result<(), StoreError> {
+    tx.sql.execute("DELETE FROM link_queue WHERE kind = ?1", [AUDIT])?;
+    for (actor, upto) in &holds.audit {
+        ranges::set_acked_audit(tx.sql, actor.session, *upto)?;
+    }
+    let mut rows = tx
+        .sql
+        .prepare_cached("SELECT a, session, n, length(entry) FROM audit WHERE device = ?1 ORDER BY a")?;
+    let mut rows = rows.query([own.as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        let actor = Actor { device: own, session: SessionId(row.get(1)?) };
+        let n = row.get::<_, i64>(2)?.cast_unsigned();
+        if holds.audit.get(&actor).is_none_or(|upto| *upto < n) {
+            add_audit(tx, row.get(0)?, row.get::<_, i64>(3)?.unsigned_abs() as usize)?;
+        }
+    }
+    Ok(())
+}
+
+/// A hub that lost changes lost blobs, too: all are offered again.
+fn requeue_blobs(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.sql.execute(
+        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
+         SELECT link_blobs.lane, ?1, blobs.b, blobs.length, ?2
+         FROM link_blobs JOIN blobs ON blobs.id = link_blobs.blob",
+        params![BLOB, tx.now.at.0],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! What is held of each session, and what the hub is known to hold of this device's.
+
+use std::collections::BTreeMap;
+
+use records::ids::{DeviceId, SessionId};
+use rusqlite::{Connection, OptionalExtension, params};
+use sync_core::identity::Actor;
+use sync_core::wire::{Holdings, RangeSet};
+
+use crate::engine::StoreError;
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS link_held(
+    s INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY(s, first)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_acked(
+    session BLOB NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    PRIMARY KEY(session, first)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_acked_audit(session BLOB PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// A position of a session is held from now on: in the log or set aside.
+pub(crate) fn hold(sql: &Connection, s: i64, seq: u64) -> Result<(), StoreError> {
+    let seq = seq.cast_signed();
+    let mut before = sql.prepare_cached(
+        "SELECT first, last FROM link_held WHERE s = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
+    )?;
+    let before: Option<(i64, i64)> =
+        before.query_row([s, seq], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let joins = match before {
+        Some((_, last)) if last >= seq => return Ok(()),
+        Some((first, last)) if last == seq - 1 => Some(first),
+        Some(_) | None => None,
+    };
+    let mut after = sql.prepare_cached("SELECT last FROM link_held WHERE s = ?1 AND first = ?2")?;
+    let after: Option<i64> = after.query_row([s, seq + 1], |row| row.get(0)).optional()?;
+    if after.is_some() {
+        sql.prepare_cached("DELETE FROM link_held WHERE s = ?1 AND first = ?2")?.execute([s, seq + 1])?;
+    }
+    let last = after.unwrap_or(seq);
+    let mut put = sql.prepare_cached(
+        "INSERT INTO link_held(s, first, last) VALUES(?1, ?2, ?3)
+         ON CONFLICT(s, first) DO UPDATE SET last = ?3",
+    )?;
+    put.execute([s, joins.unwrap_or(seq), last])?;
+    Ok(())
+}
+
+/// What is held, of one device or of all.
+pub(crate) fn held(sql: &Connection, device: Option<DeviceId>) -> Result<Holdings, StoreError> {
+    let mut rows = sql.prepare_cached(
+        "SELECT device, session, first, last FROM link_held JOIN sessions USING(s)
+         WHERE ?1 IS NULL OR device = ?1",
+    )?;
+    let mut rows = rows.query([device.map(|device| device.0)])?;
+    let mut held = Holdings::default();
+    while let Some(row) = rows.next()? {
+        let actor = Actor { device: DeviceId(row.get(0)?), session: SessionId(row.get(1)?) };
+        let (first, last) = (row.get::<_, i64>(2)?, row.get::<_, i64>(3)?);
+        held.0.entry(actor).or_default().insert(first.cast_unsigned(), last.cast_unsigned());
+    }
+    Ok(held)
+}
+
+/// What the hub holds of this device's sessions, as far as it told.
+pub(crate) fn acked(sql: &Connection, device: DeviceId) -> Result<Holdings, StoreError> {
+    let mut rows = sql.prepare_cached("SELECT session, first, last FROM link_acked")?;
+    let mut rows = rows.query([])?;
+    let mut acked = Holdings::default();
+    while let Some(row) = rows.next()? {
+        let actor = Actor { device, session: SessionId(row.get(0)?) };
+        let (first, last) = (row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
+        acked.0.entry(actor).or_default().insert(first.cast_unsigned(), last.cast_unsigned());
+    }
+    Ok(acked)
+}
+
+/// The hub holds these positions of one of this device's sessions, too.
+pub(crate) fn add_acked(sql: &Connection, session: SessionId, more: &RangeSet) -> Result<(), StoreError> {
+    let mut all = RangeSet::default();
+    let mut find = sql.prepare_cached("SELECT first, last FROM link_acked WHERE session = ?1")?;
+    let mut rows = find.query([session.as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        all.insert(row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned());
+    }
+    all.extend(more);
+    sql.prepare_cached("DELETE FROM link_acked WHERE session = ?1")?.execute([session.as_bytes()])?;
+    let mut put = sql.prepare_cached("INSERT INTO link_acked(session, first, last) VALUES(?1, ?2, ?3)")?;
+    for (first, last) in all.iter() {
+        put.execute(params![session.as_bytes(), first.cast_signed(), last.cast_signed()])?;
+    }
+    Ok(())
+}
+
+/// Ends of this device's audit chains at the hub, as far as it told.
+pub(crate) fn acked_audit(sql: &Connection, device: DeviceId) -> Result<BTreeMap<Actor, u64>, StoreError> {
+    let mut rows = sql.prepare_cached("SELECT session, upto FROM link_acked_audit")?;
+    let ends = rows.query_map([], |row| {
+        let actor = Actor { device, session: SessionId(row.get(0)?) };
+        Ok((actor, row.get::<_, i64>(1)?.cast_unsigned()))
+    })?;
+    Ok(ends.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(crate) fn set_acked_audit(sql: &Connection, session: SessionId, upto: u64) -> Result<(), StoreError> {
+    let mut put = sql.prepare_cached(
+        "INSERT INTO link_acked_audit(session, upto) VALUES(?1, ?2)
+         ON CONFLICT(session) DO UPDATE SET upto = ?2",
+    )?;
+    put.execute(params![session.as_bytes(), upto.cast_signed()])?;
+    Ok(())
+}
+
+/// Forgets what the hub told; it tells anew.
+pub(crate) fn clear_acked(sql: &Connection) -> Result<(), StoreError> {
+    Ok(sql.execute_batch("DELETE FROM link_acked; DELETE FROM link_acked_audit;")?)
+}
+
+/// Contiguous ends of the audit chains of a device that are held here.
+pub(crate) fn audit_ends(sql: &Connection, device: DeviceId) -> Result<BTreeMap<Actor, u64>, StoreError> {
+    let mut rows =
+        sql.prepare_cached("SELECT session, max(n) FROM audit WHERE device = ?1 GROUP BY session")?;
+    let ends = rows.query_map([device.as_bytes()], |row| {
+        let actor = Actor { device, session: SessionId(row.get(0)?) };
+        Ok((actor, row.get::<_, i64>(1)?.cast_unsigned()))
+    })?;
+    Ok(ends.collect::<rusqlite::Result<_>>()?)
+}
