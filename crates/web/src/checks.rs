@@ -23,7 +23,10 @@ impl Checked {
     /// Sorts what the rules found. Soft faults that the person has confirmed are settled.
     pub fn of(lang: Lang, found: &[FieldFault], fields: &Fields) -> Self {
         let confirmed: BTreeSet<String> = fields.confirmed();
-        let mut checked = Self { confirmed: confirmed.iter().cloned().collect(), ..Self::default() };
+        let mut checked = Self {
+            confirmed: confirmed.iter().cloned().collect(),
+            ..Self::default()
+        };
         for fault in found {
             // A confirmation is for one value: the same field with another value asks again.
             let typed = fields.get(fault.field);
@@ -32,7 +35,10 @@ impl Checked {
                 checked.faults.add(fault.field, sentence(lang, *fault));
             } else if !confirmed.contains(&answer) {
                 let question = question(lang, *fault, typed);
-                checked.doubts.push(Doubt { field: answer, question });
+                checked.doubts.push(Doubt {
+                    field: answer,
+                    question,
+                });
             }
         }
         checked
@@ -157,17 +163,30 @@ mod tests {
     use super::*;
 
     fn fields(pairs: &[(&str, &str)]) -> Fields {
-        Fields::of(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()).unwrap()
+        Fields::of(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
+        .unwrap()
     }
 
     #[test]
     fn each_kind_of_fault_has_its_sentence() {
         for kind in FaultKind::ALL {
             for lang in Lang::ALL {
-                let checked = Checked::of(lang, &[FieldFault::new("birth", kind)], &fields(&[("birth", "x")]));
+                let checked = Checked::of(
+                    lang,
+                    &[FieldFault::new("birth", kind)],
+                    &fields(&[("birth", "x")]),
+                );
                 assert_eq!(checked.doubts.is_empty(), !kind.is_soft());
                 let said = format!("{:?}{:?}", checked.faults, checked.doubts);
-                assert!(!said.contains('⟦') && said.contains(&label(lang, "birth")), "{said}");
+                assert!(
+                    !said.contains('⟦') && said.contains(&label(lang, "birth")),
+                    "{said}"
+                );
             }
         }
     }
@@ -177,7 +196,11 @@ mod tests {
         let unusual = [FieldFault::new("systolic", FaultKind::Unusual)];
         let asked = Checked::of(Lang::Zh, &unusual, &fields(&[("systolic", "230")]));
         let answer = asked.doubts[0].field.clone();
-        let yes = [("systolic", "230"), ("confirming", answer.as_str()), ("confirm", "yes")];
+        let yes = [
+            ("systolic", "230"),
+            ("confirming", answer.as_str()),
+            ("confirm", "yes"),
+        ];
         assert!(Checked::of(Lang::Zh, &unusual, &fields(&yes)).passes());
         let other = [("systolic", "250"), ("confirmed", answer.as_str())];
         assert!(!Checked::of(Lang::Zh, &unusual, &fields(&other)).passes());

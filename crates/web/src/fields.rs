@@ -37,7 +37,11 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 impl Fields {
     /// Takes pairs within bounds.
     pub fn of(pairs: Vec<(String, String)>) -> Result<Self, Trouble> {
-        if pairs.len() > FIELDS_MAX || pairs.iter().any(|(_, value)| value.chars().count() > FIELD_CHARS_MAX) {
+        if pairs.len() > FIELDS_MAX
+            || pairs
+                .iter()
+                .any(|(_, value)| value.chars().count() > FIELD_CHARS_MAX)
+        {
             return Err(Trouble::TooLarge);
         }
         if pairs.iter().any(|(_, value)| value.contains('\0')) {
@@ -48,12 +52,18 @@ impl Fields {
 
     /// The content of a field without spaces around it; empty where it is missing.
     pub fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value.trim())
+        self.0
+            .iter()
+            .find(|(found, _)| found == name)
+            .map_or("", |(_, value)| value.trim())
     }
 
     /// The content of a field with its spaces; empty where it is missing.
     pub fn whole(&self, name: &str) -> &str {
-        self.0.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(found, _)| found == name)
+            .map_or("", |(_, value)| value.as_str())
     }
 
     /// Whether a field was sent with any content.
@@ -63,7 +73,10 @@ impl Fields {
 
     /// The contents of all fields of a name.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.trim())
+        self.0
+            .iter()
+            .filter(move |(found, _)| found == name)
+            .map(|(_, value)| value.trim())
     }
 
     /// Takes all fields of a name out.
@@ -108,8 +121,12 @@ impl Fields {
 
     /// What a draft keeps: every field but the marks of the form.
     pub fn content(&self) -> serde_json::Value {
-        let kept = self.0.iter().filter(|(name, _)| !matches!(name.as_str(), "confirm" | "confirming"));
-        kept.map(|(name, value)| serde_json::json!([name, value])).collect()
+        let kept = self
+            .0
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "confirm" | "confirming"));
+        kept.map(|(name, value)| serde_json::json!([name, value]))
+            .collect()
     }
 
     /// The fields of a draft.
@@ -134,12 +151,24 @@ mod tests {
     }
 
     fn fields(pairs: &[(&str, &str)]) -> Result<Fields, Trouble> {
-        Fields::of(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Fields::of(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
     }
 
     #[test]
     fn fields_are_read_by_name() {
-        let read = fields(&[("a", "1"), ("b", " x "), ("a", "2"), ("confirming", "bp"), ("confirm", "yes")]).unwrap();
+        let read = fields(&[
+            ("a", "1"),
+            ("b", " x "),
+            ("a", "2"),
+            ("confirming", "bp"),
+            ("confirm", "yes"),
+        ])
+        .unwrap();
         assert_eq!((read.get("a"), read.get("b"), read.get("c")), ("1", "x", ""));
         assert_eq!(read.all("a").collect::<Vec<_>>(), ["1", "2"]);
         assert!(read.confirmed().contains("bp"));
@@ -155,7 +184,10 @@ mod tests {
     fn hostile_bodies_are_refused() {
         let many = vec![("a", "1"); FIELDS_MAX + 1];
         assert_eq!(fields(&many), Err(Trouble::TooLarge));
-        assert_eq!(fields(&[("a", &"x".repeat(FIELD_CHARS_MAX + 1))]), Err(Trouble::TooLarge));
+        assert_eq!(
+            fields(&[("a", &"x".repeat(FIELD_CHARS_MAX + 1))]),
+            Err(Trouble::TooLarge)
+        );
         assert_eq!(fields(&[("a", "\0")]), Err(Trouble::Unreadable));
         assert!(fields(&[("base", "xyz")]).unwrap().base::<Bytes>().is_err());
     }
@@ -168,7 +200,13 @@ mod tests {
 
     #[test]
     fn a_draft_gives_back_what_was_typed() {
-        let typed = fields(&[("note", "头痛\n三天"), ("dx", "a"), ("dx", "b"), ("confirm", "yes")]).unwrap();
+        let typed = fields(&[
+            ("note", "头痛\n三天"),
+            ("dx", "a"),
+            ("dx", "b"),
+            ("confirm", "yes"),
+        ])
+        .unwrap();
         let again = Fields::from_content(&typed.content()).unwrap();
         assert_eq!(again.get("note"), "头痛\n三天");
         assert_eq!(again.all("dx").count(), 2);

@@ -4,6 +4,7 @@
 //! Pages are typed functions that return markup; nothing here knows a database or a device. A program collects
 //! its handlers in [`guard::Routes`], builds a [`layout::Frame`] for each request and draws a [`layout::Page`].
 
+pub mod account;
 pub mod assets;
 pub mod banner;
 pub mod charts;

@@ -111,8 +111,8 @@ pub fn critical(
 pub fn undo(lang: Lang, sentence: &str, action: &str, fields: &[(&str, &str)]) -> Markup {
     html! {
         undo-toast seconds="30" {
-            form.toast method="post" action=(action) role="status" {
-                span { (sentence) }
+            form.toast method="post" action=(action) {
+                span role="status" { (sentence) }
                 @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
                 button.button type="submit" { (lang.t("undo")) }
             }

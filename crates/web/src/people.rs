@@ -6,6 +6,7 @@ pub mod clashes;
 pub mod courses;
 pub mod demographics;
 pub mod facts;
+pub mod recording;
 pub mod shelf;
 pub mod standing;
 pub mod visit;

@@ -113,7 +113,9 @@ fn when(lang: Lang, reading: &ReadingView, today: Date) -> String {
     let date = reading.at.china_date();
     let at = moments::day_and_clock(lang, reading.at, today);
     match moments::age(lang, date, today) {
-        Some(age) if moments::days_between(date, today) > 1 => format!("{at}({age})"),
+        Some(age) if moments::days_between(date, today) > 1 => {
+            lang.t_with("when-with-age", &[("when", &at), ("age", &age)])
+        }
         Some(_) | None => at,
     }
 }
@@ -122,7 +124,10 @@ fn when(lang: Lang, reading: &ReadingView, today: Date) -> String {
 fn day_only(lang: Lang, reading: &ReadingView, today: Date) -> String {
     let date = reading.at.china_date();
     match moments::age(lang, date, today) {
-        Some(age) => format!("{}({age})", moments::short_day(lang, date, today)),
+        Some(age) => lang.t_with(
+            "when-with-age",
+            &[("when", &moments::short_day(lang, date, today)), ("age", &age)],
+        ),
         None => moments::day_and_clock(lang, reading.at, today),
     }
 }

@@ -16,7 +16,11 @@ pub fn questions(lang: Lang, clashes: &[Clash], action: &str) -> Vec<Markup> {
     let asked = clashes.iter().filter(|clash| clash.policy.needs_choice());
     asked
         .map(|clash| {
-            let values: Vec<_> = clash.values.iter().map(|value| (key(value), shown(lang, clash, value))).collect();
+            let values: Vec<_> = clash
+                .values
+                .iter()
+                .map(|value| (key(value), shown(lang, clash, value)))
+                .collect();
             panels::clash(lang, &what(lang, clash), action, &clash.path.join("/"), &values)
         })
         .collect()
@@ -31,7 +35,9 @@ fn what(lang: Lang, clash: &Clash) -> String {
 fn shown(lang: Lang, clash: &Clash, value: &Scalar) -> String {
     let sex = clash.path.last().is_some_and(|field| field == "sex");
     match value {
-        Scalar::Text(text) if sex => Sex::from_word(text).map_or_else(|| text.clone(), |sex| sex_word(lang, sex)),
+        Scalar::Text(text) if sex => {
+            Sex::from_word(text).map_or_else(|| text.clone(), |sex| sex_word(lang, sex))
+        }
         Scalar::Text(text) if text.is_empty() => lang.t("clash-empty"),
         Scalar::Text(text) => text.clone(),
         Scalar::Int(number) => number.to_string(),
@@ -46,13 +52,21 @@ fn shown(lang: Lang, clash: &Clash, value: &Scalar) -> String {
 /// The sign by which a form names a value: the values of a field may be long, and lists move. FNV-1a, 64 bits.
 fn key(value: &Scalar) -> String {
     let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    format!("{:016x}", format!("{value:?}").bytes().fold(0xcbf2_9ce4_8422_2325, fold))
+    format!(
+        "{:016x}",
+        format!("{value:?}").bytes().fold(0xcbf2_9ce4_8422_2325, fold)
+    )
 }
 
 /// The clash and the value that a form chose; `None` where somebody has settled it.
 pub fn chosen<'a>(clashes: &'a [Clash], fields: &Fields) -> Option<(&'a Clash, &'a Scalar)> {
-    let clash = clashes.iter().find(|clash| clash.path.join("/") == fields.get("field"))?;
-    let value = clash.values.iter().find(|value| key(value) == fields.get("choose"))?;
+    let clash = clashes
+        .iter()
+        .find(|clash| clash.path.join("/") == fields.get("field"))?;
+    let value = clash
+        .values
+        .iter()
+        .find(|value| key(value) == fields.get("choose"))?;
     Some((clash, value))
 }
 
@@ -71,10 +85,17 @@ mod tests {
         };
         let clashes = [clash];
         let fields = |choose: &str| {
-            Fields::of(vec![("field".into(), "person/name".into()), ("choose".into(), choose.into())]).unwrap()
+            Fields::of(vec![
+                ("field".into(), "person/name".into()),
+                ("choose".into(), choose.into()),
+            ])
+            .unwrap()
         };
         let wanted = key(&Scalar::from("王秀瑛"));
-        assert_eq!(chosen(&clashes, &fields(&wanted)).map(|(_, value)| value), Some(&Scalar::from("王秀瑛")));
+        assert_eq!(
+            chosen(&clashes, &fields(&wanted)).map(|(_, value)| value),
+            Some(&Scalar::from("王秀瑛"))
+        );
         assert!(chosen(&clashes, &fields("other")).is_none());
         assert!(chosen(&[], &fields(&wanted)).is_none());
         let drawn = questions(Lang::Zh, &clashes, "/x").pop().unwrap().into_string();

@@ -10,13 +10,23 @@ use crate::texts::Lang;
 use crate::vitals::{band_of, kind_name, points_of, pressures_of, unit_of};
 
 /// The charts of a range: blood pressure, and the other kinds that have at least two readings in it.
-pub fn courses(lang: Lang, chart: &Chart, readings: &[Observation], range: Range, today: Date) -> Vec<Markup> {
+pub fn courses(
+    lang: Lang,
+    chart: &Chart,
+    readings: &[Observation],
+    range: Range,
+    today: Date,
+) -> Vec<Markup> {
     let first = readings.iter().map(|reading| reading.taken.at.china_date()).min();
     let days = range.days(first, today);
     let inside = |reading: &&Observation| (days.0..=days.1).contains(&reading.taken.at.china_date());
     let mut drawn = Vec::new();
     for kind in VitalKind::ALL {
-        let count = readings.iter().filter(inside).filter(|reading| reading.measured.kind() == Some(kind)).count();
+        let count = readings
+            .iter()
+            .filter(inside)
+            .filter(|reading| reading.measured.kind() == Some(kind))
+            .count();
         if count > 1 || (kind == VitalKind::BloodPressure && !readings.is_empty()) {
             drawn.push(course(lang, chart, kind, readings, days, today));
         }
@@ -35,11 +45,28 @@ fn course(
     let band = band_of(lang, kind, &PersonAge::on(chart.birth, chart.sex, today));
     let title = kind_name(lang, kind);
     let chart = match always(kind) {
-        None => pressure_chart(lang, &PressureChart { readings: &pressures_of(readings), days, band }),
+        None => pressure_chart(
+            lang,
+            &PressureChart {
+                readings: &pressures_of(readings),
+                days,
+                band,
+            },
+        ),
         Some(always) => {
             let points = points_of(lang, readings, kind);
             let unit = unit_of(lang, kind);
-            trend_chart(lang, &TrendChart { title: &title, unit, points: &points, days, band, always })
+            trend_chart(
+                lang,
+                &TrendChart {
+                    title: &title,
+                    unit,
+                    points: &points,
+                    days,
+                    band,
+                    always,
+                },
+            )
         }
     };
     html! { div { h3 { (title) } (chart) } }

@@ -1,10 +1,10 @@
 //! Who a person is, to be changed: name, number, birth, address, telephone. Only what was changed is written.
 
 use maud::{Markup, html};
+use records::Fresh;
 use records::faults::{FaultKind, FieldFault};
 use records::identity::IdNumber;
 use records::ids::StaffId;
-use records::Fresh;
 use records::patients::{Address, Chart, ChartCommand, NewPatient, Sex};
 use records::text::fold;
 use records::time::{BirthDate, Date, Stamp};
@@ -29,40 +29,57 @@ impl Wanted {
     /// Reads the fields.
     pub fn read(fields: &Fields) -> Self {
         let mut unreadable = Vec::new();
-        Self { person: read(fields, &mut unreadable), died: read_died(fields, &mut unreadable), unreadable }
+        Self {
+            person: read(fields, &mut unreadable),
+            died: read_died(fields, &mut unreadable),
+            unreadable,
+        }
     }
 
     /// What is wrong with it, against the chart that the form's page showed.
     pub fn faults(&self, shown: &Chart, today: Date) -> Vec<FieldFault> {
-        let found = self.person.check(today).into_iter().filter(|fault| !is_old(fault, &self.person, shown));
+        let found = self
+            .person
+            .check(today)
+            .into_iter()
+            .filter(|fault| !is_old(fault, &self.person, shown));
         self.unreadable.iter().copied().chain(found).collect()
     }
 
     /// The edits: a field that its author left alone is not written, whoever changed it since.
-    pub fn edits(&self, shown: &Chart, by: StaffId, at: Stamp, fresh: &mut Fresh<'_>) -> Result<Vec<Edit>, Vec<FieldFault>> {
-    let wanted = &self.person;
-    let mut commands = vec![
-        ChartCommand::SetName(wanted.name.clone()),
-        ChartCommand::SetSex(wanted.sex),
-        ChartCommand::SetBirth(wanted.birth),
-        ChartCommand::SetIdNumber(wanted.id_number.clone()),
-        ChartCommand::SetPhone(wanted.phone.clone()),
-        ChartCommand::SetAddress(Address { county: keep(&wanted.address.county, &shown.address.county), ..wanted.address.clone() }),
-        ChartCommand::SetEthnicity(wanted.ethnicity.clone()),
-        ChartCommand::SetArchiveNumber(wanted.archive_number.clone()),
-    ];
-    match (self.died, &shown.deceased) {
-        (Some(day), before) if before.as_ref().is_none_or(|before| before.on != day) => {
-            commands.push(ChartCommand::SetDeceased(day));
+    pub fn edits(
+        &self,
+        shown: &Chart,
+        by: StaffId,
+        at: Stamp,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<Vec<Edit>, Vec<FieldFault>> {
+        let wanted = &self.person;
+        let mut commands = vec![
+            ChartCommand::SetName(wanted.name.clone()),
+            ChartCommand::SetSex(wanted.sex),
+            ChartCommand::SetBirth(wanted.birth),
+            ChartCommand::SetIdNumber(wanted.id_number.clone()),
+            ChartCommand::SetPhone(wanted.phone.clone()),
+            ChartCommand::SetAddress(Address {
+                county: keep(&wanted.address.county, &shown.address.county),
+                ..wanted.address.clone()
+            }),
+            ChartCommand::SetEthnicity(wanted.ethnicity.clone()),
+            ChartCommand::SetArchiveNumber(wanted.archive_number.clone()),
+        ];
+        match (self.died, &shown.deceased) {
+            (Some(day), before) if before.as_ref().is_none_or(|before| before.on != day) => {
+                commands.push(ChartCommand::SetDeceased(day));
+            }
+            (None, Some(_)) => commands.push(ChartCommand::ClearDeceased),
+            (Some(_) | None, _) => {}
         }
-        (None, Some(_)) => commands.push(ChartCommand::ClearDeceased),
-        (Some(_) | None, _) => {}
-    }
-    let mut edits = Vec::new();
-    for command in commands {
-        edits.extend(command.edits(shown, by, at, fresh)?);
-    }
-    Ok(edits)
+        let mut edits = Vec::new();
+        for command in commands {
+            edits.extend(command.edits(shown, by, at, fresh)?);
+        }
+        Ok(edits)
     }
 }
 
@@ -72,8 +89,18 @@ pub fn of_chart(chart: &Chart, base: &str) -> Fields {
     fields.put("base", base);
     fields.put("name", chart.name.clone());
     fields.put("sex", chart.sex.word());
-    fields.put("birth", chart.birth.map(|birth| birth.to_string()).unwrap_or_default());
-    fields.put("id_number", chart.id_number.as_ref().map(|number| number.as_str().to_owned()).unwrap_or_default());
+    fields.put(
+        "birth",
+        chart.birth.map(|birth| birth.to_string()).unwrap_or_default(),
+    );
+    fields.put(
+        "id_number",
+        chart
+            .id_number
+            .as_ref()
+            .map(|number| number.as_str().to_owned())
+            .unwrap_or_default(),
+    );
     fields.put("phone", chart.phone.clone());
     fields.put("ethnicity", chart.ethnicity.clone());
     fields.put("archive_no", chart.archive_number.clone());
@@ -89,7 +116,10 @@ pub fn of_chart(chart: &Chart, base: &str) -> Fields {
     }
     if let Some(deceased) = &chart.deceased {
         fields.put("died", "yes");
-        fields.put("died_on", deceased.on.map(|on| on.to_string()).unwrap_or_default());
+        fields.put(
+            "died_on",
+            deceased.on.map(|on| on.to_string()).unwrap_or_default(),
+        );
     }
     fields
 }
@@ -98,7 +128,11 @@ pub fn of_chart(chart: &Chart, base: &str) -> Fields {
 pub fn inputs(lang: Lang, fields: &Fields, faults: &Faults) -> Markup {
     let [name, number, birth, phone, ethnicity, archive] =
         ["name", "id_number", "birth", "phone", "ethnicity", "archive_no"].map(|field| label(lang, field));
-    let (birth_hint, died, died_on) = (lang.t("field-birth-hint"), lang.t("field-died"), lang.t("field-died-on"));
+    let (birth_hint, died, died_on) = (
+        lang.t("field-birth-hint"),
+        lang.t("field-died"),
+        lang.t("field-died-on"),
+    );
     html! {
         (Input::text("name", &name).value(fields.get("name")).markup(lang, faults))
         (Input::text("id_number", &number).value(fields.get("id_number")).optional().markup(lang, faults))
@@ -119,10 +153,15 @@ pub fn inputs(lang: Lang, fields: &Fields, faults: &Faults) -> Markup {
 
 /// The choice of a sex.
 pub fn sex_choice(lang: Lang, chosen: &str, faults: &Faults) -> Markup {
-    let options = Sex::ALL.map(|sex| (sex.word().to_owned(), sex_word(lang, sex))).to_vec();
+    let options = Sex::ALL
+        .map(|sex| (sex.word().to_owned(), sex_word(lang, sex)))
+        .to_vec();
     let sex = label(lang, "sex");
     let chosen = Some(chosen).filter(|chosen| !chosen.is_empty());
-    Choice::new("sex", &sex, options).chosen(chosen).optional().markup(lang, faults)
+    Choice::new("sex", &sex, options)
+        .chosen(chosen)
+        .optional()
+        .markup(lang, faults)
 }
 
 /// The fields of an address.
@@ -144,7 +183,10 @@ fn read(fields: &Fields, faults: &mut Vec<FieldFault>) -> NewPatient {
         birth: read_birth(fields, faults),
         id_number: fields.get("id_number").to_owned(),
         phone: fields.get("phone").to_owned(),
-        address: Address { county: fields.get("county").to_owned(), ..read_address(fields) },
+        address: Address {
+            county: fields.get("county").to_owned(),
+            ..read_address(fields)
+        },
         ethnicity: fields.get("ethnicity").to_owned(),
         archive_number: fields.get("archive_no").to_owned(),
         ..NewPatient::default()
@@ -204,5 +246,9 @@ fn is_old(fault: &FieldFault, wanted: &NewPatient, shown: &Chart) -> bool {
 
 /// The form does not show the county: what stands there stays.
 fn keep(sent: &str, stands: &str) -> String {
-    if sent.is_empty() { stands.to_owned() } else { sent.to_owned() }
+    if sent.is_empty() {
+        stands.to_owned()
+    } else {
+        sent.to_owned()
+    }
 }

@@ -20,9 +20,19 @@ pub fn sex_word(lang: Lang, sex: Sex) -> String {
 
 /// Allergies with those that were refuted, or the words for having none.
 pub fn allergy_facts(lang: Lang, chart: &Chart) -> Vec<FactLine> {
-    let state = |words: String| vec![FactLine { words, note: String::new(), ended: false, action: None }];
+    let state = |words: String| {
+        vec![FactLine {
+            words,
+            note: String::new(),
+            ended: false,
+            action: None,
+        }]
+    };
     let mut facts = match &chart.allergies {
-        AllergyState::Known(known) => known.iter().map(|allergy| words::allergy_fact(lang, allergy)).collect(),
+        AllergyState::Known(known) => known
+            .iter()
+            .map(|allergy| words::allergy_fact(lang, allergy))
+            .collect(),
         AllergyState::NoneKnown => state(lang.t("allergies-none")),
         AllergyState::NotAsked => state(lang.t("allergies-not-asked")),
         AllergyState::Unreadable => vec![FactLine {
@@ -32,7 +42,12 @@ pub fn allergy_facts(lang: Lang, chart: &Chart) -> Vec<FactLine> {
             action: None,
         }],
     };
-    facts.extend(chart.refuted_allergies.iter().map(|allergy| words::allergy_fact(lang, allergy)));
+    facts.extend(
+        chart
+            .refuted_allergies
+            .iter()
+            .map(|allergy| words::allergy_fact(lang, allergy)),
+    );
     facts
 }
 
@@ -72,10 +87,26 @@ pub fn print_head(lang: Lang, chart: &Chart) -> Markup {
 /// Label and value of what is known of the person; numbers are masked.
 pub fn facts(lang: Lang, chart: &Chart) -> Vec<(String, String)> {
     let address = &chart.address;
-    let parts = [&address.county, &address.town, &address.village, &address.group, &address.house];
-    let address: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    let parts = [
+        &address.county,
+        &address.town,
+        &address.village,
+        &address.group,
+        &address.house,
+    ];
+    let address: Vec<&str> = parts
+        .into_iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
     let unknown = lang.t("unknown");
-    let said = |text: &str| if text.is_empty() { unknown.clone() } else { text.to_owned() };
+    let said = |text: &str| {
+        if text.is_empty() {
+            unknown.clone()
+        } else {
+            text.to_owned()
+        }
+    };
     let number = match &chart.id_number {
         None => unknown.clone(),
         Some(number) if number.checked().is_some() => number.masked(),

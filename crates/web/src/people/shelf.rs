@@ -15,7 +15,12 @@ pub struct Names(Vec<(StaffId, String)>);
 impl Names {
     /// The names of these members.
     pub fn of(staff: &[StaffMember]) -> Self {
-        Self(staff.iter().map(|member| (member.id, member.name.clone())).collect())
+        Self(
+            staff
+                .iter()
+                .map(|member| (member.id, member.name.clone()))
+                .collect(),
+        )
     }
 
     /// The name of a member; a word for somebody who is not in the roster here.
@@ -27,7 +32,9 @@ impl Names {
 
 /// The whole reading in one line: 血压 138/86 mmHg.
 pub fn sentence(lang: Lang, measured: &Measured) -> String {
-    let name = measured.kind().map_or_else(|| measured.kind_word().to_owned(), |kind| kind_name(lang, kind));
+    let name = measured
+        .kind()
+        .map_or_else(|| measured.kind_word().to_owned(), |kind| kind_name(lang, kind));
     let (value, unit) = value_words(lang, measured);
     let gap = if unit.is_empty() { "" } else { " " };
     format!("{name} {value}{gap}{unit}")
@@ -64,18 +71,28 @@ impl Shelf<'_> {
             view.origin = format!("{} · {}", view.origin, self.names.get(lang, by));
         }
         if let Some(withdrawal) = &reading.withdrawn {
-            let who = withdrawal.by.map(|by| self.names.get(lang, by)).unwrap_or_default();
+            let who = withdrawal
+                .by
+                .map(|by| self.names.get(lang, by))
+                .unwrap_or_default();
             view.withdrawn = Some(format!("{who} {}", withdrawal.reason).trim().to_owned());
         }
         let withdraw = self.withdraw.filter(|_| reading.withdrawn.is_none());
-        view.withdraw = withdraw.map(|patient| format!("/patients/{patient}/readings/{doc}/{}/withdraw", reading.id));
+        view.withdraw =
+            withdraw.map(|patient| format!("/patients/{patient}/readings/{doc}/{}/withdraw", reading.id));
         view
     }
 
     /// Lines of a table.
-    pub fn lines<'o>(&self, readings: impl IntoIterator<Item = (DocId, &'o Observation)>) -> Vec<ReadingLine> {
+    pub fn lines<'o>(
+        &self,
+        readings: impl IntoIterator<Item = (DocId, &'o Observation)>,
+    ) -> Vec<ReadingLine> {
         let title = |measured: &Measured| {
-            measured.kind().map_or_else(|| measured.kind_word().to_owned(), |kind| kind_name(self.lang, kind))
+            measured.kind().map_or_else(
+                || measured.kind_word().to_owned(),
+                |kind| kind_name(self.lang, kind),
+            )
         };
         let line = |(doc, reading): (DocId, &Observation)| ReadingLine {
             title: title(&reading.measured),
@@ -85,7 +102,11 @@ impl Shelf<'_> {
     }
 
     /// The last value of each kind with the one before it; `readings` come newest first.
-    pub fn latest(&self, readings: &[(DocId, &Observation)], href: impl Fn(VitalKind) -> String) -> Vec<VitalView> {
+    pub fn latest(
+        &self,
+        readings: &[(DocId, &Observation)],
+        href: impl Fn(VitalKind) -> String,
+    ) -> Vec<VitalView> {
         let of = |kind: VitalKind| {
             let standing = readings.iter().filter(|(_, reading)| reading.withdrawn.is_none());
             let mut two = standing.filter(|(_, reading)| reading.measured.kind() == Some(kind));
@@ -101,7 +122,6 @@ impl Shelf<'_> {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use records::vitals::{GlucoseTiming, MissingReason, parse_typed};
@@ -111,14 +131,23 @@ mod tests {
     #[test]
     fn a_reading_is_told_with_its_unit() {
         let typed = |kind, text| parse_typed(kind, text, GlucoseTiming::Fasting).unwrap();
-        assert_eq!(sentence(Lang::Zh, &typed(VitalKind::BloodPressure, "138/86/77")), "血压 138/86 mmHg");
-        assert_eq!(sentence(Lang::En, &typed(VitalKind::Pulse, "72")), "Pulse 72 /min");
+        assert_eq!(
+            sentence(Lang::Zh, &typed(VitalKind::BloodPressure, "138/86/77")),
+            "血压 138/86 mmHg"
+        );
+        assert_eq!(
+            sentence(Lang::En, &typed(VitalKind::Pulse, "72")),
+            "Pulse 72 /min"
+        );
     }
 
     #[test]
     fn a_missing_value_is_a_reason_and_no_zero() {
         for reason in MissingReason::ALL {
-            let gone = Measured::Missing { kind: VitalKind::BloodPressure, reason };
+            let gone = Measured::Missing {
+                kind: VitalKind::BloodPressure,
+                reason,
+            };
             let said = sentence(Lang::Zh, &gone);
             assert!(!said.contains('0') && !said.contains('⟦'), "{said}");
         }

@@ -39,8 +39,20 @@ pub struct VisitRead<'a> {
 
 /// Draws a visit to read.
 pub fn visit(read: &VisitRead<'_>) -> Markup {
-    let VisitRead { lang, visit, chart, names, .. } = *read;
-    let shelf = Shelf { lang, chart, names, device: read.device, withdraw: None };
+    let VisitRead {
+        lang,
+        visit,
+        chart,
+        names,
+        ..
+    } = *read;
+    let shelf = Shelf {
+        lang,
+        chart,
+        names,
+        device: read.device,
+        withdraw: None,
+    };
     let doc = read.id.doc();
     let notes = [
         ("complaint", &visit.complaint),
@@ -61,9 +73,16 @@ pub fn visit(read: &VisitRead<'_>) -> Markup {
         clinic: read.clinic,
         state: visit_state(visit.state.word()),
         source,
-        triage: visit.triage.as_ref().map(|one| (one.level, words::triage(lang, one.level), one.reason.clone())),
+        triage: visit
+            .triage
+            .as_ref()
+            .map(|one| (one.level, words::triage(lang, one.level), one.reason.clone())),
         notes: &notes,
-        diagnoses: &visit.diagnoses.iter().map(|one| diagnosis_line(lang, one)).collect::<Vec<_>>(),
+        diagnoses: &visit
+            .diagnoses
+            .iter()
+            .map(|one| diagnosis_line(lang, one))
+            .collect::<Vec<_>>(),
         readings: &shelf.lines(visit.observations.iter().rev().map(|one| (doc, one))),
         ecgs: &visit.ecgs.iter().map(|ecg| ecg_row(doc, ecg)).collect::<Vec<_>>(),
         signed,
@@ -78,17 +97,28 @@ pub fn visit(read: &VisitRead<'_>) -> Markup {
 /// What was added later, and what was written past the signature by somebody who did not know of it.
 pub fn amendments(lang: Lang, visit: &Encounter, staff: &Names) -> Vec<AmendmentView> {
     let added = visit.amendments.iter().map(|amendment| AmendmentView {
-        by: if amendment.name.is_empty() { amendment.by.map(|by| staff.get(lang, by)).unwrap_or_default() } else { amendment.name.clone() },
+        by: if amendment.name.is_empty() {
+            amendment.by.map(|by| staff.get(lang, by)).unwrap_or_default()
+        } else {
+            amendment.name.clone()
+        },
         at: amendment.at.map_or(visit.opened.at, |at| at.at),
         reason: amendment.reason.clone(),
         text: amendment.text.clone(),
     });
     let late = visit.late.iter().filter_map(|late| {
         let field = late.path.last()?;
-        let value = late.value.as_text().map(str::to_owned).or_else(|| late.value.as_int().map(|n| n.to_string()))?;
+        let value = late
+            .value
+            .as_text()
+            .map(str::to_owned)
+            .or_else(|| late.value.as_int().map(|n| n.to_string()))?;
         Some(AmendmentView {
             by: String::new(),
-            at: visit.signatures.first().map_or(visit.opened.at, |signature| signature.at.at),
+            at: visit
+                .signatures
+                .first()
+                .map_or(visit.opened.at, |signature| signature.at.at),
             reason: lang.t("visit-late"),
             text: format!("{} {value}", label(lang, field)),
         })

@@ -16,4 +16,17 @@ chart-widened = Some values lie outside the usual range; the axis now shows { $l
 chart-diastolic-limit = Diastolic limit 90
 column-time = Time
 column-value = Value
-tick-day = { $day }/{ $month }
+tick-day = { $day } { $month ->
+    [1] Jan
+    [2] Feb
+    [3] Mar
+    [4] Apr
+    [5] May
+    [6] Jun
+    [7] Jul
+    [8] Aug
+    [9] Sep
+    [10] Oct
+    [11] Nov
+   *[other] Dec
+}

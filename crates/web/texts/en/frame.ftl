@@ -42,7 +42,21 @@ day-this-year = { $weekday } { $day } { $month ->
     [11] Nov
    *[other] Dec
 }
-day-with-year = { $year }-{ $month }-{ $day }
+day-with-year = { $day } { $month ->
+    [1] Jan
+    [2] Feb
+    [3] Mar
+    [4] Apr
+    [5] May
+    [6] Jun
+    [7] Jul
+    [8] Aug
+    [9] Sep
+    [10] Oct
+    [11] Nov
+   *[other] Dec
+} { $year }
+when-with-age = { $when } ({ $age })
 day-today = today
 day-yesterday = yesterday
 weekday-mon = Mon

@@ -18,6 +18,7 @@ light-fleet = 已联系 { $heard }/{ $enrolled } 个诊室
 
 day-this-year = { $month }月{ $day }日 { $weekday }
 day-with-year = { $year }年{ $month }月{ $day }日
+when-with-age = { $when }({ $age })
 day-today = 今天
 day-yesterday = 昨天
 weekday-mon = 周一
