@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
+#[expect(clippy::print_stderr, reason = "a build script talks to cargo by its output")]
 fn main() {
     println!("cargo:rerun-if-env-changed=HTMX_JS");
     for input in [
