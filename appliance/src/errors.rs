@@ -5,6 +5,8 @@ use axum::response::{IntoResponse, Response};
 use store::{CommitError, StoreError};
 use web::trouble::Trouble;
 
+use crate::founding::FoundingFault;
+
 /// What a handler returns instead of a page.
 #[derive(Debug)]
 pub struct PageError(pub Trouble);
@@ -37,7 +39,19 @@ impl From<StoreError> for PageError {
 impl From<CommitError> for PageError {
     fn from(error: CommitError) -> Self {
         match error {
+            CommitError::DiskFull => Self(Trouble::DiskFull),
+            CommitError::Stale => Self(Trouble::Stale),
             CommitError::Store(error) => error.into(),
+            other => Self(Trouble::broken(&other)),
+        }
+    }
+}
+
+impl From<FoundingFault> for PageError {
+    fn from(fault: FoundingFault) -> Self {
+        match fault {
+            FoundingFault::Store(error) => error.into(),
+            FoundingFault::Commit(error) => error.into(),
             other => Self(Trouble::broken(&other)),
         }
     }

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod errors;
+pub mod founding;
 pub mod hub_link;
 pub mod kiosk;
 pub mod limits;
@@ -22,5 +23,7 @@ pub mod setup;
 pub mod state;
 pub mod status;
 mod tls;
+#[cfg(test)]
+mod workbench;
 
 pub use running::{Options, Running, StartError, run};

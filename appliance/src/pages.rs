@@ -1,0 +1,223 @@
+//! The tablet's pages: each extracts, authorises by the role table, acts, and answers. One file a domain.
+//!
+//! Every page works without a script. A form carries an id made when it was opened and the heads of the record that
+//! it was filled from; a refused form comes back with status 422, a taken one leads on by a redirect.
+
+pub mod account;
+pub mod audit;
+pub mod bays;
+pub mod chart;
+pub mod clashes;
+pub mod demographics;
+pub mod drafts;
+pub mod ecg;
+pub mod faults;
+pub mod fields;
+pub mod find;
+pub mod more;
+pub mod patient;
+pub mod person;
+pub mod readings;
+pub mod register;
+pub mod residents;
+pub mod session;
+pub mod staff;
+pub mod start;
+pub mod status;
+#[cfg(test)]
+mod tests;
+pub mod today;
+pub mod tray;
+pub mod typed;
+pub mod visitor;
+pub mod visits;
+
+use records::staff::Action;
+use web::guard::{Access, Routes};
+use web::texts::Lang;
+
+use crate::errors::PageError;
+use crate::residents_csv::LIST_BYTES_MAX;
+use crate::state::AppState;
+
+/// Adds the tablet's pages, each with who may ask for it.
+pub fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    let routes = doors(routes);
+    let routes = people(routes);
+    let routes = records(routes);
+    let routes = devices(routes);
+    house(routes)
+}
+
+/// Sign-in, lock, first start.
+fn doors(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .get("/sign-in", Access::Open, session::sign_in_page)
+        .post("/sign-in", Access::Open, session::sign_in)
+        .post("/sign-out", Access::LockedToo, session::sign_out)
+        .post_background("/lock", Access::LockedToo, session::lock)
+        .get("/unlock", Access::LockedToo, session::unlock_page)
+        .post("/unlock", Access::LockedToo, session::unlock)
+        .get("/start", Access::Open, start::begin)
+        .get("/start/language", Access::Open, start::language)
+        .post("/start/language", Access::Open, start::choose_language)
+        .get("/start/clinic", Access::Open, start::clinic)
+        .post("/start/clinic", Access::Open, start::set_clinic)
+        .get("/start/doctor", Access::Open, start::doctor)
+        .post("/start/doctor", Access::Open, start::set_doctor)
+        .get("/start/hub", Access::May(Action::ManageLink), start::hub)
+        .post("/start/hub", Access::May(Action::ManageLink), start::join)
+        .post(
+            "/start/hub/later",
+            Access::May(Action::ManageLink),
+            start::hub_later,
+        )
+        .get("/start/tablet", Access::May(Action::ManageClinic), start::tablet)
+        .post("/start/tablet", Access::May(Action::ManageClinic), start::finish)
+}
+
+/// Finding, registering, who people are.
+fn people(routes: Routes<AppState>) -> Routes<AppState> {
+    let find = Access::May(Action::FindPatients);
+    let register = Access::May(Action::RegisterPatient);
+    let demographics = Access::May(Action::EditDemographics);
+    let exchange = Access::May(Action::ExchangeResidents);
+    routes
+        .get("/", Access::SignedIn, today::page)
+        .get("/patients", find, find::page)
+        .get("/patients/new", register, register::page)
+        .post("/patients/new", register, register::register)
+        .get("/patients/new/card", register, register::card_part)
+        .post("/patients/new/card", register, register::register_card)
+        .get("/patients/{id}", find, patient::page)
+        .get("/patients/{id}/edit", demographics, demographics::page)
+        .post("/patients/{id}/edit", demographics, demographics::change)
+        .get("/residents", exchange, residents::page)
+        .post_up_to(
+            "/residents",
+            exchange,
+            LIST_BYTES_MAX + 64 * 1024,
+            residents::take,
+        )
+        .get("/residents.csv", exchange, residents::give)
+}
+
+/// What stands in records.
+fn records(routes: Routes<AppState>) -> Routes<AppState> {
+    let read = Access::May(Action::ReadClinical);
+    let chart = Access::May(Action::EditChart);
+    let measure = Access::May(Action::Measure);
+    let withdraw = Access::May(Action::WithdrawReading);
+    routes
+        .post_background("/drafts/{form}", Access::SignedIn, drafts::keep)
+        .post("/drafts/{form}/drop", Access::SignedIn, drafts::throw_away)
+        .get("/patients/{id}/chart", chart, chart::page)
+        .post("/patients/{id}/chart/{part}", chart, chart::change)
+        .post(
+            "/patients/{id}/clash",
+            Access::May(Action::ResolveClash),
+            clashes::choose,
+        )
+        .get("/patients/{id}/readings", read, patient::readings_page)
+        .get("/patients/{id}/readings/new", measure, typed::page)
+        .post("/patients/{id}/readings/new", measure, typed::save)
+        .get(
+            "/patients/{id}/readings/{doc}/{reading}/withdraw",
+            withdraw,
+            typed::withdraw_page,
+        )
+        .post(
+            "/patients/{id}/readings/{doc}/{reading}/withdraw",
+            withdraw,
+            typed::withdraw,
+        )
+        .get(
+            "/patients/{id}/critical/{doc}/{reading}",
+            read,
+            typed::critical_page,
+        )
+        .post("/patients/{id}/critical", read, typed::critical_step)
+        .get("/patients/{id}/ecgs", read, patient::ecgs_page)
+        .get("/patients/{id}/visits", read, patient::visits_page)
+        .post(
+            "/patients/{id}/visits",
+            Access::May(Action::WriteVisit),
+            visits::open,
+        )
+        .get("/visits/{id}", read, visits::page)
+        .post("/visits/{id}", Access::May(Action::WriteVisit), visits::save)
+        .get("/visits/{id}/readings", read, visits::readings_only)
+        .post(
+            "/visits/{id}/amend",
+            Access::May(Action::AmendVisit),
+            visits::amend_visit,
+        )
+        .post(
+            "/visits/{id}/clash",
+            Access::May(Action::ResolveClash),
+            visits::choose,
+        )
+        .get(
+            "/diagnoses",
+            Access::May(Action::WriteVisit),
+            visits::find_diagnoses,
+        )
+        .get("/ecgs/{doc}/{ecg}", read, ecg::page)
+        .post("/ecgs/{doc}/{ecg}/withdraw", withdraw, ecg::withdraw)
+}
+
+/// Bays and the tray.
+fn devices(routes: Routes<AppState>) -> Routes<AppState> {
+    let see = Access::May(Action::SeeDevices);
+    let measure = Access::May(Action::Measure);
+    let claim = Access::May(Action::ClaimReading);
+    routes
+        .get("/bays", see, bays::list)
+        .get("/bays/{number}", see, bays::page)
+        .get("/bays/{number}/log", see, bays::log)
+        .post("/bays/{number}/open", measure, bays::open)
+        .post("/bays/{number}/act/{act}", measure, bays::act)
+        .get("/patients/{id}/measure", measure, bays::choose)
+        .get("/tray", claim, tray::list)
+        .get("/tray/{id}", claim, tray::page)
+        .post("/tray/{id}/claim", claim, tray::claim)
+        .post("/tray/{id}/return", claim, tray::give_back)
+        .post("/tray/{id}/dismiss", claim, tray::dismiss)
+        .post("/tray/{id}/restore", claim, tray::restore)
+        .post(
+            "/calls/{number}",
+            Access::May(Action::FindPatients),
+            today::answer_call,
+        )
+}
+
+/// The house: link, people who work here, what was done, help.
+fn house(routes: Routes<AppState>) -> Routes<AppState> {
+    let staff = Access::May(Action::ManageStaff);
+    routes
+        .get_background("/light", Access::SignedIn, status::light)
+        .get("/status", Access::May(Action::SeeLink), status::page)
+        .post("/status/try", Access::May(Action::ManageLink), status::try_now)
+        .get("/staff", staff, staff::list)
+        .get("/staff/new", staff, staff::new_page)
+        .post("/staff/new", staff, staff::add)
+        .get("/staff/{id}", staff, staff::member_page)
+        .post("/staff/{id}", staff, staff::change)
+        .get("/audit", Access::May(Action::ReadAudit), audit::page)
+        .get("/account", Access::SignedIn, account::page)
+        .post("/account", Access::SignedIn, account::change)
+        .get("/more", Access::SignedIn, more::page)
+        .get("/help", Access::SignedIn, more::help)
+}
+
+/// The name of the clinic, for the head of each page.
+pub async fn place(state: &AppState, lang: Lang) -> Result<String, PageError> {
+    let clinic = state.store.clinic_record().await?;
+    let name = clinic.map(|read| read.value.name).filter(|name| !name.is_empty());
+    Ok(name.unwrap_or_else(|| lang.t("place-unnamed")))
+}
+
+/// Whether nobody works here yet: first start is open then.
+pub async fn is_fresh(state: &AppState) -> Result<bool, PageError> {
+    Ok(state.store.staff().await?.is_empty())
+}

@@ -1,0 +1,120 @@
+//! Finding people: the search box, and the list of all residents.
+
+use std::collections::BTreeSet;
+
+use axum::extract::Query;
+use maud::{Markup, html};
+use records::ids::PatientId;
+use records::patients::PatientLine;
+use records::staff::Action;
+use serde::Deserialize;
+use web::icons::Icon;
+use web::layout::{Page, heading};
+use web::patients::{PatientRow, hits, hits_place, search_box};
+use web::words;
+
+use crate::errors::Page as Answer;
+use crate::pages::visitor::Visitor;
+
+/// Hits that are shown.
+const HITS: usize = 30;
+/// Lines on a page of the whole list.
+const LINES: usize = 50;
+/// Longest query, in characters; what is typed beyond it finds nothing anyway.
+const QUERY_CHARS_MAX: usize = 64;
+
+/// What is looked for.
+#[derive(Debug, Default, Deserialize)]
+pub struct Wanted {
+    #[serde(default)]
+    q: String,
+    after: Option<String>,
+}
+
+/// `GET /patients`: a page, or only the hits where the script asks.
+pub async fn page(visitor: Visitor, Query(wanted): Query<Wanted>) -> Answer {
+    let lang = visitor.lang;
+    let query: String = wanted.q.trim().chars().take(QUERY_CHARS_MAX).collect();
+    let found = found(&visitor, &query, wanted.after.as_deref()).await?;
+    if visitor.part {
+        return visitor.part(found);
+    }
+    let title = lang.t("nav-patients");
+    let actions = html! {
+        @if visitor.may(Action::RegisterPatient) {
+            a.button.button-main href="/patients/new" { (Icon::Add.svg()) (lang.t("register-title")) }
+        }
+        @if visitor.may(Action::ExchangeResidents) {
+            a.button href="/residents" { (Icon::Download.svg()) (lang.t("more-residents")) }
+        }
+    };
+    let body = html! {
+        (heading(&title, &actions))
+        div.stack {
+            (search_box(lang, "/patients", &query, true, query.is_empty()))
+            (hits_place(&found))
+        }
+    };
+    visitor.page(&Page::new(title.clone(), body)).await
+}
+
+/// People who came today, by id.
+async fn todays(visitor: &Visitor) -> Answer<BTreeSet<PatientId>> {
+    let today = visitor.state.store.today(visitor.today()).await?;
+    Ok(today.into_iter().map(|line| line.visit.patient).collect())
+}
+
+async fn found(visitor: &Visitor, query: &str, after: Option<&str>) -> Answer<Markup> {
+    if query.is_empty() {
+        return all(visitor, after).await;
+    }
+    let mut lines = visitor.state.store.search_patients(query, HITS + 1).await?;
+    let more = lines.len() > HITS;
+    lines.truncate(HITS);
+    let today = todays(visitor).await?;
+    // Stable: within today's people and within the others the store's order stays.
+    lines.sort_by_key(|line| !today.contains(&line.id));
+    let rows = rows(visitor, &lines, &today);
+    Ok(hits(visitor.lang, query, &rows, more, visitor.today()))
+}
+
+async fn all(visitor: &Visitor, after: Option<&str>) -> Answer<Markup> {
+    let lang = visitor.lang;
+    let after = after.and_then(|id| id.parse::<PatientId>().ok());
+    let mut lines = visitor.state.store.patients_page(after, LINES + 1).await?;
+    let next = if lines.len() > LINES {
+        lines.get(LINES - 1).map(|line| line.id)
+    } else {
+        None
+    };
+    lines.truncate(LINES);
+    let rows = rows(visitor, &lines, &todays(visitor).await?);
+    Ok(html! {
+        (hits(lang, "", &rows, false, visitor.today()))
+        @if after.is_some() || next.is_some() {
+            p.pages {
+                @if after.is_some() { a.button href="/patients" { (lang.t("list-first")) } }
+                @if let Some(next) = next { a.button href={ "/patients?after=" (next) } { (lang.t("list-next")) } }
+            }
+        }
+    })
+}
+
+fn rows(visitor: &Visitor, lines: &[PatientLine], today: &BTreeSet<PatientId>) -> Vec<PatientRow> {
+    lines
+        .iter()
+        .map(|line| row(visitor, line, today.contains(&line.id)))
+        .collect()
+}
+
+/// A person as a line that leads to their page.
+pub fn row(visitor: &Visitor, line: &PatientLine, on_todays_list: bool) -> PatientRow {
+    let clinical = visitor.may(Action::ReadClinical);
+    words::patient_row(
+        visitor.lang,
+        line,
+        format!("/patients/{}", line.id),
+        on_todays_list,
+        clinical,
+    )
+}

@@ -1,0 +1,30 @@
+# Staff and secrets
+
+save = Save
+staff-title = Staff and roles
+staff-add = Add a person
+staff-add-do = Add
+staff-edit = Change a person
+staff-active = Active
+staff-suspended = Suspended
+staff-left = Left
+staff-state = Account
+staff-no-role = Choose at least one role
+staff-last-administrator = At least one active clinic administrator must remain
+staff-new-secrets = New password and PIN (leave empty to keep)
+staff-of-county = This person belongs to the county; changes here may be replaced by the county's roster
+field-login-hint = Letters or digits, for example the name in pinyin
+login-taken = This staff number is taken. Choose another
+password-hint = A password has at least 8 characters
+pin-hint = A PIN has 4 to 8 digits and is not as simple as 1234 or 0000
+password-repeat-differs = The two passwords differ
+account-title = My password and PIN
+account-done = Saved
+account-must-change = Your password was set by somebody else. Choose your own now
+account-present = Present password
+account-new-password = New password (leave empty to keep)
+account-repeat = New password again
+account-new-pin = New PIN (leave empty to keep)
+account-present-missing = Enter your present password
+account-present-wrong = The present password is wrong
+account-nothing = Enter a new password or a new PIN

@@ -1,0 +1,30 @@
+# 人员、密码
+
+save = 保存
+staff-title = 人员与权限
+staff-add = 添加人员
+staff-add-do = 添加
+staff-edit = 修改人员
+staff-active = 在岗
+staff-suspended = 停用
+staff-left = 已离开
+staff-state = 账号状态
+staff-no-role = 请至少选择一个岗位
+staff-last-administrator = 至少要保留一位在岗的诊所管理员
+staff-new-secrets = 重设密码和 PIN(不改请留空)
+staff-of-county = 这是县里的人员,本机的修改可能被县里的名册覆盖
+field-login-hint = 字母或数字,例如拼音
+login-taken = 这个工号已有人使用,请换一个
+password-hint = 密码至少 8 个字符
+pin-hint = PIN 为 4 至 8 位数字,不能太简单(如 1234、0000)
+password-repeat-differs = 两次输入的密码不一样
+account-title = 我的密码和 PIN
+account-done = 已保存
+account-must-change = 密码由他人设定,请现在改成自己的
+account-present = 现在的密码
+account-new-password = 新密码(不改请留空)
+account-repeat = 再输一遍新密码
+account-new-pin = 新 PIN(不改请留空)
+account-present-missing = 请填写现在的密码
+account-present-wrong = 现在的密码不对
+account-nothing = 请填写新密码或新 PIN
