@@ -62,6 +62,8 @@ pub struct BloodPressure {
     pub quality: BloodPressureQuality,
     /// Whether this was measured now or sent out of the monitor's memory.
     pub origin: Origin,
+    /// The frame as it came, the subject in it blanked: evidence to be kept beside the reading.
+    pub raw: Vec<u8>,
 }
 
 /// Signs of a poor measurement that the monitor sent with its result.

@@ -58,6 +58,8 @@ fn a_kiosk_monitor_sends_one_reading_when_it_has_finished() {
     assert_eq!(pressure.subject.as_ref().unwrap().as_str(), "JX00012345");
     assert_eq!(pressure.device_time.unwrap().to_string(), "2026-03-05T08:47:00");
     assert_eq!(pressure.origin, Origin::Fresh);
+    let raw = "2026,03,05,08,47,********************,0,138,086,077,0";
+    assert_eq!(pressure.raw, raw.as_bytes(), "the evidence names nobody");
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub struct ResultFields {
     pub retested: Option<i64>,
     /// Duration of the measurement in seconds (TM-2657).
     pub seconds: Option<i64>,
+    /// The text of the answer as it came; it has no subject.
+    pub raw: Vec<u8>,
 }
 
 /// Answer to RP.
@@ -61,6 +63,7 @@ pub struct PulseList {
 }
 
 pub(super) fn parse(text: &[u8]) -> Result<Body, RejectReason> {
+    let raw = text.to_vec();
     let text = std::str::from_utf8(text).map_err(|_| RejectReason::Layout)?;
     let text = text.strip_suffix(char::from(RS)).unwrap_or(text);
     let mut fields = text.split(char::from(RS));
@@ -72,6 +75,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Body, RejectReason> {
             let start = ResultFields {
                 model,
                 device_time,
+                raw,
                 ..ResultFields::default()
             };
             read_result(start, fields).map(Body::Result)
@@ -233,6 +237,7 @@ impl ResultFields {
                 retested: self.retested.map(|value| value != 0),
             },
             origin,
+            raw: self.raw.clone(),
         })
     }
 }

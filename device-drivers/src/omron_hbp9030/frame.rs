@@ -30,6 +30,8 @@ pub struct Line {
     pub values: Option<Values>,
     /// Body movements counted, 0 to 9.
     pub movement: u8,
+    /// The line as it came, with asterisks for the subject.
+    pub raw: Vec<u8>,
 }
 
 /// The numbers of a line, not yet judged.
@@ -63,12 +65,15 @@ impl Line {
         let fields = [&line[40..43], &line[44..47], &line[48..51]];
         let values = read_values(fields, error != 0)?;
         let subject = SubjectId::from_field(&String::from_utf8_lossy(&line[17..37]));
+        let mut raw = line.to_vec();
+        raw[17..37].fill(b'*');
         Ok(Self {
             device_time: read_time(line)?,
             subject,
             error: error as u8,
             values,
             movement: movement as u8,
+            raw,
         })
     }
 
@@ -99,6 +104,7 @@ impl Line {
                         ..Default::default()
                     },
                     origin,
+                    raw: self.raw.clone(),
                 }))
             }
             None => DeviceEvent::OutOfRange(OutOfRange {

@@ -75,7 +75,8 @@ impl Machine for OmronMachine {
         for found in self.framer.feed(bytes) {
             match found {
                 Found::Frame(line) => self.line(line, now),
-                Found::Reject(reason, bytes) => self.outbox.reject(reason, bytes),
+                // A damaged line may hold the subject in any place.
+                Found::Reject(reason, _) => self.outbox.reject(reason, Vec::new()),
             }
         }
         if self.framer.is_partial() {
