@@ -129,6 +129,41 @@ pub struct Clash {
     pub policy: Policy,
 }
 
+/// A value as text for a person who chooses: of a packed fact what it says, without who wrote it and when.
+pub fn shown(value: &Scalar) -> String {
+    match value {
+        Scalar::Bool(truth) => truth.to_string(),
+        Scalar::Int(number) => number.to_string(),
+        Scalar::Float(number) => number.to_string(),
+        Scalar::Text(text) => text.clone(),
+        Scalar::Null => String::new(),
+        Scalar::Bytes(bytes) => {
+            let mut words = Vec::new();
+            if let Ok(fact) = packed::unpack(bytes) {
+                collect_words(&fact, &mut words);
+            }
+            words.join(" · ")
+        }
+    }
+}
+
+fn collect_words(node: &Node, words: &mut Vec<String>) {
+    match node {
+        Node::Leaf(leaf) => {
+            if !matches!(leaf.winner, Scalar::Bytes(_) | Scalar::Null) {
+                words.push(shown(&leaf.winner));
+            }
+        }
+        Node::List(items) => items.iter().for_each(|item| collect_words(item, words)),
+        Node::Map(parts) => {
+            let told = parts
+                .iter()
+                .filter(|(key, _)| !matches!(key.as_str(), "by" | "at" | "clock" | "place"));
+            told.for_each(|(_, part)| collect_words(part, words));
+        }
+    }
+}
+
 /// Most clashes of one document that are told.
 pub const CLASHES_MAX: usize = 100;
 
@@ -257,6 +292,23 @@ mod tests {
             &Scalar::Text(format!("{long}甲")),
             &Scalar::Text(format!("{long}乙"))
         ));
+    }
+
+    #[test]
+    fn a_fact_is_shown_by_what_it_says() {
+        let at = Stamp {
+            at: WallTime(5),
+            source: ClockSource::Hub,
+        };
+        let edit = Entry::by(Some(StaffId([1; 8])), at)
+            .text("agent", "青霉素")
+            .text("reaction", "皮疹");
+        let Edit::Put(_, Node::Leaf(leaf)) = edit.write("allergies", "x") else {
+            panic!("no leaf")
+        };
+        assert_eq!(shown(&leaf.winner), "青霉素 · 皮疹");
+        assert_eq!(shown(&"王五".into()), "王五");
+        assert_eq!(shown(&Scalar::Bytes(vec![0x40])), "");
     }
 
     #[test]

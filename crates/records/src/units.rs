@@ -63,7 +63,12 @@ fn write_scaled(value: i64, decimals: u32, f: &mut fmt::Formatter<'_>) -> fmt::R
     let scale = 10_i64.pow(decimals);
     let sign = if value < 0 { "-" } else { "" };
     let (whole, part) = (value.abs() / scale, value.abs() % scale);
-    write!(f, "{sign}{whole}.{part:0width$}", width = decimals as usize)
+    let mut digits = format!("{part:0width$}", width = decimals as usize);
+    // One decimal place always shows; zeros behind it say nothing.
+    while digits.len() > 1 && digits.ends_with('0') {
+        digits.pop();
+    }
+    write!(f, "{sign}{whole}.{digits}")
 }
 
 quantities! {
@@ -95,6 +100,8 @@ mod tests {
         assert_eq!(DeciCelsius::new(-5).unwrap().to_string(), "-0.5");
         assert_eq!(MmHg::new(138).unwrap().to_string(), "138");
         assert_eq!(Decagrams::new(6205).unwrap().to_string(), "62.05");
+        assert_eq!(Decagrams::new(6250).unwrap().to_string(), "62.5");
+        assert_eq!(Decagrams::new(6200).unwrap().to_string(), "62.0");
     }
 
     #[test]

@@ -112,25 +112,10 @@ impl ChartCommand {
     pub fn check(&self, chart: &Chart, at: Stamp) -> Vec<FieldFault> {
         let mut faults = Vec::new();
         let today = at.at.china_date();
-        let short =
-            |field, text: &str, faults: &mut Vec<FieldFault>| too_long(field, text, FIELD_CHARS_MAX, faults);
-        let missing = |field, text: &str, faults: &mut Vec<FieldFault>| {
-            if tidy(text).is_empty() {
-                faults.push(FieldFault::new(field, FaultKind::Missing));
-            }
-            too_long(field, text, FIELD_CHARS_MAX, faults);
-        };
-        let unknown = |field, known: bool, faults: &mut Vec<FieldFault>| {
-            if !known {
-                faults.push(FieldFault::new(field, FaultKind::UnknownCode));
-            }
-        };
         match self {
             Self::SetName(name) => check_name(name, &mut faults),
             Self::SetBirth(birth) => check_birth(*birth, today, &mut faults),
-            Self::SetIdNumber(typed) => {
-                check_id_number(typed, chart.sex, chart.birth, today, &mut faults);
-            }
+            Self::SetIdNumber(typed) => check_id_number(typed, chart.sex, chart.birth, today, &mut faults),
             Self::SetPhone(phone) => check_phone("phone", phone, &mut faults),
             Self::SetSecondPhone(phone) => check_phone("phone2", phone, &mut faults),
             Self::SetAddress(address) => check_address(address, &mut faults),
@@ -148,21 +133,40 @@ impl ChartCommand {
             }
             Self::SetSex(_) | Self::SetDeceased(_) | Self::ClearDeceased | Self::SetNoKnownAllergy => {}
             Self::AddAllergy(allergy) => allergy.check(&mut faults),
+            Self::ResolveClash { path, chosen } => {
+                let clash = chart.clashes.iter().find(|clash| clash.path == *path);
+                known(
+                    "chosen",
+                    clash.is_some_and(|clash| clash.values.contains(chosen)),
+                    &mut faults,
+                );
+            }
+            Self::RefuteAllergy { .. }
+            | Self::AddProblem { .. }
+            | Self::EndProblem { .. }
+            | Self::AddMedication { .. }
+            | Self::StopMedication { .. } => self.check_entry(chart, &mut faults),
+        }
+        faults
+    }
+
+    fn check_entry(&self, chart: &Chart, faults: &mut Vec<FieldFault>) {
+        match self {
             Self::RefuteAllergy { id, reason } => {
-                missing("reason", reason, &mut faults);
-                unknown("allergy", chart.has_allergy(*id), &mut faults);
+                needed("reason", reason, faults);
+                known("allergy", chart.has_allergy(*id), faults);
             }
             Self::AddProblem { code, name, onset } => {
-                missing("problem", name, &mut faults);
-                short("code", code, &mut faults);
-                short("onset", onset, &mut faults);
+                needed("problem", name, faults);
+                short("code", code, faults);
+                short("onset", onset, faults);
             }
             Self::EndProblem { id, reason } => {
-                short("reason", reason, &mut faults);
-                unknown(
+                short("reason", reason, faults);
+                known(
                     "problem",
                     chart.problems.iter().any(|problem| problem.id == *id),
-                    &mut faults,
+                    faults,
                 );
             }
             Self::AddMedication {
@@ -173,26 +177,42 @@ impl ChartCommand {
                 freq,
                 since,
             } => {
-                missing("drug", drug, &mut faults);
-                for text in [spec, dose, route, freq, since] {
-                    short("drug", text, &mut faults);
-                }
+                needed("drug", drug, faults);
+                let others = [
+                    ("spec", spec),
+                    ("dose", dose),
+                    ("route", route),
+                    ("freq", freq),
+                    ("since", since),
+                ];
+                others
+                    .into_iter()
+                    .for_each(|(field, text)| short(field, text, faults));
             }
             Self::StopMedication { id, reason } => {
-                missing("reason", reason, &mut faults);
-                let known = chart.medications.iter().any(|medication| medication.id == *id);
-                unknown("medication", known, &mut faults);
+                needed("reason", reason, faults);
+                let found = chart.medications.iter().any(|medication| medication.id == *id);
+                known("medication", found, faults);
             }
-            Self::ResolveClash { path, chosen } => {
-                let clash = chart.clashes.iter().find(|clash| clash.path == *path);
-                unknown(
-                    "chosen",
-                    clash.is_some_and(|clash| clash.values.contains(chosen)),
-                    &mut faults,
-                );
-            }
+            Self::SetName(_)
+            | Self::SetSex(_)
+            | Self::SetBirth(_)
+            | Self::SetIdNumber(_)
+            | Self::SetPhone(_)
+            | Self::SetSecondPhone(_)
+            | Self::SetAddress(_)
+            | Self::SetEthnicity(_)
+            | Self::SetArchiveNumber(_)
+            | Self::SetHousehold(_)
+            | Self::SetInsurance(_)
+            | Self::SetBlood(_)
+            | Self::SetFamilyDoctor(_)
+            | Self::SetDeceased(_)
+            | Self::ClearDeceased
+            | Self::SetNoKnownAllergy
+            | Self::AddAllergy(_)
+            | Self::ResolveClash { .. } => {}
         }
-        faults
     }
 
     /// The edits of the command: only of fields that it changes, so that what it leaves alone cannot clash. Faults
@@ -224,14 +244,8 @@ impl ChartCommand {
             Self::EndProblem { id, reason } => edits.push(act("ended", *id, reason, by, at)),
             Self::StopMedication { id, reason } => edits.push(act("stopped", *id, reason, by, at)),
             Self::AddProblem { code, name, onset } => {
-                let entry = Entry::by(Some(by), at)
-                    .text("code", &fold(code))
-                    .text("name", &tidy(name));
-                edits.push(
-                    entry
-                        .text("onset", &fold(onset))
-                        .write("problems", &EntryId(fresh()).to_string()),
-                );
+                let entry = fact(by, at, &[("code", code), ("name", name), ("onset", onset)]);
+                edits.push(entry.write("problems", &EntryId(fresh()).to_string()));
             }
             Self::AddMedication {
                 drug,
@@ -241,13 +255,9 @@ impl ChartCommand {
                 freq,
                 since,
             } => {
-                let entry = Entry::by(Some(by), at)
-                    .text("drug", &tidy(drug))
-                    .text("spec", &tidy(spec))
-                    .text("dose", &tidy(dose))
-                    .text("route", &tidy(route))
-                    .text("freq", &tidy(freq))
-                    .text("since", &tidy(since));
+                let doses = [("drug", drug), ("spec", spec), ("dose", dose)];
+                let uses = [("route", route), ("freq", freq), ("since", since)];
+                let entry = fact(by, at, &[doses, uses].concat());
                 edits.push(entry.write("medications", &EntryId(fresh()).to_string()));
             }
             Self::SetName(_)
@@ -340,8 +350,32 @@ fn deceased_text(day: Option<BirthDate>) -> String {
     day.map_or_else(|| "unknown".to_owned(), |day| day.to_string())
 }
 
+/// An entry of tidied texts.
+fn fact(by: StaffId, at: Stamp, texts: &[(&str, &String)]) -> Entry {
+    texts.iter().fold(Entry::by(Some(by), at), |entry, (key, text)| {
+        entry.text(key, &tidy(text))
+    })
+}
+
 fn act(container: &str, id: EntryId, reason: &str, by: StaffId, at: Stamp) -> Edit {
     Entry::by(Some(by), at)
         .text("reason", &tidy(reason))
         .write(container, &id.to_string())
+}
+
+fn short(field: &'static str, text: &str, faults: &mut Vec<FieldFault>) {
+    too_long(field, text, FIELD_CHARS_MAX, faults);
+}
+
+fn needed(field: &'static str, text: &str, faults: &mut Vec<FieldFault>) {
+    if tidy(text).is_empty() {
+        faults.push(FieldFault::new(field, FaultKind::Missing));
+    }
+    short(field, text, faults);
+}
+
+fn known(field: &'static str, found: bool, faults: &mut Vec<FieldFault>) {
+    if !found {
+        faults.push(FieldFault::new(field, FaultKind::UnknownCode));
+    }
 }
