@@ -35,9 +35,9 @@ pub mod session;
 mod session_tests;
 pub mod simulators;
 mod stored_results;
-
-pub use decode::fuzz_one;
 #[cfg(test)]
 mod stories;
 #[cfg(test)]
 mod vectors;
+
+pub use decode::fuzz_one;

@@ -132,6 +132,18 @@ impl LinkTeller {
         }
     }
 
+    /// Why no port could be opened; the log has what the state does not say.
+    pub(crate) fn tell_failure(&mut self, error: &OpenError, on_event: &mut dyn FnMut(SessionEvent)) {
+        let state = LinkState::from(error);
+        if state == LinkState::Unusable && self.told != Some(LinkState::Unusable) {
+            let cause = std::error::Error::source(error)
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            tracing::warn!(%error, cause, "a device's port cannot be used");
+        }
+        self.tell(state, on_event);
+    }
+
     /// Connected, or silent for a whole number of seconds.
     pub(crate) fn tell_silence(&mut self, silent: Option<Duration>, on_event: &mut dyn FnMut(SessionEvent)) {
         let state = match silent {
@@ -174,7 +186,7 @@ pub fn run_device(
                     Ended::Gone => teller.tell(LinkState::Gone, on_event),
                 }
             }
-            Err(error) => teller.tell(LinkState::from(&error), on_event),
+            Err(error) => teller.tell_failure(&error, on_event),
         }
         pause_before_opening(clock, control);
         pass_time(machine, clock, control, on_event);
@@ -230,7 +242,7 @@ pub fn run_thermometer<B: I2c<Error = I2cError>>(
                     teller.tell(LinkState::Gone, on_event);
                 }
             }
-            Err(error) => teller.tell(LinkState::from(&error), on_event),
+            Err(error) => teller.tell_failure(&error, on_event),
         }
         while let Some(request) = control.next_request() {
             machine.handle_request(request, clock.now());

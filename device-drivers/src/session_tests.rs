@@ -398,3 +398,17 @@ fn a_port_in_use_is_refused() {
     drop(held);
     assert!(serial::open(simulator.path(), &line).is_ok());
 }
+
+#[test]
+fn the_fault_unplug_pulls_the_plug_once_and_the_result_is_not_lost() {
+    let settings = SimOptions {
+        speed: 20,
+        ..options(DeviceKey::AndTm2655, "unplug")
+    };
+    let (simulator, bay) = simulated(settings);
+    bay.wait_for_status(|status| *status == Status::LastResultKnown);
+    simulator.send(values(133));
+    bay.wait_for_link(&LinkState::Gone);
+    bay.wait_for_link(&LinkState::Connected);
+    assert_eq!(systolic(&bay.wait_for_reading()), 133);
+}
