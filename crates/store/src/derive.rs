@@ -28,6 +28,7 @@ pub(crate) const VERSION: i64 = 1;
 /// Every derived table.
 pub(crate) const TABLES: &[&str] = &[
     "patients",
+    "charts",
     "patient_keys",
     "encounters",
     "series",

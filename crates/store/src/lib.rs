@@ -25,6 +25,8 @@ mod open;
 mod schema;
 mod search;
 mod sessions;
+#[cfg(test)]
+mod sign_in_tests;
 mod settings;
 mod staff;
 mod sync;

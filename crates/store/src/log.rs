@@ -9,6 +9,7 @@ use sync_core::wire::Lane;
 
 use crate::engine::{State, StoreError, StoreEvent, Tx};
 use crate::open::{CrashPoint, Mode};
+use crate::sync::OwnChange;
 use crate::{derive, sync};
 
 const FINGERPRINT: &str = "fingerprint";
@@ -144,15 +145,7 @@ pub(crate) fn load_row(sql: &Connection, d: i64, doc: DocId) -> Result<Document,
     Ok(Document::load(doc, changes.iter().map(Vec::as_slice))?)
 }
 
-/// A change that has been written into the log.
-pub(crate) struct Logged {
-    /// The log row.
-    pub(crate) k: i64,
-    /// Where it stands in its session.
-    pub(crate) position: Position,
-}
-
-/// Puts a change into the log at a position.
+/// Puts a change into the log at a position; returns its row.
 pub(crate) fn append(
     tx: &Tx<'_>,
     s: i64,
@@ -161,7 +154,7 @@ pub(crate) fn append(
     lane: Lane,
     hash: &[u8; 32],
     body: &[u8],
-) -> Result<Logged, StoreError> {
+) -> Result<i64, StoreError> {
     let mut insert = tx
         .sql
         .prepare_cached("INSERT INTO log(s, seq, d, lane, hash, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?;
@@ -173,10 +166,7 @@ pub(crate) fn append(
         hash,
         body
     ])?;
-    Ok(Logged {
-        k: tx.sql.last_insert_rowid(),
-        position,
-    })
+    Ok(tx.sql.last_insert_rowid())
 }
 
 /// Makes the row of a new document.
@@ -215,7 +205,7 @@ pub(crate) fn update_doc(tx: &mut Tx<'_>, row: &DocRow, document: &Document) -> 
     let sum = fingerprint(tx)?;
     sum.subtract(&row.print);
     sum.add(&print);
-    Ok(())
+    sync::note_print(tx, row.d, &row.print, &print)
 }
 
 /// The sum over all documents, read at its first use in a transaction and written at the end.
@@ -282,20 +272,26 @@ pub(crate) fn write_packed(
         Some(row) => row.d,
         None => insert_doc(tx, document)?,
     };
-    let logged = append(tx, s, position, d, lane, &change.hash, body)?;
+    let k = append(tx, s, position, d, lane, &change.hash, body)?;
     if let Some(row) = known {
         update_doc(tx, row, document)?;
     }
     tx.state.pass(CrashPoint::MidDerive);
     let patient = derive::project(tx.sql, d, document, known.is_some())?;
-    sync::note_change(
-        tx,
+    let created_owner = if known.is_none() { document.owner() } else { None };
+    let note = OwnChange {
         lane,
-        logged.k,
-        &logged.position,
-        document.id(),
-        change.bytes.len(),
-    )?;
+        s,
+        k,
+        position: &position,
+        doc: document.id(),
+        d,
+        owner: known.map(|row| &row.owner).or(created_owner.as_ref()),
+        patient,
+        hash: &change.hash,
+        length: change.bytes.len(),
+    };
+    sync::note_change(tx, &note)?;
     tx.emit(StoreEvent::DocChanged {
         doc: document.id(),
         patient,

@@ -73,7 +73,8 @@ impl Store {
         let number = fold_search(number);
         self.read(move |sql| {
             let mut find = sql.prepare_cached(
-                "SELECT p.id, p.body FROM patient_keys k JOIN patients p ON p.d = k.d WHERE k.key = ?1",
+                "SELECT p.id, c.body FROM patient_keys k JOIN patients p ON p.d = k.d JOIN charts c ON c.d = k.d
+                 WHERE k.key = ?1",
             )?;
             let rows = find.query_map([&number], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))?;
             let mut patients = Vec::new();

@@ -1,4 +1,4 @@
-//! Patients: one row a chart, and the keys by which a person is found.
+//! Patients: one row a chart for lists, its content beside it, and the keys by which a person is found.
 
 use std::collections::BTreeSet;
 
@@ -26,10 +26,10 @@ CREATE TABLE IF NOT EXISTS patients(
     phone_tail TEXT,
     allergies TEXT NOT NULL,
     clash INTEGER NOT NULL,
-    deceased INTEGER NOT NULL,
-    body BLOB NOT NULL);
+    deceased INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS patients_by_id ON patients(id);
 CREATE INDEX IF NOT EXISTS patients_by_name ON patients(name, id);
+CREATE TABLE IF NOT EXISTS charts(d INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS patient_keys(
     key TEXT NOT NULL, d INTEGER NOT NULL, PRIMARY KEY(key, d)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS patient_keys_by_document ON patient_keys(d);
@@ -68,6 +68,7 @@ pub(super) fn project(
     if known {
         sql.prepare_cached("DELETE FROM patients WHERE d = ?1")?
             .execute([d])?;
+        sql.prepare_cached("DELETE FROM charts WHERE d = ?1")?.execute([d])?;
         sql.prepare_cached("DELETE FROM patient_keys WHERE d = ?1")?
             .execute([d])?;
     }
@@ -78,7 +79,7 @@ pub(super) fn project(
     let line = chart.line(patient, None);
     let mut put = sql.prepare_cached(
         "INSERT INTO patients(d, id, name, sex, birth, village_group, id_tail, phone_tail, allergies, clash,
-             deceased, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             deceased) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     put.execute(params![
         d,
@@ -92,8 +93,9 @@ pub(super) fn project(
         line.allergies.word(),
         line.clash,
         line.deceased,
-        node::encode(tree),
     ])?;
+    let mut put = sql.prepare_cached("INSERT INTO charts(d, body) VALUES(?1, ?2)")?;
+    put.execute(params![d, node::encode(tree)])?;
     let mut put = sql.prepare_cached("INSERT INTO patient_keys(key, d) VALUES(?1, ?2)")?;
     for key in search::keys_of(&chart, tree) {
         put.execute(params![key, d])?;
@@ -178,7 +180,7 @@ pub(crate) fn chart(sql: &Connection, patient: PatientId) -> Result<Option<Read<
 
 fn tree(sql: &Connection, patient: PatientId) -> Result<Option<Read<Node>>, StoreError> {
     let mut find = sql.prepare_cached(
-        "SELECT p.body, x.heads FROM documents x JOIN patients p ON p.d = x.d WHERE x.id = ?1",
+        "SELECT c.body, x.heads FROM documents x JOIN charts c ON c.d = x.d WHERE x.id = ?1",
     )?;
     let row: Option<(Vec<u8>, Vec<u8>)> = find
         .query_row([patient.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
