@@ -80,6 +80,8 @@ pub struct Page {
     pub faulty: bool,
     /// Banner of the person that the page is about.
     pub banner: Option<Markup>,
+    /// Whether prints lie on their side: an ECG at true size does not fit upright.
+    pub landscape: bool,
     /// Content, beginning with an `h1` (a banner's page may hide it).
     pub body: Option<Markup>,
 }
@@ -89,15 +91,20 @@ impl Page {
     pub fn new(title: impl Into<String>, body: Markup) -> Self {
         Self {
             title: title.into(),
-            faulty: false,
-            banner: None,
             body: Some(body),
+            ..Self::default()
         }
     }
 
     /// The same page about the person of this banner.
     pub fn about(mut self, banner: Markup) -> Self {
         self.banner = Some(banner);
+        self
+    }
+
+    /// The same page, printed on its side.
+    pub fn landscape(mut self) -> Self {
+        self.landscape = true;
         self
     }
 
@@ -129,7 +136,13 @@ impl Frame {
         } else {
             page.title.clone()
         };
-        document(lang, self.screen, &format!("{title} · {}", self.place), &main)
+        document(
+            lang,
+            self.screen,
+            &format!("{title} · {}", self.place),
+            page.landscape,
+            &main,
+        )
     }
 
     fn top(&self) -> Markup {
@@ -205,7 +218,7 @@ pub fn bare_page(lang: Lang, screen: Screen, title: &str, faulty: bool, body: &M
         title.to_owned()
     };
     let main = html! { main #main .bare tabindex="-1" { (body) } };
-    document(lang, screen, &title, &main)
+    document(lang, screen, &title, false, &main)
 }
 
 /// A page of the kiosk: one question, and the red call for the doctor always in the same corner. After a minute
@@ -229,10 +242,10 @@ pub fn kiosk_page(lang: Lang, place: &str, title: &str, body: &Markup, idle: Opt
             }
         }
     };
-    document(lang, Screen::Kiosk, title, &main)
+    document(lang, Screen::Kiosk, title, false, &main)
 }
 
-fn document(lang: Lang, screen: Screen, title: &str, content: &Markup) -> Markup {
+fn document(lang: Lang, screen: Screen, title: &str, landscape: bool, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang=(lang.tag()) class=(screen.class()) {
@@ -248,7 +261,7 @@ fn document(lang: Lang, screen: Screen, title: &str, content: &Markup) -> Markup
                 script src=(assets::address("htmx.js")) defer {}
                 script src=(assets::address("clinic.js")) defer {}
             }
-            body { (content) }
+            body.landscape[landscape] { (content) }
         }
     }
 }

@@ -781,7 +781,9 @@ fn ecg_page(lang: Lang) -> Markup {
     tablet(
         lang,
         "/ecgs/1",
-        &Page::new(lang.t("ecg-title"), ecg::recording(lang, &view)).about(banner(lang)),
+        &Page::new(lang.t("ecg-title"), ecg::recording(lang, &view))
+            .about(banner(lang))
+            .landscape(),
     )
 }
 
