@@ -12,6 +12,8 @@ pub mod runner;
 pub mod shown;
 pub mod tray;
 pub mod wave;
+#[cfg(test)]
+mod hour_tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -260,8 +262,8 @@ impl Bays {
     }
 
     /// A person at the kiosk, their card on the reader, chose a bay.
-    pub fn open_by_card(&self, number: usize, person: Person) -> Result<(), BayRefusal> {
-        self.open(number, person, Opener::Card)
+    pub fn open_by_card(&self, number: usize, reader: usize, person: Person) -> Result<(), BayRefusal> {
+        self.open(number, person, Opener::Card { reader })
     }
 
     fn open(&self, number: usize, person: Person, opener: Opener) -> Result<(), BayRefusal> {
@@ -555,7 +557,7 @@ impl Bays {
         let now = self.now();
         self.tell(reader, News::CardLifted);
         for (number, bay) in self.inner.bays.iter().enumerate() {
-            let closed = bay.lock().attachment.card_lifted(now);
+            let closed = bay.lock().attachment.card_lifted(reader, now);
             self.closed(number, closed);
         }
         self.inner.live.tell(LiveEvent::Bay(reader));
@@ -733,7 +735,7 @@ impl State {
 
 fn opener_word(opener: Opener) -> &'static str {
     match opener {
-        Opener::Card => "card",
+        Opener::Card { .. } => "card",
         Opener::Doctor(_) => "doctor",
     }
 }

@@ -18,11 +18,29 @@ pub enum LinkFault {
 }
 
 /// Why the box did not join.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JoinFault {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// The address is no https://HOST:PORT.
+    #[error("the hub's address is not of the form https://HOST:PORT")]
+    BadAddress,
+    /// Nobody answers there.
+    #[error("the hub does not answer")]
+    Unreached,
+    /// Whoever answers there does not have the key that the token names.
+    #[error("whoever answers at this address is not the hub of the token")]
+    NotThisHub,
+    /// The token is no token, or has expired.
+    #[error("the token is not valid or has expired")]
+    BadToken,
+    /// The token was used before.
+    #[error("the token was used already")]
+    TokenUsed,
+    /// The box belongs to another clinic than the token.
+    #[error("the token is for another clinic")]
+    OtherClinic,
+    /// The hub refused for another reason, or the box could not keep what it was given.
+    #[error("the hub refused, or the enrolment could not be kept")]
+    Refused,
 }
 
 /// The link as pages see it.

@@ -200,7 +200,7 @@ impl Kiosks {
             subjects: guest.subjects,
         };
         let program_starts = |view: crate::bays::BayView| view.device.started_by != StartedBy::Device;
-        let opened = bays.open_by_card(bay, person).and_then(|()| {
+        let opened = bays.open_by_card(bay, reader, person).and_then(|()| {
             if bays.bay(bay).is_some_and(program_starts) {
                 bays.start(bay)
             } else {

@@ -76,3 +76,7 @@ async fn arrive(transport: Transport, mut request: Request, next: Next) -> Respo
     request.extensions_mut().insert(transport);
     next.run(request).await
 }
+
+#[cfg(test)]
+#[path = "router_tests.rs"]
+mod tests;

@@ -29,7 +29,10 @@ pub struct SessionNumber(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opener {
     /// The person's ID card at the kiosk; the session lasts while the card lies there.
-    Card,
+    Card {
+        /// The reader on which it lies.
+        reader: usize,
+    },
     /// A doctor chose the patient on a tablet.
     Doctor(StaffId),
 }
@@ -266,11 +269,11 @@ impl Attachment {
         Some(Closed { session, why })
     }
 
-    /// Closes the session that the card on the reader had opened.
-    pub fn card_lifted(&mut self, now: Duration) -> Option<Closed> {
+    /// Closes the session that the card on this reader had opened.
+    pub fn card_lifted(&mut self, from: usize, now: Duration) -> Option<Closed> {
         match self.session.as_ref()?.opener {
-            Opener::Card => self.close(CloseReason::CardLifted, now),
-            Opener::Doctor(_) => None,
+            Opener::Card { reader } if reader == from => self.close(CloseReason::CardLifted, now),
+            Opener::Card { .. } | Opener::Doctor(_) => None,
         }
     }
 
@@ -286,7 +289,7 @@ impl Attachment {
     pub fn deadline(&self) -> Option<Duration> {
         let session = self.session.as_ref()?;
         let idle = match session.opener {
-            Opener::Card => KIOSK_IDLE_ASK + KIOSK_IDLE_BAR,
+            Opener::Card { .. } => KIOSK_IDLE_ASK + KIOSK_IDLE_BAR,
             Opener::Doctor(_) => DOCTOR_SESSION_MAX,
         };
         Some((session.last_sign + idle).min(session.opened + SESSION_MAX))

@@ -9,6 +9,10 @@ const CUFF: Bounds = Bounds {
     longest: Duration::from_secs(180),
 };
 
+/// The reader of the kiosk.
+const READER: usize = 0;
+const CARD: Opener = Opener::Card { reader: READER };
+
 fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -53,7 +57,7 @@ fn attached(verdict: Verdict) -> Option<PatientId> {
 #[test]
 fn a_reading_in_an_open_session_is_attached_once() {
     let mut bay = Attachment::new(CUFF);
-    bay.open(person(1), Opener::Card, s(100));
+    bay.open(person(1), CARD, s(100));
     let (verdict, closed) = bay.reading(&arrival(140));
     assert_eq!(attached(verdict), Some(patient(1)));
     assert_eq!(closed.unwrap().why, CloseReason::Finished);
@@ -72,7 +76,7 @@ fn the_shortest_measurement_is_the_edge() {
 #[test]
 fn after_an_early_reading_the_next_one_counts() {
     let mut bay = Attachment::new(CUFF);
-    bay.open(person(1), Opener::Card, s(100));
+    bay.open(person(1), CARD, s(100));
     assert_eq!(tray(bay.reading(&arrival(110)).0), Some(TrayReason::TooEarly));
     assert_eq!(attached(bay.reading(&arrival(150)).0), Some(patient(1)));
 }
@@ -80,8 +84,8 @@ fn after_an_early_reading_the_next_one_counts() {
 #[test]
 fn a_swapped_card_leaves_the_running_measurement_in_the_tray() {
     let mut bay = Attachment::new(CUFF);
-    bay.open(person(1), Opener::Card, s(100));
-    let (_, replaced) = bay.open(person(2), Opener::Card, s(110));
+    bay.open(person(1), CARD, s(100));
+    let (_, replaced) = bay.open(person(2), CARD, s(110));
     assert_eq!(replaced.unwrap().why, CloseReason::Replaced);
     assert_eq!(tray(bay.reading(&arrival(140)).0), Some(TrayReason::PersonBefore));
     assert_eq!(attached(bay.reading(&arrival(175)).0), Some(patient(2)));
@@ -90,14 +94,14 @@ fn a_swapped_card_leaves_the_running_measurement_in_the_tray() {
 #[test]
 fn the_doubt_about_the_person_before_ends() {
     let mut bay = Attachment::new(CUFF);
-    bay.open(person(1), Opener::Card, s(100));
-    bay.card_lifted(s(105));
+    bay.open(person(1), CARD, s(100));
+    bay.card_lifted(READER, s(105));
     bay.open(person(2), doctor(), s(110));
     assert_eq!(attached(bay.reading(&arrival(105 + 180)).0), Some(patient(2)));
 
     let mut bay = Attachment::new(CUFF);
-    bay.open(person(1), Opener::Card, s(100));
-    bay.card_lifted(s(105));
+    bay.open(person(1), CARD, s(100));
+    bay.card_lifted(READER, s(105));
     bay.finished_without_result(s(108));
     bay.open(person(2), doctor(), s(110));
     assert_eq!(attached(bay.reading(&arrival(135)).0), Some(patient(2)));
@@ -106,30 +110,30 @@ fn the_doubt_about_the_person_before_ends() {
 #[test]
 fn the_same_person_coming_back_is_no_doubt() {
     let mut bay = Attachment::new(CUFF);
-    bay.open(person(1), Opener::Card, s(100));
-    bay.card_lifted(s(105));
-    bay.open(person(1), Opener::Card, s(110));
+    bay.open(person(1), CARD, s(100));
+    bay.card_lifted(READER, s(105));
+    bay.open(person(1), CARD, s(110));
     assert_eq!(attached(bay.reading(&arrival(140)).0), Some(patient(1)));
 }
 
 #[test]
 fn a_device_that_shows_its_start_leaves_no_doubt() {
     let mut bay = Attachment::new(CUFF);
-    bay.open(person(1), Opener::Card, s(100));
-    bay.open(person(2), Opener::Card, s(110));
+    bay.open(person(1), CARD, s(100));
+    bay.open(person(2), CARD, s(110));
     bay.measuring(s(115), s(115));
     assert_eq!(attached(bay.reading(&arrival(150)).0), Some(patient(2)));
 
     let mut bay = Attachment::new(CUFF);
     bay.measuring(s(95), s(95));
-    bay.open(person(1), Opener::Card, s(100));
+    bay.open(person(1), CARD, s(100));
     assert_eq!(tray(bay.reading(&arrival(130)).0), Some(TrayReason::BegunBefore));
 }
 
 #[test]
 fn another_subject_is_never_attached() {
     let mut bay = Attachment::new(CUFF);
-    bay.open(person(1), Opener::Card, s(100));
+    bay.open(person(1), CARD, s(100));
     let other = Arrival {
         subject: Some("110105194912310029"),
         ..arrival(140)
@@ -146,7 +150,7 @@ fn another_subject_is_never_attached() {
 #[test]
 fn a_result_out_of_the_memory_neither_counts_nor_settles() {
     let mut bay = Attachment::new(CUFF);
-    bay.open(person(1), Opener::Card, s(100));
+    bay.open(person(1), CARD, s(100));
     let memory = Arrival {
         from_memory: true,
         ..arrival(140)
@@ -159,7 +163,7 @@ fn a_result_out_of_the_memory_neither_counts_nor_settles() {
 fn two_results_at_once_cannot_both_be_measured() {
     let mut bay = Attachment::new(CUFF);
     bay.reading(&arrival(120));
-    bay.open(person(1), Opener::Card, s(100));
+    bay.open(person(1), CARD, s(100));
     assert_eq!(
         tray(bay.reading(&arrival(121)).0),
         Some(TrayReason::TooSoonAfterAnother)
@@ -169,22 +173,30 @@ fn two_results_at_once_cannot_both_be_measured() {
 #[test]
 fn who_walks_away_is_timed_out() {
     let mut bay = Attachment::new(CUFF);
-    bay.open(person(1), Opener::Card, s(100));
+    bay.open(person(1), CARD, s(100));
     bay.touched(s(130));
     assert_eq!(bay.tick(s(219)), None);
     assert_eq!(bay.tick(s(220)).unwrap().why, CloseReason::TimedOut);
     bay.open(person(2), doctor(), s(300));
-    assert_eq!(bay.card_lifted(s(310)), None);
+    assert_eq!(bay.card_lifted(READER, s(310)), None);
     assert_eq!(bay.tick(s(900)).unwrap().session.person, person(2));
 }
 
 #[test]
 fn a_result_after_the_deadline_is_late_even_if_no_tick_came() {
     let mut bay = Attachment::new(CUFF);
-    bay.open(person(1), Opener::Card, s(100));
+    bay.open(person(1), CARD, s(100));
     let (verdict, closed) = bay.reading(&arrival(200));
     assert_eq!(tray(verdict), Some(TrayReason::NoSession));
     assert_eq!(closed.unwrap().why, CloseReason::TimedOut);
+}
+
+#[test]
+fn a_card_lifted_elsewhere_is_not_this_one() {
+    let mut bay = Attachment::new(CUFF);
+    bay.open(person(1), CARD, s(100));
+    assert_eq!(bay.card_lifted(READER + 1, s(110)), None);
+    assert_eq!(attached(bay.reading(&arrival(140)).0), Some(patient(1)));
 }
 
 #[test]
@@ -288,7 +300,7 @@ proptest! {
             }
             match event {
                 Event::Open(who, card) => {
-                    let opener = if card { Opener::Card } else { doctor() };
+                    let opener = if card { CARD } else { doctor() };
                     let before = bay.session().map(|open| open.number);
                     let (number, _) = bay.open(person(who), opener, s(now));
                     if before != Some(number) {
@@ -301,7 +313,7 @@ proptest! {
                     onlooker.left(now);
                 }
                 Event::Lift => {
-                    if bay.card_lifted(s(now)).is_some() {
+                    if bay.card_lifted(READER, s(now)).is_some() {
                         onlooker.left(now);
                     }
                 }
@@ -341,7 +353,7 @@ proptest! {
     #[test]
     fn the_ordinary_case_is_attached(opened in 0..10_000u64, takes in 20..90u64) {
         let mut bay = Attachment::new(CUFF);
-        bay.open(person(1), Opener::Card, s(opened));
+        bay.open(person(1), CARD, s(opened));
         prop_assert_eq!(attached(bay.reading(&arrival(opened + takes)).0), Some(patient(1)));
     }
 }

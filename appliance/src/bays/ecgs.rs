@@ -63,7 +63,7 @@ impl Recording {
     /// What the record says about it.
     pub fn meta(&self, id: EcgId, device: &str, serial: &str, opener: Opener, taken: Stamp) -> EcgMeta {
         let by = match opener {
-            Opener::Card => None,
+            Opener::Card { .. } => None,
             Opener::Doctor(staff) => Some(staff),
         };
         EcgMeta {

@@ -340,7 +340,7 @@ fn commit(ready: &Ready, target: Target, opener: Opener, person: &PersonAge) -> 
         ready.place.serial.as_deref().unwrap_or_default(),
     );
     let by = match opener {
-        Opener::Card => By::Kiosk,
+        Opener::Card { .. } => By::Kiosk,
         Opener::Doctor(staff) => By::Staff(staff),
     };
     let (edits, blobs, act, lane): (Vec<Edit>, Vec<Vec<u8>>, AuditAct, Lane) = match &ready.content {

@@ -99,7 +99,7 @@ pub fn observation(
 ) -> Observation {
     let (key, serial) = (device.to_owned(), serial.to_owned());
     let (origin, by) = match opener {
-        Opener::Card => (Origin::Kiosk { key, serial }, None),
+        Opener::Card { .. } => (Origin::Kiosk { key, serial }, None),
         Opener::Doctor(staff) => (Origin::Device { key, serial }, Some(staff)),
     };
     Observation {
