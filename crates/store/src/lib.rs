@@ -6,6 +6,7 @@
 //! local effects in one transaction. Whatever a list on a screen shows comes from derived tables, which can be
 //! built again from the log at any time and come out equal.
 
+mod alarms;
 mod audit;
 mod bays;
 mod blobs;
@@ -37,6 +38,7 @@ mod verify;
 #[cfg(test)]
 mod workbench;
 
+pub use alarms::Alarm;
 pub use audit::{AuditAct, AuditFilter, AuditLine, By};
 pub use bays::BayLine;
 pub use clocks::ClockNote;
@@ -45,12 +47,15 @@ pub use derive::encounters::TodayLine;
 pub use derive::readings::{EcgLine, ObservationLine};
 pub use derive::rebuild::{Difference, Progress};
 pub use drafts::Draft;
-pub use engine::{Alarm, Store, StoreError, StoreEvent};
+pub use engine::{Store, StoreError, StoreEvent};
 pub use exports::{ExportOf, TakeLine};
 pub use imports::{ImportError, ImportReport, LINE_BYTES_MAX, LinesDone, lines_of};
 pub use open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Random, Side};
 pub use sessions::{BrowserSession, IDLE_MAX};
 pub use staff::{LOCKED_FOR, SECRET_BYTES_MAX, Secret, SignIn, WRONG_MAX};
+pub use sync::{
+    Arrival, Cause, ClinicRow, ClinicSummary, DeviceRow, Enrolment, LinkStatus, Spent, Standing, TOKEN_LIFE, Taken,
+};
 pub use sync_core::wire::Lane;
 pub use tray::{TrayItem, TrayState};
 pub use verify::Verify;

@@ -284,7 +284,6 @@ pub(crate) fn write_packed(
         s,
         k,
         position: &position,
-        doc: document.id(),
         d,
         owner: known.map(|row| &row.owner).or(created_owner.as_ref()),
         patient,

@@ -18,13 +18,14 @@ mod tests;
 
 use records::ids::{BlobId, ClinicCode, DocId, PatientId};
 use rusqlite::Connection;
+use sync_core::document::Document;
 use sync_core::identity::Position;
 use sync_core::wire::Lane;
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::open::Side;
 
-pub use directory::{Arrival, ClinicRow, ClinicSummary, DeviceRow, Taken, TOKEN_LIFE};
+pub use directory::{Arrival, ClinicRow, ClinicSummary, DeviceRow, Standing, TOKEN_LIFE, Taken};
 pub use state::{Cause, Enrolment, LinkStatus, Spent};
 
 /// Blobs above this many bytes travel in the last lane, whatever they came with.
@@ -57,8 +58,6 @@ pub(crate) struct OwnChange<'a> {
     pub(crate) k: i64,
     /// Its position.
     pub(crate) position: &'a Position,
-    /// The document and its row.
-    pub(crate) doc: DocId,
     /// Row of the document.
     pub(crate) d: i64,
     /// The clinic that owns the document.
@@ -91,6 +90,7 @@ pub(crate) fn note_change(tx: &mut Tx<'_>, change: &OwnChange<'_>) -> Result<(),
                 lane: change.lane,
                 hash: change.hash,
             },
+            true,
         ),
     }
 }
@@ -101,6 +101,17 @@ pub(crate) fn note_print(tx: &Tx<'_>, d: i64, old: &[u8; 32], new: &[u8; 32]) ->
         Side::Box => Ok(()),
         Side::Hub => feeds::replace_print(tx, d, old, new),
     }
+}
+
+/// Whether a clinic holds the document of this row.
+pub(crate) fn is_held_by(
+    sql: &Connection,
+    d: i64,
+    _document: &Document,
+    clinic: &ClinicCode,
+) -> Result<bool, StoreError> {
+    let Some(c) = directory::clinic_row(sql, clinic)? else { return Ok(false) };
+    feeds::holds_row(sql, c, d)
 }
 
 /// A blob came with a commit.

@@ -28,11 +28,16 @@ pub(crate) fn name(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane, length: u6
     Ok(())
 }
 
-/// How much of an offered blob is here.
+/// How much of an offered blob is here. Whole it is only for a document that is known to name it: nobody learns
+/// by a hash alone that somebody else's blob is here.
 pub(crate) fn have(sql: &Connection, offer: &BlobOffer) -> Result<BlobHave, StoreError> {
     let blob = offer.blob;
-    let mut whole = sql.prepare_cached("SELECT length FROM blobs WHERE id = ?1")?;
-    let length: Option<i64> = whole.query_row([blob.as_bytes()], |row| row.get(0)).optional()?;
+    let mut whole = sql.prepare_cached(
+        "SELECT blobs.length FROM blobs JOIN link_blobs ON link_blobs.blob = blobs.id
+         WHERE blobs.id = ?1 AND link_blobs.doc = ?2",
+    )?;
+    let place = params![blob.as_bytes(), offer.doc.as_bytes()];
+    let length: Option<i64> = whole.query_row(place, |row| row.get(0)).optional()?;
     if let Some(length) = length {
         return Ok(BlobHave { blob, have: length.cast_unsigned(), state: BlobState::Complete });
     }
@@ -43,7 +48,7 @@ pub(crate) fn have(sql: &Connection, offer: &BlobOffer) -> Result<BlobHave, Stor
 }
 
 /// Takes a piece; `true` where the blob is whole now and was not before.
-pub(crate) fn take(tx: &Tx<'_>, piece: &BlobPiece) -> Result<(BlobHave, bool), StoreError> {
+pub(crate) fn take(tx: &Tx<'_>, lane: Lane, piece: &BlobPiece) -> Result<(BlobHave, bool), StoreError> {
     let offer = &piece.offer;
     let mut have = have(tx.sql, offer)?;
     if have.state != BlobState::Wanted || have.have != piece.offset {
@@ -77,6 +82,7 @@ pub(crate) fn take(tx: &Tx<'_>, piece: &BlobPiece) -> Result<(BlobHave, bool), S
             return Ok((have, false));
         }
     }
+    name(tx, offer.blob, offer.doc, lane, offer.length)?;
     tx.sql.prepare_cached("DELETE FROM link_wanted WHERE blob = ?1")?.execute([offer.blob.as_bytes()])?;
     have.state = BlobState::Complete;
     Ok((have, true))

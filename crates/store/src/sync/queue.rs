@@ -10,7 +10,7 @@ use records::time::WallTime;
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::exchange::{LaneItem, NextItems};
 use sync_core::identity::Actor;
-use sync_core::wire::{Ack, BlobOffer, BlobState, ChangeItem, Holds, Lane, MAX_ITEMS, QueueReport};
+use sync_core::wire::{Ack, BlobOffer, BlobState, ChangeItem, Holds, Lane, MAX_ITEMS, QueueReport, RangeSet};
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
@@ -184,14 +184,7 @@ pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
     let own = tx.state.actor.device;
     for (actor, set) in ack.held.0.iter().filter(|(actor, _)| actor.device == own) {
         ranges::add_acked(tx.sql, actor.session, set)?;
-        let s = log::session_row(tx, *actor)?;
-        let mut done = tx.sql.prepare_cached(
-            "DELETE FROM link_queue WHERE kind = ?1 AND row IN
-                 (SELECT k FROM log WHERE s = ?2 AND seq BETWEEN ?3 AND ?4)",
-        )?;
-        for (first, last) in set.iter() {
-            done.execute(params![CHANGE, s, first.cast_signed(), last.cast_signed()])?;
-        }
+        forget_changes(tx, *actor, set)?;
     }
     for (actor, upto) in ack.audit.iter().filter(|(actor, _)| actor.device == own) {
         ranges::set_acked_audit(tx.sql, actor.session, *upto)?;
@@ -213,6 +206,24 @@ pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn forget_changes(tx: &Tx<'_>, actor: Actor, held: &RangeSet) -> Result<(), StoreError> {
+    let mut done = tx.sql.prepare_cached(
+        "DELETE FROM link_queue WHERE kind = ?1 AND row IN
+             (SELECT k FROM log JOIN sessions USING(s)
+              WHERE device = ?2 AND session = ?3 AND seq BETWEEN ?4 AND ?5)",
+    )?;
+    for (first, last) in held.iter() {
+        done.execute(params![
+            CHANGE,
+            actor.device.as_bytes(),
+            actor.session.as_bytes(),
+            first.cast_signed(),
+            last.min(i64::MAX as u64).cast_signed()
+        ])?;
+    }
+    Ok(())
+}
+
 /// Makes the queue anew by what the hub says that it holds of this device.
 pub(crate) fn requeue(tx: &mut Tx<'_>, holds: &Holds) -> Result<(), StoreError> {
     let own = tx.state.actor.device;
@@ -222,9 +233,9 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, holds: &Holds) -> Result<(), StoreError> 
         .0
         .iter()
         .any(|(actor, set)| !holds.changes.0.get(actor).is_some_and(|held| held.covers(set)));
-    tx.sql.execute("DELETE FROM link_queue WHERE kind = ?1", [CHANGE])?;
     for (actor, set) in &holds.changes.0 {
         ranges::add_acked(tx.sql, actor.session, set)?;
+        forget_changes(tx, *actor, set)?;
     }
     for actor in own_sessions(tx.sql, own)? {
         let held = holds.changes.0.get(&actor);

@@ -8,7 +8,7 @@ use crate::identity::{
     Actor, Claim, DeviceKey, DevicePublicKey, PUBLIC_KEY_LEN, Purpose, SIGNATURE_LEN, SignatureFault,
 };
 use crate::wire::bytes::{Reader, WireFault, Writer};
-use crate::wire::greeting::{read_actor, read_clinic};
+use crate::wire::greeting::{read_actor, read_clinic, read_optional_clinic};
 
 /// Random bytes of a token.
 pub const TOKEN_SECRET_LEN: usize = 16;
@@ -28,6 +28,8 @@ pub struct EnrolRequest {
     pub public_key: [u8; PUBLIC_KEY_LEN],
     /// The box's device and session.
     pub actor: Actor,
+    /// The clinic that the box says it belongs to, where its first start said so.
+    pub clinic: Option<ClinicCode>,
     /// A name for the fleet page.
     pub box_name: String,
     /// Proof that the box has the secret half of its key.
@@ -36,7 +38,13 @@ pub struct EnrolRequest {
 
 impl EnrolRequest {
     /// Makes the request.
-    pub fn sign(key: &DeviceKey, actor: Actor, secret: [u8; TOKEN_SECRET_LEN], box_name: &str) -> Self {
+    pub fn sign(
+        key: &DeviceKey,
+        actor: Actor,
+        secret: [u8; TOKEN_SECRET_LEN],
+        clinic: Option<ClinicCode>,
+        box_name: &str,
+    ) -> Self {
         let mut end = box_name.len().min(MAX_BOX_NAME);
         while !box_name.is_char_boundary(end) {
             end -= 1;
@@ -45,6 +53,7 @@ impl EnrolRequest {
             secret,
             public_key: key.public().to_bytes(),
             actor,
+            clinic,
             box_name: box_name[..end].to_owned(),
             signature: [0; SIGNATURE_LEN],
         };
@@ -66,6 +75,8 @@ impl EnrolRequest {
         let mut hasher = Sha256::new();
         hasher.update(self.secret);
         hasher.update(self.public_key);
+        hasher.update(self.clinic.as_ref().map_or("", ClinicCode::as_str).as_bytes());
+        hasher.update([0]);
         hasher.update(self.box_name.as_bytes());
         let root = hasher.finalize().into();
         Claim {
@@ -81,6 +92,7 @@ impl EnrolRequest {
         out.put(&self.secret);
         out.put(&self.public_key);
         out.put(&self.actor.to_bytes());
+        out.bytes(self.clinic.as_ref().map_or("", ClinicCode::as_str).as_bytes());
         out.bytes(self.box_name.as_bytes());
         out.put(&self.signature);
     }
@@ -90,6 +102,7 @@ impl EnrolRequest {
             secret: from.array("token")?,
             public_key: from.array("public key")?,
             actor: read_actor(from)?,
+            clinic: read_optional_clinic(from)?,
             box_name: from.text(MAX_BOX_NAME, "box name")?,
             signature: from.array("signature")?,
         })
@@ -109,18 +122,21 @@ pub enum EnrolRefusal {
     BadProof,
     /// The device was revoked.
     Revoked,
+    /// The token is for another clinic than the box's.
+    OtherClinic,
     /// The hub could not write.
     HubFault,
 }
 
 impl EnrolRefusal {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::WrongToken,
         Self::UsedToken,
         Self::ExpiredToken,
         Self::BadProof,
         Self::Revoked,
         Self::HubFault,
+        Self::OtherClinic,
     ];
 
     fn number(self) -> u8 {
@@ -131,6 +147,7 @@ impl EnrolRefusal {
             Self::BadProof => 4,
             Self::Revoked => 5,
             Self::HubFault => 6,
+            Self::OtherClinic => 7,
         }
     }
 }

@@ -87,7 +87,8 @@ fn fact() -> Fact {
         name: "示例".into(),
         login: "shili".into(),
         roles: vec!["doctor".into()],
-        active: true,
+        state: "active".into(),
+        must_change: false,
         password_hash: "$argon2id$x".into(),
         pin_hash: String::new(),
     }]);
@@ -220,6 +221,7 @@ fn frames() -> Vec<Frame> {
                 ..actor(1)
             },
             [3; 16],
+            Some(clinic()),
             "一号",
         )),
         Frame::EnrolAnswer(EnrolAnswer::Enrolled(enrolled)),
@@ -356,7 +358,7 @@ fn every_message_survives_and_its_signature_fits() {
 #[test]
 fn an_enrolment_request_proves_its_key() {
     let device = key().device();
-    let request = EnrolRequest::sign(&key(), Actor { device, ..actor(1) }, [3; 16], &"卫".repeat(40));
+    let request = EnrolRequest::sign(&key(), Actor { device, ..actor(1) }, [3; 16], None, &"卫".repeat(40));
     assert!(request.box_name.len() <= MAX_BOX_NAME);
     assert_eq!(request.verify(), Ok(key().public()));
     let other = EnrolRequest {

@@ -349,6 +349,14 @@ pub(crate) fn read_clinic(from: &mut Reader<'_>) -> Result<ClinicCode, WireFault
         .map_err(|_| WireFault::BadValue("clinic code"))
 }
 
+pub(crate) fn read_optional_clinic(from: &mut Reader<'_>) -> Result<Option<ClinicCode>, WireFault> {
+    let code = from.text(MAX_CLINIC, "clinic code")?;
+    if code.is_empty() {
+        return Ok(None);
+    }
+    code.parse().map(Some).map_err(|_| WireFault::BadValue("clinic code"))
+}
+
 fn version(from: &mut Reader<'_>) -> Result<u16, WireFault> {
     u16::try_from(from.number("version")?).map_err(|_| WireFault::BadValue("version"))
 }

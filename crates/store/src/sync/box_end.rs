@@ -1,0 +1,132 @@
+//! The box's answers to what the exchange asks.
+
+use sync_core::exchange::{Answer, Ask, Taken};
+use sync_core::wire::{BlobHave, BlobPiece, BlobState, FeedBatch, FeedItem, Holds, Lane, Wanted};
+
+use crate::engine::{Store, StoreError, Tx};
+use crate::ingest::{Foreign, Ingested, ingest};
+use crate::sync::{blobs, facts, queue, ranges, state};
+use crate::log;
+
+impl Store {
+    /// Carries out what the exchange of a box asks. What it writes is one transaction.
+    pub async fn answer_as_box(&self, ask: Ask) -> Result<Answer, StoreError> {
+        match ask {
+            Ask::Welcomed(welcome) => {
+                let at = welcome.at;
+                self.write(move |tx| state::welcomed(tx, &welcome)).await?;
+                self.note_hub_time(at).await?;
+                Ok(Answer::Done)
+            }
+            Ask::HubHolds(holds) => {
+                self.write(move |tx| queue::requeue(tx, &holds)).await?;
+                Ok(Answer::Requeued)
+            }
+            Ask::TellHoldings(wanted) => {
+                let own = (wanted != Wanted::All).then(|| self.device());
+                let changes = self.read(move |sql| ranges::held(sql, own)).await?;
+                Ok(Answer::Holdings(Holds { changes, ..Holds::default() }))
+            }
+            Ask::Next { lane, after, budget, .. } => {
+                let next = self.read(move |sql| queue::next(sql, lane, after, budget)).await?;
+                Ok(Answer::Next(next))
+            }
+            Ask::TakeFeed { lane, feed } => {
+                let taken = self.write(move |tx| take_feed(tx, lane, feed)).await?;
+                Ok(Answer::Taken(Box::new(taken)))
+            }
+            Ask::TakePiece { lane, piece } => self.take_piece(lane, piece).await,
+            Ask::ReadBlob { offer, offset } => {
+                let bytes = self.read(move |sql| blobs::read(sql, offer.blob, offset)).await?;
+                Ok(Answer::BlobBytes { offer, offset, bytes })
+            }
+            Ask::Acked(ack) => {
+                self.write(move |tx| queue::acked(tx, &ack)).await?;
+                Ok(Answer::Done)
+            }
+            Ask::Settled(fingerprint) => {
+                let wanted = self
+                    .write(move |tx| {
+                        state::settled(tx, fingerprint)?;
+                        blobs::wanted(tx.sql)
+                    })
+                    .await?;
+                Ok(Answer::Settled(wanted))
+            }
+            Ask::Greet(_)
+            | Ask::TakeBatch { .. }
+            | Ask::TakeAudit { .. }
+            | Ask::TakeOffer { .. }
+            | Ask::Fingerprint => Err(StoreError::Unreadable("question: it is for a hub")),
+        }
+    }
+
+    /// Takes bytes of a blob; on a full disk the blob waits, the lane goes on.
+    pub(crate) async fn take_piece(&self, lane: Lane, piece: BlobPiece) -> Result<Answer, StoreError> {
+        let blob = piece.offer.blob;
+        let hub = self.side() == crate::Side::Hub;
+        let outcome = self
+            .write(move |tx| -> Result<_, StoreError> {
+                let (have, new) = blobs::take(tx, lane, &piece)?;
+                if new && hub {
+                    super::feeds::spread_blob(tx, blob, piece.offer.doc, lane)?;
+                }
+                Ok((have, new))
+            })
+            .await;
+        let (have, new) = match outcome {
+            Ok(outcome) => outcome,
+            Err(StoreError::DiskFull) => (BlobHave { blob, have: 0, state: BlobState::NotNow }, false),
+            Err(other) => return Err(other),
+        };
+        let mut taken = Taken::nothing(lane);
+        taken.ack.blobs.push(have);
+        taken.new_blob = new.then_some(blob);
+        Ok(Answer::Taken(Box::new(taken)))
+    }
+}
+
+fn take_feed(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, StoreError> {
+    let mut taken = Taken::nothing(lane);
+    if state::feed_ends(tx.sql)?[lane.index()].position != feed.after {
+        return Err(StoreError::Unreadable("feed: it does not go on where it stopped"));
+    }
+    for (_, item) in feed.items {
+        match item {
+            FeedItem::Change(change) => {
+                let foreign = Foreign {
+                    position: change.position,
+                    doc: change.doc,
+                    lane,
+                    bytes: &change.bytes,
+                    predecessors: &[],
+                };
+                let outcome = ingest(tx, &foreign, &|_, _, _| Ok(()))?;
+                match outcome {
+                    Ingested::Stored(_) => taken.new_changes += 1,
+                    Ingested::Known | Ingested::Waiting | Ingested::Parked(_) => {}
+                    Ingested::Spoiled => {
+                        tracing::error!("another change than the hub's stands at its position here");
+                        continue;
+                    }
+                    Ingested::NotNow => return Err(StoreError::Unreadable("feed: too much waits for its past")),
+                }
+                let actor = change.position.actor;
+                let s = log::session_row(tx, actor)?;
+                ranges::hold(tx.sql, s, change.position.seq)?;
+                if actor.device == tx.state.actor.device {
+                    let seq = change.position.seq;
+                    ranges::add_acked(tx.sql, actor.session, &sync_core::wire::RangeSet::from_range(seq, seq))?;
+                }
+            }
+            FeedItem::Fact(fact) => {
+                if !facts::apply(tx, &fact)? {
+                    tracing::warn!(n = fact.n, "a fact of the hub does not fit and is not applied");
+                }
+            }
+            FeedItem::Blob(offer) => taken.ack.blobs.push(blobs::wish(tx, lane, &offer)?),
+        }
+    }
+    state::set_feed_end(tx.sql, lane, feed.end)?;
+    Ok(taken)
+}

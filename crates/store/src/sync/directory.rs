@@ -1,0 +1,485 @@
+//! The hub's directory: clinics, their boxes, and the one-time tokens by which boxes are taken in.
+
+use std::time::Duration;
+
+use records::ids::{ClinicCode, DeviceId, DocId, DocKind, PatientId};
+use records::time::WallTime;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use sync_core::fingerprint::Fingerprint;
+use sync_core::identity::DevicePublicKey;
+use sync_core::wire::{EnrolRefusal, EnrolRequest, Hello, Lane, QueueReport, TOKEN_SECRET_LEN};
+
+use crate::engine::{Store, StoreError, StoreEvent, Tx};
+use crate::sync::{feeds, state};
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS link_clinics(
+    c INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE, name TEXT NOT NULL, added INTEGER NOT NULL,
+    last_contact INTEGER, queue TEXT NOT NULL DEFAULT '', software TEXT NOT NULL DEFAULT '',
+    print BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS link_devices(
+    device BLOB PRIMARY KEY, key BLOB NOT NULL, c INTEGER NOT NULL, name TEXT NOT NULL, enrolled INTEGER NOT NULL,
+    last_contact INTEGER, revoked INTEGER, software TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS link_devices_by_clinic ON link_devices(c);
+CREATE TABLE IF NOT EXISTS link_tokens(
+    digest BLOB PRIMARY KEY, c INTEGER NOT NULL, made INTEGER NOT NULL, expires INTEGER NOT NULL,
+    used_by BLOB, used INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_arrivals(k INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+";
+
+/// How long a token may be used after it was given out, by the hub's clock.
+pub const TOKEN_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Longest name of a clinic, in characters.
+const NAME_CHARS_MAX: usize = 40;
+/// The county's id at a hub.
+const COUNTY: &str = "county";
+
+/// A clinic as the hub knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClinicRow {
+    /// Its code.
+    pub code: ClinicCode,
+    /// Its name.
+    pub name: String,
+    /// When it was added.
+    pub added: WallTime,
+    /// When a box of it was last heard.
+    pub last_contact: Option<WallTime>,
+    /// What waited at the box at the last contact.
+    pub queue: [QueueReport; Lane::COUNT],
+    /// Version of the box's program.
+    pub software: String,
+    /// Boxes that were taken in and not revoked.
+    pub devices: u64,
+    /// Patients that the clinic holds.
+    pub patients: u64,
+    /// Documents that the clinic holds.
+    pub documents: u64,
+}
+
+/// A box as the hub knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceRow {
+    /// The device.
+    pub device: DeviceId,
+    /// Its clinic.
+    pub clinic: ClinicCode,
+    /// The name that the box gave.
+    pub name: String,
+    /// When it was taken in.
+    pub enrolled: WallTime,
+    /// When it was last heard.
+    pub last_contact: Option<WallTime>,
+    /// When it was revoked.
+    pub revoked: Option<WallTime>,
+    /// Version of its program.
+    pub software: String,
+}
+
+/// What one clinic holds, as the hub has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClinicSummary {
+    /// Sum over the documents.
+    pub fingerprint: [u8; 32],
+    /// Charts.
+    pub patients: u64,
+    /// Visits.
+    pub encounters: u64,
+    /// Documents of all kinds.
+    pub documents: u64,
+    /// Rows of the log.
+    pub changes: u64,
+}
+
+/// When a change arrived at the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// The device that wrote it.
+    pub device: DeviceId,
+    /// When it arrived, by the hub's clock.
+    pub at: WallTime,
+}
+
+/// A box that was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its clinic.
+    pub clinic: ClinicCode,
+    /// The clinic's name.
+    pub clinic_name: String,
+    /// The hub's epoch.
+    pub epoch: u32,
+    /// The hub's time.
+    pub at: WallTime,
+}
+
+/// A device in the directory, as a connection needs it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) c: i64,
+    pub(crate) revoked: bool,
+}
+
+pub(crate) fn clinic_row(sql: &Connection, code: &ClinicCode) -> Result<Option<i64>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT c FROM link_clinics WHERE code = ?1")?;
+    Ok(find.query_row([code.as_str()], |row| row.get(0)).optional()?)
+}
+
+pub(crate) fn clinic_code(sql: &Connection, c: i64) -> Result<ClinicCode, StoreError> {
+    let mut find = sql.prepare_cached("SELECT code FROM link_clinics WHERE c = ?1")?;
+    let code: String = find.query_row([c], |row| row.get(0))?;
+    code.parse().map_err(|_| StoreError::Unreadable("clinic code"))
+}
+
+pub(crate) fn known(sql: &Connection, device: DeviceId) -> Result<Option<Known>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT c, revoked FROM link_devices WHERE device = ?1")?;
+    let known = find.query_row([device.as_bytes()], |row| {
+        Ok(Known { c: row.get(0)?, revoked: row.get::<_, Option<i64>>(1)?.is_some() })
+    });
+    Ok(known.optional()?)
+}
+
+/// The sum over what a clinic holds, as kept.
+pub(crate) fn print(sql: &Connection, c: i64) -> Result<Fingerprint, StoreError> {
+    let mut find = sql.prepare_cached("SELECT print FROM link_clinics WHERE c = ?1")?;
+    Ok(Fingerprint::from_bytes(find.query_row([c], |row| row.get(0))?))
+}
+
+pub(crate) fn change_print(
+    sql: &Connection,
+    c: i64,
+    change: impl FnOnce(&mut Fingerprint),
+) -> Result<(), StoreError> {
+    let mut sum = print(sql, c)?;
+    change(&mut sum);
+    let mut put = sql.prepare_cached("UPDATE link_clinics SET print = ?2 WHERE c = ?1")?;
+    put.execute(params![c, sum.to_bytes()])?;
+    Ok(())
+}
+
+/// A box was heard.
+pub(crate) fn note_contact(tx: &mut Tx<'_>, c: i64, hello: &Hello) -> Result<(), StoreError> {
+    let at = tx.now.at.0;
+    tx.sql.execute(
+        "UPDATE link_clinics SET last_contact = ?2, queue = ?3, software = ?4 WHERE c = ?1",
+        params![c, at, queue_text(&hello.queue), hello.software],
+    )?;
+    tx.sql.execute(
+        "UPDATE link_devices SET last_contact = ?2, software = ?3 WHERE device = ?1",
+        params![hello.actor.device.as_bytes(), at, hello.software],
+    )?;
+    tx.emit(StoreEvent::SyncState);
+    Ok(())
+}
+
+fn queue_text(queue: &[QueueReport; Lane::COUNT]) -> String {
+    let lane = |report: &QueueReport| {
+        serde_json::json!([report.items, report.bytes, report.oldest.map(|at| at.0)])
+    };
+    serde_json::Value::from(queue.iter().map(lane).collect::<Vec<_>>()).to_string()
+}
+
+fn queue_of(text: &str) -> [QueueReport; Lane::COUNT] {
+    let lanes: Vec<(u64, u64, Option<i64>)> = serde_json::from_str(text).unwrap_or_default();
+    let mut queue = [QueueReport::default(); Lane::COUNT];
+    for (report, (items, bytes, oldest)) in queue.iter_mut().zip(lanes) {
+        *report = QueueReport { items, bytes, oldest: oldest.map(WallTime) };
+    }
+    queue
+}
+
+pub(crate) fn note_arrival(tx: &Tx<'_>, k: i64) -> Result<(), StoreError> {
+    let mut put = tx.sql.prepare_cached("INSERT OR IGNORE INTO link_arrivals(k, at) VALUES(?1, ?2)")?;
+    put.execute([k, tx.now.at.0])?;
+    Ok(())
+}
+
+/// The county's id, where this hub has drawn its keys.
+pub(crate) fn county(sql: &Connection) -> Result<Option<[u8; 32]>, StoreError> {
+    Ok(state::get(sql, COUNTY)?.and_then(|bytes| bytes.try_into().ok()))
+}
+
+impl Store {
+    /// Hub: keeps the county's id, the SHA-256 of the public key of its CA.
+    pub async fn set_county(&self, county: [u8; 32]) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            if state::epoch(tx.sql)?.is_none() {
+                state::set_epoch(tx.sql, 1)?;
+            }
+            state::put(tx.sql, COUNTY, Some(&county))
+        })
+        .await
+    }
+
+    /// Hub: adds a clinic; `false` where the code was there already and only the name is taken.
+    pub async fn add_clinic(&self, code: &ClinicCode, name: &str) -> Result<bool, StoreError> {
+        let (code, name) = (code.clone(), name.chars().take(NAME_CHARS_MAX).collect::<String>());
+        self.write(move |tx| {
+            let new = clinic_row(tx.sql, &code)?.is_none();
+            tx.sql.execute(
+                "INSERT INTO link_clinics(code, name, added, print) VALUES(?1, ?2, ?3, ?4)
+                 ON CONFLICT(code) DO UPDATE SET name = ?2",
+                params![code.as_str(), name, tx.now.at.0, Fingerprint::default().to_bytes()],
+            )?;
+            tx.emit(StoreEvent::SyncState);
+            Ok(new)
+        })
+        .await
+    }
+
+    /// Hub: its clinics, by code.
+    pub async fn clinics(&self) -> Result<Vec<ClinicRow>, StoreError> {
+        self.read(|sql| {
+            let mut rows = sql.prepare_cached(
+                "SELECT code, name, added, last_contact, queue, software,
+                     (SELECT count(*) FROM link_devices WHERE c = link_clinics.c AND revoked IS NULL),
+                     (SELECT count(*) FROM link_patients WHERE c = link_clinics.c),
+                     (SELECT count(*) FROM link_holds WHERE c = link_clinics.c)
+                 FROM link_clinics ORDER BY code",
+            )?;
+            let mut rows = rows.query([])?;
+            let mut clinics = Vec::new();
+            while let Some(row) = rows.next()? {
+                clinics.push(read_clinic(row)?);
+            }
+            Ok(clinics)
+        })
+        .await
+    }
+
+    /// Hub: boxes of a clinic, or all.
+    pub async fn devices(&self, clinic: Option<&ClinicCode>) -> Result<Vec<DeviceRow>, StoreError> {
+        let code = clinic.map(|code| code.as_str().to_owned());
+        self.read(move |sql| {
+            let mut rows = sql.prepare_cached(
+                "SELECT device, code, link_devices.name, enrolled, link_devices.last_contact, revoked,
+                     link_devices.software
+                 FROM link_devices JOIN link_clinics USING(c) WHERE ?1 IS NULL OR code = ?1
+                 ORDER BY code, enrolled",
+            )?;
+            let mut rows = rows.query([code])?;
+            let mut devices = Vec::new();
+            while let Some(row) = rows.next()? {
+                let clinic: String = row.get(1)?;
+                devices.push(DeviceRow {
+                    device: DeviceId(row.get(0)?),
+                    clinic: clinic.parse().map_err(|_| StoreError::Unreadable("clinic code"))?,
+                    name: row.get(2)?,
+                    enrolled: WallTime(row.get(3)?),
+                    last_contact: row.get::<_, Option<i64>>(4)?.map(WallTime),
+                    revoked: row.get::<_, Option<i64>>(5)?.map(WallTime),
+                    software: row.get(6)?,
+                });
+            }
+            Ok(devices)
+        })
+        .await
+    }
+
+    /// Hub: the key of a device that was taken in and not revoked.
+    pub async fn device_standing(&self, device: DeviceId) -> Result<Standing, StoreError> {
+        self.read(move |sql| {
+            Ok(match known(sql, device)? {
+                None => Standing::Unknown,
+                Some(known) if known.revoked => Standing::Revoked,
+                Some(_) => Standing::Served,
+            })
+        })
+        .await
+    }
+
+    /// Hub: a box is served no more; `false` where it is not known.
+    pub async fn revoke_device(&self, device: DeviceId) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let changed = tx.sql.execute(
+                "UPDATE link_devices SET revoked = coalesce(revoked, ?2) WHERE device = ?1",
+                params![device.as_bytes(), tx.now.at.0],
+            )?;
+            tx.emit(StoreEvent::SyncState);
+            Ok(changed > 0)
+        })
+        .await
+    }
+
+    /// Hub: draws the secret of a one-time token; `None` where there is no such clinic. Only its hash is kept.
+    pub async fn new_token_secret(
+        &self,
+        clinic: &ClinicCode,
+    ) -> Result<Option<[u8; TOKEN_SECRET_LEN]>, StoreError> {
+        let clinic = clinic.clone();
+        let mut secret = [0; TOKEN_SECRET_LEN];
+        self.fill_random(&mut secret);
+        self.write(move |tx| {
+            let Some(c) = clinic_row(tx.sql, &clinic)? else { return Ok(None) };
+            let life = i64::try_from(TOKEN_LIFE.as_millis()).unwrap_or(i64::MAX);
+            tx.sql.execute(
+                "INSERT INTO link_tokens(digest, c, made, expires) VALUES(?1, ?2, ?3, ?4)",
+                params![digest(&secret), c, tx.now.at.0, tx.now.at.0.saturating_add(life)],
+            )?;
+            Ok(Some(secret))
+        })
+        .await
+    }
+
+    /// Hub: takes a box in whose request proves its key. The token is used up by it; the same box may ask again
+    /// with it, in case the answer was lost.
+    pub async fn enrol_device(
+        &self,
+        request: &EnrolRequest,
+        key: DevicePublicKey,
+    ) -> Result<Result<Taken, EnrolRefusal>, StoreError> {
+        let request = request.clone();
+        self.write(move |tx| enrol(tx, &request, key)).await
+    }
+
+    /// Hub: a box whose certificate is good but which is not in the directory (the hub was restored) is taken
+    /// in again. `false` where the clinic is not known.
+    pub async fn enrol_again(&self, key: DevicePublicKey, clinic: &ClinicCode) -> Result<bool, StoreError> {
+        let clinic = clinic.clone();
+        self.write(move |tx| {
+            let Some(c) = clinic_row(tx.sql, &clinic)? else { return Ok(false) };
+            put_device(tx, key, c, "")?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Hub: a clinic holds this patient from now on; `false` where there is no such clinic.
+    pub async fn join_patient(&self, clinic: &ClinicCode, patient: PatientId) -> Result<bool, StoreError> {
+        let clinic = clinic.clone();
+        self.write(move |tx| {
+            let Some(c) = clinic_row(tx.sql, &clinic)? else { return Ok(false) };
+            feeds::relate(tx, c, patient)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Hub: what a clinic holds, counted anew; `None` where there is no such clinic.
+    pub async fn clinic_summary(&self, clinic: &ClinicCode) -> Result<Option<ClinicSummary>, StoreError> {
+        let clinic = clinic.clone();
+        self.read(move |sql| {
+            let Some(c) = clinic_row(sql, &clinic)? else { return Ok(None) };
+            let documents = |kind: Option<DocKind>| -> Result<u64, StoreError> {
+                let mut count = sql.prepare_cached(
+                    "SELECT count(*) FROM link_holds JOIN documents USING(d)
+                     WHERE c = ?1 AND (?2 IS NULL OR kind = ?2)",
+                )?;
+                let number: i64 = count.query_row(params![c, kind.map(DocKind::byte)], |row| row.get(0))?;
+                Ok(number.cast_unsigned())
+            };
+            let changes: i64 = sql.query_row(
+                "SELECT coalesce(sum(changes), 0) FROM
+                     (SELECT (SELECT count(*) FROM log WHERE log.d = link_holds.d) AS changes
+                      FROM link_holds WHERE c = ?1)",
+                [c],
+                |row| row.get(0),
+            )?;
+            Ok(Some(ClinicSummary {
+                fingerprint: feeds::sum(sql, c)?.to_bytes(),
+                patients: documents(Some(DocKind::Chart))?,
+                encounters: documents(Some(DocKind::Encounter))?,
+                documents: documents(None)?,
+                changes: changes.cast_unsigned(),
+            }))
+        })
+        .await
+    }
+
+    /// Hub: when the changes of a document arrived, oldest first.
+    pub async fn arrivals(&self, doc: DocId) -> Result<Vec<Arrival>, StoreError> {
+        self.read(move |sql| {
+            let mut rows = sql.prepare_cached(
+                "SELECT device, at FROM log JOIN documents USING(d) JOIN sessions USING(s)
+                     JOIN link_arrivals USING(k)
+                 WHERE documents.id = ?1 ORDER BY k",
+            )?;
+            let rows = rows.query_map([doc.as_bytes()], |row| {
+                Ok(Arrival { device: DeviceId(row.get(0)?), at: WallTime(row.get(1)?) })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+}
+
+/// How a device stands at the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is served.
+    Served,
+    /// It was never taken in, or the hub lost that.
+    Unknown,
+    /// It was revoked.
+    Revoked,
+}
+
+fn read_clinic(row: &Row<'_>) -> Result<ClinicRow, StoreError> {
+    let (code, queue): (String, String) = (row.get(0)?, row.get(4)?);
+    let count = |at: usize| -> rusqlite::Result<u64> { Ok(row.get::<_, i64>(at)?.cast_unsigned()) };
+    Ok(ClinicRow {
+        code: code.parse().map_err(|_| StoreError::Unreadable("clinic code"))?,
+        name: row.get(1)?,
+        added: WallTime(row.get(2)?),
+        last_contact: row.get::<_, Option<i64>>(3)?.map(WallTime),
+        queue: queue_of(&queue),
+        software: row.get(5)?,
+        devices: count(6)?,
+        patients: count(7)?,
+        documents: count(8)?,
+    })
+}
+
+fn digest(secret: &[u8; TOKEN_SECRET_LEN]) -> [u8; 32] {
+    *blake3::hash(secret).as_bytes()
+}
+
+fn put_device(tx: &mut Tx<'_>, key: DevicePublicKey, c: i64, name: &str) -> Result<(), StoreError> {
+    tx.sql.execute(
+        "INSERT INTO link_devices(device, key, c, name, enrolled) VALUES(?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT(device) DO UPDATE SET c = ?3, name = ?4, enrolled = ?5",
+        params![key.device().as_bytes(), key.to_bytes(), c, name, tx.now.at.0],
+    )?;
+    tx.emit(StoreEvent::SyncState);
+    Ok(())
+}
+
+type TokenRow = (i64, i64, Option<[u8; 8]>);
+
+fn enrol(
+    tx: &mut Tx<'_>,
+    request: &EnrolRequest,
+    key: DevicePublicKey,
+) -> Result<Result<Taken, EnrolRefusal>, StoreError> {
+    let device = key.device();
+    if known(tx.sql, device)?.is_some_and(|known| known.revoked) {
+        return Ok(Err(EnrolRefusal::Revoked));
+    }
+    let token = digest(&request.secret);
+    let mut find = tx.sql.prepare_cached("SELECT c, expires, used_by FROM link_tokens WHERE digest = ?1")?;
+    let row: Option<TokenRow> =
+        find.query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    let (c, expires, used_by) = match row {
+        None => return Ok(Err(EnrolRefusal::WrongToken)),
+        Some(row) => row,
+    };
+    if used_by.is_some_and(|by| by != device.0) {
+        return Ok(Err(EnrolRefusal::UsedToken));
+    }
+    if used_by.is_none() && tx.now.at.0 > expires {
+        return Ok(Err(EnrolRefusal::ExpiredToken));
+    }
+    let clinic = clinic_code(tx.sql, c)?;
+    if request.clinic.as_ref().is_some_and(|claimed| *claimed != clinic) {
+        return Ok(Err(EnrolRefusal::OtherClinic));
+    }
+    tx.sql.execute(
+        "UPDATE link_tokens SET used_by = ?2, used = ?3 WHERE digest = ?1",
+        params![token, device.as_bytes(), tx.now.at.0],
+    )?;
+    put_device(tx, key, c, &request.box_name)?;
+    let clinic_name =
+        tx.sql.query_row("SELECT name FROM link_clinics WHERE c = ?1", [c], |row| row.get(0))?;
+    let epoch = state::epoch(tx.sql)?.unwrap_or(1);
+    Ok(Ok(Taken { clinic, clinic_name, epoch, at: tx.now.at }))
+}

@@ -1,0 +1,315 @@
+//! The feeds of clinics at a hub: what each clinic shall hold, lane by lane, and the sums over it.
+//!
+//! A clinic holds the patients whose charts it owns and those it wrote about. Joining a patient puts everything
+//! that is there into the clinic's feed, the chart first. Positions are given inside the writing transaction,
+//! so none is overtaken.
+
+use records::ids::{BlobId, ClinicCode, DocId, DocKind, PatientId};
+use rusqlite::{Connection, OptionalExtension, params};
+use sync_core::exchange::{LaneItem, NextItems};
+use sync_core::fingerprint::Fingerprint;
+use sync_core::identity::Actor;
+use sync_core::wire::{BlobOffer, Fact, FeedEnd, Holdings, Lane, MAX_ITEMS};
+
+use crate::engine::{StoreError, StoreEvent, Tx};
+use crate::sync::{directory, facts, queue, state};
+use crate::log;
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS link_feed(
+    c INTEGER NOT NULL, lane INTEGER NOT NULL, position INTEGER NOT NULL,
+    kind INTEGER NOT NULL, row INTEGER NOT NULL, chain BLOB NOT NULL,
+    PRIMARY KEY(c, lane, position)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_holds(d INTEGER NOT NULL, c INTEGER NOT NULL, PRIMARY KEY(d, c)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS link_holds_by_clinic ON link_holds(c, d);
+CREATE TABLE IF NOT EXISTS link_patients(
+    patient BLOB NOT NULL, c INTEGER NOT NULL, PRIMARY KEY(patient, c)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS link_patients_by_clinic ON link_patients(c);
+CREATE TABLE IF NOT EXISTS link_patient_documents(
+    patient BLOB NOT NULL, d INTEGER NOT NULL, PRIMARY KEY(patient, d)) WITHOUT ROWID;
+";
+
+/// The row is one of the log.
+const CHANGE: i64 = 0;
+/// The row is one of the facts.
+const FACT: i64 = 1;
+/// The row is one of the blobs.
+const BLOB: i64 = 2;
+/// Feed entries that are looked at for one message: many may be held by the box already.
+const LOOKED_AT_MAX: usize = 10_000;
+
+/// A change that was written at the hub and goes to the clinics that hold its document.
+#[derive(Debug)]
+pub(crate) struct Spread<'a> {
+    /// Row of the document.
+    pub(crate) d: i64,
+    /// The clinic that owns the document.
+    pub(crate) owner: Option<&'a ClinicCode>,
+    /// The clinic that wrote; `None` for the hub.
+    pub(crate) writer: Option<i64>,
+    /// The patient that the document is about.
+    pub(crate) patient: Option<PatientId>,
+    /// The change's log row.
+    pub(crate) k: i64,
+    /// The lane that brought it.
+    pub(crate) lane: Lane,
+    /// Its hash.
+    pub(crate) hash: &'a [u8; 32],
+}
+
+/// Puts a change into the feeds of those who hold its document, and with `join` lets those who should hold it
+/// join: they get every log row of it at once.
+pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result<(), StoreError> {
+    for c in holders(tx.sql, change.d)? {
+        append(tx, c, change.lane, CHANGE, change.k, change.hash)?;
+    }
+    if !join {
+        return Ok(());
+    }
+    let owner = match change.owner {
+        Some(code) => directory::clinic_row(tx.sql, code)?,
+        None => None,
+    };
+    let Some(patient) = change.patient else {
+        return owner.map_or(Ok(()), |c| hold(tx, c, change.d));
+    };
+    tx.sql
+        .prepare_cached("INSERT OR IGNORE INTO link_patient_documents(patient, d) VALUES(?1, ?2)")?
+        .execute(params![patient.0, change.d])?;
+    for c in [owner, change.writer].into_iter().flatten() {
+        relate(tx, c, patient)?;
+    }
+    for c in clinics_of(tx.sql, patient)? {
+        hold(tx, c, change.d)?;
+    }
+    Ok(())
+}
+
+/// A clinic holds a patient from now on.
+pub(crate) fn relate(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> {
+    let mut put = tx.sql.prepare_cached("INSERT OR IGNORE INTO link_patients(patient, c) VALUES(?1, ?2)")?;
+    if put.execute(params![patient.0, c])? == 0 {
+        return Ok(());
+    }
+    let mut find = tx.sql.prepare_cached(
+        "SELECT d FROM link_patient_documents JOIN documents USING(d) WHERE patient = ?1
+         ORDER BY kind <> ?2, d",
+    )?;
+    let docs = find.query_map(params![patient.0, DocKind::Chart.byte()], |row| row.get(0))?;
+    for d in docs.collect::<rusqlite::Result<Vec<i64>>>()? {
+        hold(tx, c, d)?;
+    }
+    Ok(())
+}
+
+/// A clinic holds a document from now on: all that is there of it goes into its feed.
+fn hold(tx: &mut Tx<'_>, c: i64, d: i64) -> Result<(), StoreError> {
+    let mut put = tx.sql.prepare_cached("INSERT OR IGNORE INTO link_holds(d, c) VALUES(?1, ?2)")?;
+    if put.execute([d, c])? == 0 {
+        return Ok(());
+    }
+    let mut find = tx.sql.prepare_cached("SELECT id, print FROM documents WHERE d = ?1")?;
+    let (id, print): ([u8; 16], [u8; 32]) = find.query_row([d], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    directory::change_print(tx.sql, c, |sum| sum.add(&print))?;
+    let mut rows = tx.sql.prepare_cached("SELECT k, lane, hash FROM log WHERE d = ?1 ORDER BY k")?;
+    let rows = rows.query_map([d], |row| Ok((row.get(0)?, row.get::<_, u8>(1)?, row.get(2)?)))?;
+    for (k, lane, hash) in rows.collect::<rusqlite::Result<Vec<(i64, u8, [u8; 32])>>>()? {
+        let lane = Lane::from_number(lane).ok_or(StoreError::Unreadable("lane"))?;
+        append(tx, c, lane, CHANGE, k, &hash)?;
+    }
+    let mut blobs = tx.sql.prepare_cached(
+        "SELECT b, id, lane FROM link_blobs JOIN blobs ON blobs.id = link_blobs.blob WHERE doc = ?1",
+    )?;
+    let blobs = blobs.query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, u8>(2)?)))?;
+    for (b, blob, lane) in blobs.collect::<rusqlite::Result<Vec<(i64, [u8; 32], u8)>>>()? {
+        let lane = Lane::from_number(lane).ok_or(StoreError::Unreadable("lane"))?;
+        append(tx, c, lane, BLOB, b, &blob)?;
+    }
+    Ok(())
+}
+
+/// A whole blob of a document goes to those who hold the document.
+pub(crate) fn spread_blob(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane) -> Result<(), StoreError> {
+    let mut find = tx.sql.prepare_cached("SELECT b FROM blobs WHERE id = ?1")?;
+    let b: Option<i64> = find.query_row([blob.as_bytes()], |row| row.get(0)).optional()?;
+    let (Some(b), Some(row)) = (b, log::doc_row(tx.sql, doc)?) else { return Ok(()) };
+    for c in holders(tx.sql, row.d)? {
+        append_quietly(tx.sql, c, lane, BLOB, b, &blob.0)?;
+    }
+    Ok(())
+}
+
+/// A fact goes into a clinic's feed.
+pub(crate) fn append_fact(tx: &mut Tx<'_>, c: i64, lane: Lane, f: i64, fact: &Fact) -> Result<(), StoreError> {
+    let content = *blake3::hash(&fact.encode()).as_bytes();
+    append(tx, c, lane, FACT, f, &content)
+}
+
+fn append(tx: &mut Tx<'_>, c: i64, lane: Lane, kind: i64, row: i64, content: &[u8; 32]) -> Result<(), StoreError> {
+    append_quietly(tx.sql, c, lane, kind, row, content)?;
+    tx.emit(StoreEvent::SyncState);
+    Ok(())
+}
+
+fn append_quietly(
+    sql: &Connection,
+    c: i64,
+    lane: Lane,
+    kind: i64,
+    row: i64,
+    content: &[u8; 32],
+) -> Result<(), StoreError> {
+    let end = feed_end(sql, c, lane)?.next(content);
+    let mut put = sql.prepare_cached(
+        "INSERT INTO link_feed(c, lane, position, kind, row, chain) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    put.execute(params![c, lane.number(), end.position.cast_signed(), kind, row, end.chain])?;
+    Ok(())
+}
+
+fn feed_end(sql: &Connection, c: i64, lane: Lane) -> Result<FeedEnd, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT position, chain FROM link_feed WHERE c = ?1 AND lane = ?2 ORDER BY position DESC LIMIT 1",
+    )?;
+    let end = find.query_row(params![c, lane.number()], |row| {
+        Ok(FeedEnd { position: row.get::<_, i64>(0)?.cast_unsigned(), chain: row.get(1)? })
+    });
+    Ok(end.optional()?.unwrap_or_default())
+}
+
+/// The last positions of a clinic's feed.
+pub(crate) fn feed_ends(sql: &Connection, c: i64) -> Result<[FeedEnd; Lane::COUNT], StoreError> {
+    let mut ends = [FeedEnd::default(); Lane::COUNT];
+    for lane in Lane::ALL {
+        ends[lane.index()] = feed_end(sql, c, lane)?;
+    }
+    Ok(ends)
+}
+
+/// Chain hash at a position of a feed; `None` where the feed is shorter.
+pub(crate) fn feed_at(sql: &Connection, c: i64, lane: Lane, position: u64) -> Result<Option<FeedEnd>, StoreError> {
+    if position == 0 {
+        return Ok(Some(FeedEnd::default()));
+    }
+    let mut find =
+        sql.prepare_cached("SELECT chain FROM link_feed WHERE c = ?1 AND lane = ?2 AND position = ?3")?;
+    let chain = find.query_row(params![c, lane.number(), position.cast_signed()], |row| row.get(0));
+    Ok(chain.optional()?.map(|chain| FeedEnd { position, chain }))
+}
+
+fn holders(sql: &Connection, d: i64) -> Result<Vec<i64>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT c FROM link_holds WHERE d = ?1")?;
+    let rows = find.query_map([d], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn clinics_of(sql: &Connection, patient: PatientId) -> Result<Vec<i64>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT c FROM link_patients WHERE patient = ?1")?;
+    let rows = find.query_map([patient.0], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Whether a clinic holds a document.
+pub(crate) fn holds(sql: &Connection, c: i64, doc: DocId) -> Result<bool, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT 1 FROM link_holds JOIN documents USING(d) WHERE documents.id = ?1 AND c = ?2",
+    )?;
+    Ok(find.exists(params![doc.as_bytes(), c])?)
+}
+
+/// Whether a clinic holds the document of this row.
+pub(crate) fn holds_row(sql: &Connection, c: i64, d: i64) -> Result<bool, StoreError> {
+    Ok(sql.prepare_cached("SELECT 1 FROM link_holds WHERE d = ?1 AND c = ?2")?.exists([d, c])?)
+}
+
+/// A held document's print changed.
+pub(crate) fn replace_print(tx: &Tx<'_>, d: i64, old: &[u8; 32], new: &[u8; 32]) -> Result<(), StoreError> {
+    for c in holders(tx.sql, d)? {
+        directory::change_print(tx.sql, c, |sum| {
+            sum.subtract(old);
+            sum.add(new);
+        })?;
+    }
+    Ok(())
+}
+
+/// The sum over what a clinic holds, made anew.
+pub(crate) fn sum(sql: &Connection, c: i64) -> Result<Fingerprint, StoreError> {
+    let mut rows =
+        sql.prepare_cached("SELECT print FROM link_holds JOIN documents USING(d) WHERE c = ?1")?;
+    let mut rows = rows.query([c])?;
+    let mut sum = Fingerprint::default();
+    while let Some(row) = rows.next()? {
+        sum.add(&row.get(0)?);
+    }
+    Ok(sum)
+}
+
+/// The next entries of a clinic's feed behind a position; what the box holds is left out.
+pub(crate) fn next(
+    sql: &Connection,
+    c: i64,
+    signer: Actor,
+    lane: Lane,
+    after: u64,
+    budget: usize,
+    held: &Holdings,
+) -> Result<NextItems, StoreError> {
+    let mut next = NextItems::none(lane, after);
+    next.signer = Some(signer);
+    let epoch = state::epoch(sql)?.unwrap_or(1);
+    let mut rows = sql.prepare_cached(
+        "SELECT position, kind, row, chain FROM link_feed WHERE c = ?1 AND lane = ?2 AND position > ?3
+         ORDER BY position",
+    )?;
+    let mut rows = rows.query(params![c, lane.number(), after.cast_signed()])?;
+    let (mut size, mut looked_at) = (0, 0);
+    while let Some(row) = rows.next()? {
+        looked_at += 1;
+        if size >= budget || next.items.len() >= MAX_ITEMS || looked_at > LOOKED_AT_MAX {
+            next.more = true;
+            break;
+        }
+        let position = row.get::<_, i64>(0)?.cast_unsigned();
+        next.upto = position;
+        next.feed = Some((epoch, FeedEnd { position, chain: row.get(3)? }));
+        if let Some(item) = item(sql, row.get(1)?, row.get(2)?, held)? {
+            size += match &item {
+                LaneItem::Change(change) => change.bytes.len() + 48,
+                LaneItem::Fact(fact) => fact.body.len() + 100,
+                LaneItem::Blob(_) | LaneItem::Audit(..) => 64,
+            };
+            next.items.push((position, item));
+        }
+    }
+    Ok(next)
+}
+
+fn item(sql: &Connection, kind: i64, row: i64, held: &Holdings) -> Result<Option<LaneItem>, StoreError> {
+    match kind {
+        CHANGE => {
+            let mut find = sql.prepare_cached("SELECT s, seq FROM log WHERE k = ?1")?;
+            let (s, seq): (i64, i64) = find.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if held.contains(&log::actor_of(sql, s)?.at(seq.cast_unsigned())) {
+                return Ok(None);
+            }
+            Ok(Some(LaneItem::Change(queue::change(sql, row)?)))
+        }
+        FACT => Ok(facts::read(sql, row)?.map(LaneItem::Fact)),
+        BLOB => {
+            let mut find = sql.prepare_cached(
+                "SELECT id, doc, blobs.length FROM blobs JOIN link_blobs ON link_blobs.blob = blobs.id
+                 WHERE b = ?1 LIMIT 1",
+            )?;
+            let offer = find.query_row([row], |row| {
+                Ok(BlobOffer {
+                    blob: BlobId(row.get(0)?),
+                    doc: DocId(row.get(1)?),
+                    length: row.get::<_, i64>(2)?.cast_unsigned(),
+                })
+            });
+            Ok(offer.optional()?.map(LaneItem::Blob))
+        }
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,346 @@
+//! The hub's answers to what the exchange asks.
+
+use records::ids::{ClinicCode, DeviceId, DocKind};
+use rusqlite::{Connection, OptionalExtension, params};
+use sync_core::check::{Checked, Fault};
+use sync_core::exchange::{Answer, Ask, Greeting, Taken};
+use sync_core::identity::{DeviceKey, Position};
+use sync_core::wire::{
+    AuditBatch, Batch, BlobOffer, Bye, ChangeItem, FeedEnd, FeedMarks, Hello, Holds, Lane, ParkReason, VERSIONS,
+    Wanted, Welcome, change_hash,
+};
+
+use crate::engine::{Store, StoreError, Tx};
+use crate::ingest::{Foreign, Ingested, Stored, ingest};
+use crate::sync::{blobs, directory, facts, feeds, ranges, state};
+use crate::{audit, log};
+
+/// The writer has no care relation to the document, or its kind is not theirs to write.
+const NOT_ALLOWED: &str = "not-allowed";
+/// The device was revoked before.
+const REVOKED: &str = "revoked";
+/// Words of parked rows that only wait.
+const WAITING: &str = "dependencies";
+
+impl Store {
+    /// Carries out what the exchange of a hub with this device asks. What it writes is one transaction.
+    pub async fn answer_as_hub(&self, device: DeviceId, ask: Ask) -> Result<Answer, StoreError> {
+        match ask {
+            Ask::Greet(hello) => {
+                let key = self.device_key().clone();
+                self.write(move |tx| greet(tx, &key, device, &hello)).await
+            }
+            Ask::Next { lane, after, budget, held } => {
+                let signer = self.actor();
+                let next = self
+                    .read(move |sql| {
+                        let c = served(sql, device)?;
+                        feeds::next(sql, c, signer, lane, after, budget, &held)
+                    })
+                    .await?;
+                Ok(Answer::Next(next))
+            }
+            Ask::TakeBatch { lane, batch } => {
+                let key = self.device_key().clone();
+                let taken = self.write(move |tx| take_batch(tx, &key, device, lane, &batch)).await?;
+                Ok(Answer::Taken(Box::new(taken)))
+            }
+            Ask::TakeAudit { lane, audit } => {
+                let taken = self.write(move |tx| take_audit(tx, lane, &audit)).await?;
+                Ok(Answer::Taken(Box::new(taken)))
+            }
+            Ask::TakeOffer { lane, offer } => {
+                let taken = self.write(move |tx| take_offer(tx, device, lane, &offer)).await?;
+                Ok(Answer::Taken(Box::new(taken)))
+            }
+            Ask::TakePiece { lane, piece } => self.take_piece(lane, piece).await,
+            Ask::ReadBlob { offer, offset } => {
+                let bytes = self.read(move |sql| read_blob(sql, device, &offer, offset)).await?;
+                Ok(Answer::BlobBytes { offer, offset, bytes })
+            }
+            Ask::Acked(_) => Ok(Answer::Done),
+            Ask::Fingerprint => {
+                let sum = self.read(move |sql| directory::print(sql, served(sql, device)?)).await?;
+                let mut first = [0; 8];
+                first.copy_from_slice(&sum.to_bytes()[..8]);
+                Ok(Answer::Fingerprint(first))
+            }
+            Ask::Welcomed(_)
+            | Ask::HubHolds(_)
+            | Ask::TellHoldings(_)
+            | Ask::TakeFeed { .. }
+            | Ask::Settled(_) => Err(StoreError::Unreadable("question: it is for a box")),
+        }
+    }
+}
+
+fn served(sql: &Connection, device: DeviceId) -> Result<i64, StoreError> {
+    let known = directory::known(sql, device)?.filter(|known| !known.revoked);
+    known.map(|known| known.c).ok_or(StoreError::Unreadable("device: it is not served"))
+}
+
+/// What the hub holds of a device's own sessions.
+fn holds_of(sql: &Connection, device: DeviceId) -> Result<Holds, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT s, seq, reason FROM parked JOIN sessions USING(s) WHERE device = ?1 AND reason <> ?2 ORDER BY p",
+    )?;
+    let mut rows = find.query(params![device.as_bytes(), WAITING])?;
+    let mut parked = Vec::new();
+    while let Some(row) = rows.next()? {
+        let position = log::actor_of(sql, row.get(0)?)?.at(row.get::<_, i64>(1)?.cast_unsigned());
+        parked.push((position, reason_of(&row.get::<_, String>(2)?)));
+    }
+    Ok(Holds {
+        last: true,
+        changes: ranges::held(sql, Some(device))?,
+        audit: ranges::audit_ends(sql, device)?,
+        parked,
+    })
+}
+
+fn greet(tx: &mut Tx<'_>, key: &DeviceKey, device: DeviceId, hello: &Hello) -> Result<Answer, StoreError> {
+    let Some(known) = directory::known(tx.sql, device)? else {
+        return Ok(Answer::Refused(Bye::UnknownDevice));
+    };
+    if known.revoked {
+        return Ok(Answer::Refused(Bye::Revoked));
+    }
+    let clinic = directory::clinic_code(tx.sql, known.c)?;
+    directory::note_contact(tx, known.c, hello)?;
+    if let Some(county) = directory::county(tx.sql)? {
+        facts::state_roster(tx, key, &county, &clinic)?;
+    }
+    let epoch = checked_epoch(tx, known.c, hello)?;
+    let mut ends = [FeedEnd::default(); Lane::COUNT];
+    let mut known_feed = true;
+    for lane in Lane::ALL {
+        match feeds::feed_at(tx.sql, known.c, lane, hello.feeds.ends[lane.index()])? {
+            Some(end) => ends[lane.index()] = end,
+            None => known_feed = false,
+        }
+    }
+    let same_feed = known_feed && FeedMarks::new(&ends) == hello.feeds;
+    let own = holds_of(tx.sql, device)?;
+    let own_equal = own.changes.digest(&own.audit) == hello.own;
+    let welcome = Welcome {
+        version: VERSIONS.1.min(hello.versions.1),
+        actor: tx.state.actor,
+        epoch,
+        at: tx.now.at,
+        holds_follow: !own_equal,
+        wanted: match (same_feed, own_equal) {
+            (false, _) => Wanted::All,
+            (true, false) => Wanted::Own,
+            (true, true) => Wanted::Nothing,
+        },
+        feeds_from: if same_feed { hello.feeds.ends } else { [0; Lane::COUNT] },
+    };
+    Ok(Answer::Greeting(Box::new(Greeting { welcome, own })))
+}
+
+/// A box that knows more of this hub's epoch than the hub itself tells that the folder was copied back: the hub
+/// draws a new epoch before it gives any position anew.
+fn checked_epoch(tx: &Tx<'_>, c: i64, hello: &Hello) -> Result<u32, StoreError> {
+    let epoch = state::epoch(tx.sql)?.unwrap_or(1);
+    let ends = feeds::feed_ends(tx.sql, c)?;
+    let knows_more = hello.feeds.ends.iter().zip(&ends).any(|(told, end)| *told > end.position);
+    let epoch = if hello.epoch > epoch {
+        hello.epoch.saturating_add(1)
+    } else if hello.epoch == epoch && knows_more {
+        tracing::warn!("a box knows more of this hub than the hub itself: it was restored; a new epoch begins");
+        epoch.saturating_add(1)
+    } else {
+        return Ok(epoch);
+    };
+    state::set_epoch(tx.sql, epoch)?;
+    Ok(epoch)
+}
+
+fn take_batch(
+    tx: &mut Tx<'_>,
+    key: &DeviceKey,
+    device: DeviceId,
+    lane: Lane,
+    batch: &Batch,
+) -> Result<Taken, StoreError> {
+    let known = directory::known(tx.sql, device)?.ok_or(StoreError::Unreadable("device: it is not served"))?;
+    let clinic = directory::clinic_code(tx.sql, known.c)?;
+    let writer = Writer { c: known.c, clinic, revoked: known.revoked };
+    let mut taken = Taken::nothing(lane);
+    let mut clinic_changed = false;
+    for change in &batch.changes {
+        let outcome = take_change(tx, &writer, lane, change, &mut taken)?;
+        clinic_changed |= outcome && change.doc.kind() == Some(DocKind::Clinic);
+    }
+    if clinic_changed
+        && facts::adopt_staff(tx, &writer.clinic)?
+        && let Some(county) = directory::county(tx.sql)?
+    {
+        facts::state_roster(tx, key, &county, &writer.clinic)?;
+    }
+    Ok(taken)
+}
+
+struct Writer {
+    c: i64,
+    clinic: ClinicCode,
+    revoked: bool,
+}
+
+/// Takes one change; `true` where it was written.
+fn take_change(
+    tx: &mut Tx<'_>,
+    writer: &Writer,
+    lane: Lane,
+    change: &ChangeItem,
+    taken: &mut Taken,
+) -> Result<bool, StoreError> {
+    let position = change.position;
+    let foreign = Foreign { position, doc: change.doc, lane, bytes: &change.bytes, predecessors: &[] };
+    let related = feeds::holds(tx.sql, writer.c, change.doc)?;
+    let permit = |_: &Foreign<'_>, checked: &Checked, owner: Option<&ClinicCode>| {
+        if writer.revoked {
+            return Err(REVOKED);
+        }
+        may_write(writer, change, checked, owner, related)
+    };
+    let outcome = ingest(tx, &foreign, &permit)?;
+    let mut written = false;
+    match &outcome {
+        Ingested::Stored(stored) => {
+            written = true;
+            taken.new_changes += 1;
+            spread(tx, writer, lane, change, stored)?;
+        }
+        Ingested::Known => {
+            if let Some(reason) = parked_reason(tx.sql, position)? {
+                taken.ack.parked.push((position, reason));
+            }
+        }
+        Ingested::Waiting => {}
+        Ingested::Parked(fault) => taken.ack.parked.push((position, reason_of_fault(*fault))),
+        Ingested::Spoiled => taken.ack.parked.push((position, ParkReason::Spoiled)),
+        Ingested::NotNow => return Ok(false),
+    }
+    if !matches!(outcome, Ingested::Spoiled) {
+        let s = log::session_row(tx, position.actor)?;
+        ranges::hold(tx.sql, s, position.seq)?;
+    }
+    taken.ack.held.insert(position);
+    Ok(written)
+}
+
+/// Who may write what: the rule of the document's kind.
+fn may_write(
+    writer: &Writer,
+    change: &ChangeItem,
+    checked: &Checked,
+    owner: Option<&ClinicCode>,
+    holds: bool,
+) -> Result<(), &'static str> {
+    let created = checked.creates.as_ref();
+    let own = owner.or(created) == Some(&writer.clinic);
+    let allowed = match change.doc.kind() {
+        Some(DocKind::Encounter | DocKind::Series | DocKind::Clinic) => own,
+        // A chart is written by whoever cares for the patient; only its own clinic makes it.
+        Some(DocKind::Chart | DocKind::Request) => own || (owner.is_some() && holds),
+        Some(DocKind::Link) => own,
+        None => false,
+    };
+    if allowed { Ok(()) } else { Err(NOT_ALLOWED) }
+}
+
+fn spread(
+    tx: &mut Tx<'_>,
+    writer: &Writer,
+    lane: Lane,
+    change: &ChangeItem,
+    stored: &Stored,
+) -> Result<(), StoreError> {
+    let row = log::doc_row(tx.sql, change.doc)?.ok_or(StoreError::Unreadable("document"))?;
+    let hash = change_hash(&change.bytes);
+    let mut rows = vec![(stored.k, lane, hash)];
+    for (k, _) in &stored.released {
+        let mut find = tx.sql.prepare_cached("SELECT lane, hash FROM log WHERE k = ?1")?;
+        let (lane, hash): (u8, [u8; 32]) = find.query_row([k], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.push((*k, Lane::from_number(lane).ok_or(StoreError::Unreadable("lane"))?, hash));
+    }
+    // Whoever joins the document now gets all its rows at once; the others get one by one.
+    rows.sort_by_key(|(k, _, _)| *k);
+    let last = rows.len() - 1;
+    for (nth, (k, lane, hash)) in rows.iter().enumerate() {
+        directory::note_arrival(tx, *k)?;
+        let spread = feeds::Spread {
+            d: row.d,
+            owner: Some(&stored.owner),
+            writer: Some(writer.c),
+            patient: stored.patient,
+            k: *k,
+            lane: *lane,
+            hash,
+        };
+        feeds::spread(tx, &spread, nth == last)?;
+    }
+    Ok(())
+}
+
+fn parked_reason(sql: &Connection, position: Position) -> Result<Option<ParkReason>, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT reason FROM parked JOIN sessions USING(s)
+         WHERE device = ?1 AND session = ?2 AND seq = ?3 AND reason <> ?4",
+    )?;
+    let actor = position.actor;
+    let place =
+        params![actor.device.as_bytes(), actor.session.as_bytes(), position.seq.cast_signed(), WAITING];
+    let word: Option<String> = find.query_row(place, |row| row.get(0)).optional()?;
+    Ok(word.map(|word| reason_of(&word)))
+}
+
+fn reason_of(word: &str) -> ParkReason {
+    match word {
+        NOT_ALLOWED => ParkReason::NotAllowed,
+        REVOKED => ParkReason::Revoked,
+        "actor" => ParkReason::WrongActor,
+        "spoiled" => ParkReason::Spoiled,
+        _ => ParkReason::Malformed,
+    }
+}
+
+fn reason_of_fault(fault: Fault) -> ParkReason {
+    match fault {
+        Fault::Head(word) => match reason_of(word) {
+            ParkReason::Malformed => reason_of(fault.word()),
+            reason => reason,
+        },
+        other => reason_of(other.word()),
+    }
+}
+
+fn take_audit(tx: &mut Tx<'_>, lane: Lane, batch: &AuditBatch) -> Result<Taken, StoreError> {
+    let mut taken = Taken::nothing(lane);
+    let actor = batch.actor;
+    let mut end = ranges::audit_ends(tx.sql, actor.device)?.get(&actor).copied().unwrap_or(0);
+    for (n, entry) in (batch.first..).zip(&batch.entries) {
+        if n == end + 1 {
+            audit::ingest(tx, actor.device, actor.session, n, entry)?;
+            end = n;
+        }
+    }
+    taken.ack.audit.push((actor, end));
+    Ok(taken)
+}
+
+fn take_offer(tx: &Tx<'_>, device: DeviceId, lane: Lane, offer: &BlobOffer) -> Result<Taken, StoreError> {
+    served(tx.sql, device)?;
+    let mut taken = Taken::nothing(lane);
+    taken.ack.blobs.push(blobs::have(tx.sql, offer)?);
+    Ok(taken)
+}
+
+/// Reading by hash holds only inside documents that the asker's clinic holds.
+fn read_blob(sql: &Connection, device: DeviceId, offer: &BlobOffer, offset: u64) -> Result<Vec<u8>, StoreError> {
+    let c = served(sql, device)?;
+    let mut find = sql.prepare_cached("SELECT 1 FROM link_blobs WHERE blob = ?1 AND doc = ?2")?;
+    let named = find.exists(params![offer.blob.as_bytes(), offer.doc.as_bytes()])?;
+    if named && feeds::holds(sql, c, offer.doc)? { blobs::read(sql, offer.blob, offset) } else { Ok(Vec::new()) }
+}
