@@ -3,16 +3,17 @@
 //! The first entry of a chain names the last head that this machine knew, so that a missing run shows. An entry
 //! holds ids and words, never a name or a reading.
 
+mod entry;
+
 use records::ids::{DeviceId, DocId, PatientId, SessionId, StaffId};
-use records::time::{ClockSource, Stamp, WallTime};
+use records::time::{Stamp, WallTime};
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::identity::Actor;
 
 use crate::engine::{Store, StoreError, Tx, Writer};
 use crate::sync;
+use entry::{Entry, parse};
 
-/// Version of the entries' form.
-const FORM: u8 = 1;
 /// Views that wait to be written; more than these are written at once.
 const VIEWS_MAX: usize = 512;
 
@@ -209,100 +210,6 @@ pub struct AuditFilter {
     pub by: Option<By>,
     /// Before this row, for the next page.
     pub before: Option<i64>,
-}
-
-/// The bytes of one entry, as they are hashed.
-struct Entry<'a> {
-    n: u64,
-    at: Stamp,
-    by: By,
-    act: &'a str,
-    patient: Option<PatientId>,
-    doc: Option<DocId>,
-    previous: [u8; 32],
-}
-
-impl Entry<'_> {
-    fn bytes(&self) -> Vec<u8> {
-        let mut out = vec![FORM];
-        out.extend_from_slice(&self.n.to_be_bytes());
-        out.extend_from_slice(&self.at.at.0.to_be_bytes());
-        field(self.at.source.word().as_bytes(), &mut out);
-        field(self.by.text().as_bytes(), &mut out);
-        field(self.act.as_bytes(), &mut out);
-        field(
-            self.patient
-                .map(|id| id.0)
-                .as_ref()
-                .map_or(&[], |id| id.as_slice()),
-            &mut out,
-        );
-        field(
-            self.doc.map(|id| id.0).as_ref().map_or(&[], |id| id.as_slice()),
-            &mut out,
-        );
-        out.extend_from_slice(&self.previous);
-        out
-    }
-}
-
-/// A field of at most 255 bytes behind its length.
-fn field(content: &[u8], out: &mut Vec<u8>) {
-    out.push(u8::try_from(content.len()).unwrap_or(u8::MAX));
-    out.extend_from_slice(&content[..content.len().min(usize::from(u8::MAX))]);
-}
-
-/// An entry read back from its bytes.
-struct Parsed {
-    n: u64,
-    at: Stamp,
-    by: By,
-    act: String,
-    patient: Option<PatientId>,
-    doc: Option<DocId>,
-    previous: [u8; 32],
-}
-
-fn parse(bytes: &[u8]) -> Option<Parsed> {
-    let (&form, rest) = bytes.split_first()?;
-    if form != FORM {
-        return None;
-    }
-    let (n, rest) = rest.split_first_chunk::<8>()?;
-    let (at, mut rest) = rest.split_first_chunk::<8>()?;
-    let mut next = || -> Option<&[u8]> {
-        let (&length, after) = rest.split_first()?;
-        let (content, after) = after.split_at_checked(usize::from(length))?;
-        rest = after;
-        Some(content)
-    };
-    let source = ClockSource::from_word(std::str::from_utf8(next()?).ok()?);
-    let by = By::parse(std::str::from_utf8(next()?).ok()?)?;
-    let act = std::str::from_utf8(next()?).ok()?.to_owned();
-    let patient = optional_id(next()?)?.map(PatientId);
-    let doc = optional_id(next()?)?.map(DocId);
-    let previous = rest.try_into().ok()?;
-    let at = Stamp {
-        at: WallTime(i64::from_be_bytes(*at)),
-        source,
-    };
-    Some(Parsed {
-        n: u64::from_be_bytes(*n),
-        at,
-        by,
-        act,
-        patient,
-        doc,
-        previous,
-    })
-}
-
-fn optional_id(bytes: &[u8]) -> Option<Option<[u8; 16]>> {
-    if bytes.is_empty() {
-        Some(None)
-    } else {
-        bytes.try_into().ok().map(Some)
-    }
 }
 
 /// Writes an entry of what is done in this transaction, after the views that wait.

@@ -1,23 +1,32 @@
 //! The store's handle, the thread that writes, and the connections that read.
 
+mod fault;
+mod files;
+mod writer;
+
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use records::ids::{DeviceId, DocId, PatientId, SessionId};
-use records::time::{Stamp, WallTime};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
-use sync_core::document::DocumentError;
+use rusqlite::Connection;
 use sync_core::identity::{Actor, DeviceKey};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 
+pub(crate) use crate::alarms::raise_alarm;
 use crate::audit::Chain;
-use crate::open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Random, Side};
+use crate::open::{Clock, Mode, OpenError, OpenOptions, Random, Side};
 use crate::{folder, schema};
+
+pub use fault::StoreError;
+use fault::note_damage;
+pub(crate) use files::open_reader;
+use files::{open_writer, set_aside_if_damaged};
+use writer::Job;
+pub(crate) use writer::{State, Tx, Writer};
 
 /// Connections that read at the same time.
 const READERS: usize = 4;
@@ -25,53 +34,6 @@ const READERS: usize = 4;
 const HASHINGS: usize = 2;
 /// Events that a slow listener may lag behind before it misses some.
 const EVENTS: usize = 256;
-/// Changed documents of one transaction that are told one by one.
-const EVENTS_EACH_MAX: usize = 64;
-/// Views of records are written to the audit log together at least this often.
-const VIEW_GROUP: Duration = Duration::from_secs(1);
-/// A database up to this size is checked whole at each start; a larger one when it gave reason to.
-const CHECK_ALWAYS_BYTES: u64 = 64 * 1024 * 1024;
-
-/// Reading or writing failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// No space is left; nothing of the write was kept.
-    #[error("the disk is full")]
-    DiskFull,
-    /// The file system or the folder takes no writes.
-    #[error("the data folder is read-only")]
-    ReadOnly,
-    /// The database file is damaged; it is checked and set aside at the next start.
-    #[error("the database is damaged")]
-    Damaged,
-    /// This process does not write documents: another one serves this folder.
-    #[error("another process serves this folder")]
-    NotServing,
-    /// The database refused for another reason.
-    #[error("database: {0}")]
-    Database(#[source] rusqlite::Error),
-    /// A document could not be read or edited.
-    #[error(transparent)]
-    Document(#[from] DocumentError),
-    /// A stored row is not what this release writes.
-    #[error("a stored {0} is unreadable")]
-    Unreadable(&'static str),
-    /// The store was shut down.
-    #[error("the store is closed")]
-    Closed,
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let code = error.sqlite_error_code();
-        match code {
-            Some(ErrorCode::DiskFull) => Self::DiskFull,
-            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,
-            Some(_) | None => Self::Database(error),
-        }
-    }
-}
 
 /// What pages with live badges listen to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,19 +56,6 @@ pub enum StoreEvent {
     /// An alarm was raised or taken away.
     Alarm,
 }
-
-/// Something that a person must know about this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alarm {
-    /// Stable word: `damaged`, `disk_full`, `clone`, ...
-    pub kind: String,
-    /// When it was raised.
-    pub at: WallTime,
-    /// What is the matter: paths, ids and codes, no personal data.
-    pub text: String,
-}
-
-type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 
 /// What is kept on disk. A cheap clone of one handle; the last one that goes closes the database.
 #[derive(Clone)]
@@ -149,145 +98,6 @@ impl Drop for Inner {
             tracing::error!("the writing thread ended by a panic");
         }
     }
-}
-
-/// The state of the thread that writes.
-pub(crate) struct Writer {
-    pub(crate) sql: Connection,
-    pub(crate) state: State,
-    clock: Arc<dyn Clock>,
-    events: broadcast::Sender<StoreEvent>,
-    folder: PathBuf,
-    _lock: Option<File>,
-}
-
-/// What the writer remembers between transactions.
-pub(crate) struct State {
-    pub(crate) side: Side,
-    pub(crate) mode: Mode,
-    /// Who writes.
-    pub(crate) actor: Actor,
-    /// Further sessions of this run, for edits on old heads that the main session has written past.
-    pub(crate) side_sessions: Vec<SessionId>,
-    pub(crate) random: Random,
-    /// The audit chain of this run.
-    pub(crate) chain: Chain,
-    crash_at: Option<(CrashPoint, u64)>,
-}
-
-impl State {
-    /// Ends the process if a test asked for it at this point.
-    pub(crate) fn pass(&mut self, point: CrashPoint) {
-        if let Some((at, left)) = &mut self.crash_at
-            && *at == point
-        {
-            if *left <= 1 {
-                std::process::abort();
-            }
-            *left -= 1;
-        }
-    }
-
-    /// Random bytes for an id.
-    pub(crate) fn fresh(&mut self) -> [u8; 8] {
-        let mut bytes = [0; 8];
-        (self.random)(&mut bytes);
-        bytes
-    }
-}
-
-/// One transaction of the writer.
-pub(crate) struct Tx<'a> {
-    pub(crate) sql: &'a Connection,
-    pub(crate) state: &'a mut State,
-    pub(crate) now: Stamp,
-    pub(crate) fingerprint: Option<sync_core::fingerprint::Fingerprint>,
-    events: Vec<StoreEvent>,
-}
-
-impl Tx<'_> {
-    /// Tells listeners once the transaction is on the disk.
-    pub(crate) fn emit(&mut self, event: StoreEvent) {
-        let is_doc = |event: &StoreEvent| matches!(event, StoreEvent::DocChanged { .. });
-        if is_doc(&event) && self.events.contains(&StoreEvent::Bulk) {
-            return;
-        }
-        if is_doc(&event) && self.events.len() >= EVENTS_EACH_MAX {
-            self.events.retain(|event| !is_doc(event));
-            self.events.push(StoreEvent::Bulk);
-        } else if !self.events.contains(&event) {
-            self.events.push(event);
-        }
-    }
-}
-
-impl Writer {
-    /// Runs one transaction: all of it is on the disk when this returns `Ok`, nothing of it on `Err`.
-    pub(crate) fn transact<T, E: From<StoreError>>(
-        &mut self,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let chain = self.state.chain.clone();
-        let outcome = self.attempt(work);
-        if outcome.is_err() {
-            self.state.chain = chain;
-            if !self.sql.is_autocommit()
-                && let Err(error) = self.sql.execute_batch("ROLLBACK")
-            {
-                tracing::error!(%error, "rollback failed");
-            }
-        }
-        outcome
-    }
-
-    fn attempt<T, E: From<StoreError>>(
-        &mut self,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let folder = self.folder.clone();
-        let seen = move |error: rusqlite::Error| E::from(note_damage(&folder, error.into()));
-        self.sql.execute_batch("BEGIN IMMEDIATE").map_err(&seen)?;
-        let mut tx = Tx {
-            sql: &self.sql,
-            now: self.clock.now(),
-            state: &mut self.state,
-            fingerprint: None,
-            events: Vec::new(),
-        };
-        let value = work(&mut tx)?;
-        crate::log::flush_fingerprint(&mut tx)?;
-        let events = std::mem::take(&mut tx.events);
-        self.state.pass(CrashPoint::BeforeCommit);
-        self.sql.execute_batch("COMMIT").map_err(&seen)?;
-        self.state.pass(CrashPoint::BeforeReply);
-        for event in events {
-            // Nobody listens: nothing to tell.
-            let _ = self.events.send(event);
-        }
-        Ok(value)
-    }
-
-    fn run(mut self, jobs: &mpsc::Receiver<Job>) {
-        loop {
-            match jobs.recv_timeout(VIEW_GROUP) {
-                Ok(job) => job(&mut self),
-                Err(RecvTimeoutError::Timeout) => crate::audit::flush_views(&mut self),
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        crate::audit::flush_views(&mut self);
-        if let Err(error) = self.sql.execute_batch("PRAGMA optimize") {
-            tracing::debug!(%error, "statistics not updated");
-        }
-    }
-}
-
-fn note_damage(folder: &Path, error: StoreError) -> StoreError {
-    if matches!(error, StoreError::Damaged) {
-        tracing::error!("the database answered with damage; it will be checked at the next start");
-        folder::mark_suspect(folder);
-    }
-    error
 }
 
 impl Store {
@@ -504,127 +314,27 @@ impl Store {
         outcome.map_err(|_| E::from(StoreError::Closed))?
     }
 
-    /// Alarms that stand, oldest first.
-    pub async fn alarms(&self) -> Result<Vec<Alarm>, StoreError> {
-        self.read(|sql| {
-            let mut rows = sql.prepare_cached("SELECT kind, at, text FROM local_alarms ORDER BY id")?;
-            let alarms = rows.query_map([], |row| {
-                Ok(Alarm {
-                    kind: row.get(0)?,
-                    at: WallTime(row.get(1)?),
-                    text: row.get(2)?,
-                })
-            })?;
-            Ok(alarms.collect::<rusqlite::Result<Vec<_>>>()?)
-        })
-        .await
-    }
-
-    /// Raises an alarm; one of the same kind is replaced. The text holds no personal data.
-    pub async fn raise_alarm(&self, kind: &str, text: &str) -> Result<(), StoreError> {
-        let (kind, text) = (kind.to_owned(), text.to_owned());
-        self.write(move |tx| raise_alarm(tx, &kind, &text)).await
-    }
-
-    /// Takes an alarm away.
-    pub async fn clear_alarm(&self, kind: &str) -> Result<(), StoreError> {
-        let kind = kind.to_owned();
-        self.write(move |tx| {
-            if tx
-                .sql
-                .execute("DELETE FROM local_alarms WHERE kind = ?1", [&kind])?
-                > 0
-            {
-                tx.emit(StoreEvent::Alarm);
-            }
-            Ok(())
-        })
-        .await
-    }
 }
 
 impl Inner {
     fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         let spare = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let seen = |error: rusqlite::Error| E::from(note_damage(&self.folder, error.into()));
+        let seen = |error: rusqlite::Error| E::from(StoreError::from(error));
         let sql = match spare {
             Some(sql) => sql,
             None => open_reader(&self.folder.join(folder::DATABASE)).map_err(&seen)?,
         };
         sql.execute_batch("BEGIN").map_err(&seen)?;
         let outcome = work(&sql);
-        sql.execute_batch("COMMIT").map_err(&seen)?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sql);
+        let ended = sql.execute_batch("COMMIT").map_err(&seen);
+        note_damage(&self.folder);
+        ended?;
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(sql);
         outcome
     }
-}
-
-pub(crate) fn raise_alarm(tx: &mut Tx<'_>, kind: &str, text: &str) -> Result<(), StoreError> {
-    tx.sql.execute(
-        "INSERT INTO local_alarms(kind, at, text) VALUES(?1, ?2, ?3)
-         ON CONFLICT(kind) DO UPDATE SET at = ?2, text = ?3",
-        rusqlite::params![kind, tx.now.at.0, text],
-    )?;
-    tx.emit(StoreEvent::Alarm);
-    Ok(())
-}
-
-fn open_writer(path: &Path, options: &OpenOptions) -> Result<Connection, OpenError> {
-    let sql = Connection::open(path)?;
-    let found: i64 = sql.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found > schema::VERSION {
-        return Err(OpenError::Newer {
-            found,
-            known: schema::VERSION,
-        });
-    }
-    schema::prepare_writer(&sql, options.pages_max)?;
-    Ok(sql)
-}
-
-fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let sql = Connection::open_with_flags(path, flags)?;
-    schema::prepare(&sql)?;
-    Ok(sql)
-}
-
-/// Checks the database where it is small or gave reason to, and sets a damaged one aside.
-fn set_aside_if_damaged(
-    folder: &Path,
-    path: &Path,
-    options: &OpenOptions,
-) -> Result<Option<PathBuf>, OpenError> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let length = path.metadata().map_or(0, |meta| meta.len());
-    let whole = length <= CHECK_ALWAYS_BYTES || folder::is_suspect(folder);
-    let sound = check(path, whole);
-    let aside = match sound {
-        Ok(()) => None,
-        Err(StoreError::Damaged) => {
-            let aside = folder::set_aside(folder, options.clock.now().at.0)?;
-            tracing::error!(path = %aside.display(), "the database was damaged and has been set aside");
-            Some(aside)
-        }
-        Err(StoreError::Database(error)) => return Err(OpenError::Database(error)),
-        Err(other) => return Err(OpenError::Rebuild(Box::new(other))),
-    };
-    folder::clear_suspect(folder);
-    Ok(aside)
-}
-
-fn check(path: &Path, whole: bool) -> Result<(), StoreError> {
-    let sql = Connection::open(path)?;
-    sql.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    if whole {
-        let verdict: String = sql.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict != "ok" {
-            return Err(StoreError::Damaged);
-        }
-    }
-    Ok(())
 }
 
 /// The writer's own stream of random bytes: BLAKE3 in its extendable form over a secret seed.

@@ -9,6 +9,9 @@ use sync_core::document::{Document, Heads};
 use crate::engine::{Store, StoreError};
 use crate::{json, log};
 
+/// Documents that are read in one transaction.
+const DOCUMENTS_AT_ONCE: usize = 64;
+
 /// What is written out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExportOf {
@@ -29,9 +32,21 @@ impl Store {
         self.read(move |sql| patient_named(sql, &name)).await
     }
 
-    /// Writes records out line by line; returns the number of lines.
-    pub async fn export(&self, what: ExportOf, take: TakeLine) -> Result<u64, StoreError> {
-        self.read(move |sql| export(sql, &what, take)).await
+    /// Writes records out line by line; returns the number of lines. It reads a few documents at a time: no state of
+    /// the database is held for long, which would let its log grow without bound.
+    pub async fn export(&self, what: ExportOf, mut take: TakeLine) -> Result<u64, StoreError> {
+        let documents = self.read(move |sql| documents(sql, &what)).await?;
+        let mut count = 0;
+        for some in documents.chunks(DOCUMENTS_AT_ONCE) {
+            let some = some.to_vec();
+            for line in self.read(move |sql| lines_of_all(sql, &some)).await? {
+                count += 1;
+                if !take(&line) {
+                    return Ok(count);
+                }
+            }
+        }
+        Ok(count)
     }
 }
 
@@ -48,8 +63,9 @@ fn patient_named(sql: &Connection, name: &str) -> Result<Option<PatientId>, Stor
     Ok(log::doc_row(sql, id.doc())?.and(id.doc().patient()))
 }
 
-fn export(sql: &Connection, what: &ExportOf, mut take: TakeLine) -> Result<u64, StoreError> {
-    // Clinics first, then each patient with their visits, so that the lines can be imported in this order.
+/// The documents of an export. Clinics first, then each patient with their visits, so that the lines can be
+/// imported in this order.
+fn documents(sql: &Connection, what: &ExportOf) -> Result<Vec<(i64, DocId)>, StoreError> {
     let mut find = sql.prepare(
         "SELECT x.d, x.id FROM documents x
          LEFT JOIN encounters e ON e.d = x.d LEFT JOIN series s ON s.d = x.d
@@ -61,18 +77,18 @@ fn export(sql: &Connection, what: &ExportOf, mut take: TakeLine) -> Result<u64, 
         ExportOf::All => None,
         ExportOf::Patient(patient) => Some(patient.0),
     };
-    let mut rows = find.query(params![patient, DocKind::Clinic.byte()])?;
-    let mut count = 0;
-    while let Some(row) = rows.next()? {
-        let (d, id): (i64, DocId) = (row.get(0)?, DocId(row.get(1)?));
-        for line in lines_of(sql, d, &log::load_row(sql, d, id)?)? {
-            count += 1;
-            if !take(&line) {
-                return Ok(count);
-            }
-        }
+    let rows = find.query_map(params![patient, DocKind::Clinic.byte()], |row| {
+        Ok((row.get(0)?, DocId(row.get(1)?)))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
+}
+
+fn lines_of_all(sql: &Connection, documents: &[(i64, DocId)]) -> Result<Vec<Value>, StoreError> {
+    let mut lines = Vec::new();
+    for (d, id) in documents {
+        lines.extend(lines_of(sql, *d, &log::load_row(sql, *d, *id)?)?);
     }
-    Ok(count)
+    Ok(lines)
 }
 
 /// The lines of a document: those that it came from, and itself where it came from none or where more was written

@@ -83,6 +83,7 @@ impl Batch {
 /// Writes a batch. The error of a line refuses that line only.
 pub(super) fn write(tx: &mut Tx<'_>, batch: Batch) -> Result<Vec<(u64, Outcome)>, StoreError> {
     log::require_serving(tx.state)?;
+    tx.state.pass(CrashPoint::BetweenBatches);
     let by = batch.by;
     let mut outcomes = Vec::new();
     let mut wrote = false;
@@ -107,7 +108,6 @@ pub(super) fn write(tx: &mut Tx<'_>, batch: Batch) -> Result<Vec<(u64, Outcome)>
     if wrote {
         audit::append(tx, By::Import, AuditAct::Import, None, None)?;
     }
-    tx.state.pass(CrashPoint::BetweenBatches);
     Ok(outcomes)
 }
 

@@ -1,0 +1,160 @@
+//! The thread that writes: one transaction after the other.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use records::ids::SessionId;
+use records::time::Stamp;
+use rusqlite::Connection;
+use sync_core::fingerprint::Fingerprint;
+use sync_core::identity::Actor;
+use tokio::sync::broadcast;
+
+use super::fault::note_damage;
+use super::{StoreError, StoreEvent};
+use crate::audit::Chain;
+use crate::open::{Clock, CrashPoint, Mode, Random, Side};
+
+/// Changed documents of one transaction that are told one by one.
+const EVENTS_EACH_MAX: usize = 64;
+/// Views of records are written to the audit log together at least this often.
+const VIEW_GROUP: Duration = Duration::from_secs(1);
+
+/// Work for the writing thread.
+pub(super) type Job = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// The state of the thread that writes.
+pub(crate) struct Writer {
+    pub(crate) sql: Connection,
+    pub(crate) state: State,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) events: broadcast::Sender<StoreEvent>,
+    pub(super) folder: PathBuf,
+    /// Held until the thread ends; another process cannot serve the folder before.
+    pub(super) _lock: Option<File>,
+}
+
+/// What the writer remembers between transactions.
+pub(crate) struct State {
+    pub(crate) side: Side,
+    pub(crate) mode: Mode,
+    /// Who writes.
+    pub(crate) actor: Actor,
+    /// Further sessions of this run, for edits on old heads that the main session has written past.
+    pub(crate) side_sessions: Vec<SessionId>,
+    pub(crate) random: Random,
+    /// The audit chain of this run.
+    pub(crate) chain: Chain,
+    pub(super) crash_at: Option<(CrashPoint, u64)>,
+}
+
+impl State {
+    /// Ends the process if a test asked for it at this point.
+    pub(crate) fn pass(&mut self, point: CrashPoint) {
+        if let Some((at, left)) = &mut self.crash_at
+            && *at == point
+        {
+            if *left <= 1 {
+                std::process::abort();
+            }
+            *left -= 1;
+        }
+    }
+
+    /// Random bytes for an id.
+    pub(crate) fn fresh(&mut self) -> [u8; 8] {
+        let mut bytes = [0; 8];
+        (self.random)(&mut bytes);
+        bytes
+    }
+}
+
+/// One transaction of the writer.
+pub(crate) struct Tx<'a> {
+    pub(crate) sql: &'a Connection,
+    pub(crate) state: &'a mut State,
+    pub(crate) now: Stamp,
+    pub(crate) fingerprint: Option<Fingerprint>,
+    events: Vec<StoreEvent>,
+}
+
+impl Tx<'_> {
+    /// Tells listeners once the transaction is on the disk.
+    pub(crate) fn emit(&mut self, event: StoreEvent) {
+        let is_doc = |event: &StoreEvent| matches!(event, StoreEvent::DocChanged { .. });
+        if is_doc(&event) && self.events.contains(&StoreEvent::Bulk) {
+            return;
+        }
+        if is_doc(&event) && self.events.len() >= EVENTS_EACH_MAX {
+            self.events.retain(|event| !is_doc(event));
+            self.events.push(StoreEvent::Bulk);
+        } else if !self.events.contains(&event) {
+            self.events.push(event);
+        }
+    }
+}
+
+impl Writer {
+    /// Runs one transaction: all of it is on the disk when this returns `Ok`, nothing of it on `Err`.
+    pub(crate) fn transact<T, E: From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let chain = self.state.chain.clone();
+        let outcome = self.attempt(work);
+        note_damage(&self.folder);
+        if outcome.is_err() {
+            self.state.chain = chain;
+            if !self.sql.is_autocommit()
+                && let Err(error) = self.sql.execute_batch("ROLLBACK")
+            {
+                tracing::error!(%error, "rollback failed");
+            }
+        }
+        outcome
+    }
+
+    fn attempt<T, E: From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let seen = |error: rusqlite::Error| E::from(StoreError::from(error));
+        self.sql.execute_batch("BEGIN IMMEDIATE").map_err(&seen)?;
+        let mut tx = Tx {
+            sql: &self.sql,
+            now: self.clock.now(),
+            state: &mut self.state,
+            fingerprint: None,
+            events: Vec::new(),
+        };
+        let value = work(&mut tx)?;
+        crate::log::flush_fingerprint(&mut tx)?;
+        let events = std::mem::take(&mut tx.events);
+        self.state.pass(CrashPoint::BeforeCommit);
+        self.sql.execute_batch("COMMIT").map_err(&seen)?;
+        self.state.pass(CrashPoint::BeforeReply);
+        for event in events {
+            // Nobody listens: nothing to tell.
+            let _ = self.events.send(event);
+        }
+        Ok(value)
+    }
+
+    pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
+        loop {
+            match jobs.recv_timeout(VIEW_GROUP) {
+                Ok(job) => job(&mut self),
+                Err(RecvTimeoutError::Timeout) => crate::audit::flush_views(&mut self),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        crate::audit::flush_views(&mut self);
+        if let Err(error) = self.sql.execute_batch("PRAGMA optimize") {
+            tracing::debug!(%error, "statistics not updated");
+        }
+    }
+}
+
