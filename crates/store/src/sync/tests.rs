@@ -2,22 +2,37 @@
 //! should.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use records::ids::{ClinicCode, DocId, DocKind, StaffId};
+use records::ids::{BlobId, ClinicCode, DocId, DocKind, StaffId};
 use records::staff::{Role, StaffMember, StaffState};
+use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::Edit;
-use sync_core::exchange::{Counts, Credentials, Exchange, ExchangeFault};
+use sync_core::exchange::{Answer, Ask, Counts, Credentials, Exchange, ExchangeFault};
 use sync_core::identity::DevicePublicKey;
-use sync_core::wire::{Bye, EnrolRefusal, EnrolRequest};
+use sync_core::wire::{BlobOffer, BlobState, Bye, EnrolRefusal, EnrolRequest};
 use tempfile::TempDir;
 
 use super::Enrolment;
-use crate::workbench::{HandClock, commit, random};
-use crate::{Commit, Lane, OpenOptions, Side, Store, Target, Write};
+use crate::workbench::{commit, random};
+use crate::{Clock, Commit, Lane, OpenOptions, Side, Store, Target, Write};
 
 const COUNTY: [u8; 32] = [7; 32];
 const NOW: Duration = Duration::from_secs(5);
+
+/// A clock that is moved by hand.
+struct HandClock(AtomicI64);
+
+impl Clock for HandClock {
+    fn now(&self) -> Stamp {
+        Stamp { at: WallTime(1_760_000_000_000 + self.0.load(Ordering::SeqCst)), source: ClockSource::Tablet }
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst).unsigned_abs())
+    }
+}
 
 struct End {
     folder: TempDir,
@@ -29,7 +44,7 @@ struct End {
 impl End {
     fn new(side: Side, seed: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(HandClock::new());
+        let clock = Arc::new(HandClock(AtomicI64::new(1000)));
         let store = Self::open(&folder, &clock, side, seed);
         Self { folder, clock, store, seed }
     }
@@ -135,21 +150,324 @@ async fn edit(end: &End, doc: DocId, edits: Vec<Edit>) {
 }
 
 async fn chart(end: &End, owner: &str, name: &str) -> DocId {
-    write(end, owner, DocKind::Chart, vec![Edit::put(&["identity", "name"], name)]).await
+    write(end, owner, DocKind::Chart, vec![Edit::put(&["person", "name"], name)]).await
 }
 
-async fn text(end: &End, doc: DocId, path: &[&str]) -> Option<String> {
-    let tree = end.store.tree(doc).await.unwrap()?;
-    tree.text(path).map(str::to_owned)
+async fn visit(end: &End, owner: &str, chart: DocId, complaint: &str) -> DocId {
+    let edits = vec![
+        Edit::put(&["visit", "patient"], records::tree::Scalar::Bytes(chart.0.to_vec())),
+        Edit::put(&["note", "complaint"], complaint),
+    ];
+    write(end, owner, DocKind::Encounter, edits).await
+}
+
+async fn name_of(end: &End, chart: DocId) -> Option<String> {
+    let read = end.store.chart_tree(chart.patient().unwrap()).await.unwrap()?;
+    read.value.text(&["person", "name"]).map(str::to_owned)
 }
 
 async fn same(end: &End, hub: &End, clinic: &str) {
     let summary = hub.store.clinic_summary(&code(clinic)).await.unwrap().unwrap();
-    let own = end.store.verify(None, &mut |_, _| {}).await.unwrap();
+    let own = end.store.verify(None, Box::new(|_, _| {})).await.unwrap();
     assert_eq!(own.problems, Vec::<String>::new());
     assert_eq!(summary.fingerprint, own.fingerprint.to_bytes());
     assert_eq!((summary.patients, summary.changes), (own.patients, own.changes));
-    let kept = hub.store.verify(Some(code(clinic)), &mut |_, _| {}).await.unwrap();
+    let kept = hub.store.verify(Some(code(clinic)), Box::new(|_, _| {})).await.unwrap();
     assert_eq!(kept.fingerprint, own.fingerprint);
     assert!(end.store.alarms().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_box_wrote_is_at_the_hub_and_an_edit_travels_back() {
+    let hub = hub().await;
+    let end = boxed(&hub, 10, "0017").await;
+    let patient = chart(&end, "0017", "示例甲").await;
+    visit(&end, "0017", patient, "咳嗽").await;
+    assert_eq!(end.store.link_status().await.unwrap().pending, 2);
+    let counts = sync(&end, &hub).await;
+    assert_eq!((counts.changes_sent, counts.round_trips), (2, 1));
+    assert!(counts.audit_bytes > 0);
+    let status = end.store.link_status().await.unwrap();
+    assert_eq!((status.pending, status.cause, status.parked), (0, None, 0));
+    assert!(status.last_contact.is_some() && status.queue.iter().all(|lane| lane.items == 0));
+    same(&end, &hub, "0017").await;
+    assert_eq!(name_of(&hub, patient).await.as_deref(), Some("示例甲"));
+    assert_eq!(hub.store.arrivals(patient).await.unwrap().len(), 1);
+    edit(&hub, patient, vec![Edit::put(&["person", "phone"], "13800000000")]).await;
+    assert_eq!(sync(&end, &hub).await.changes_received, 1);
+    same(&end, &hub, "0017").await;
+    let row = &hub.store.clinics().await.unwrap()[0];
+    assert_eq!((row.patients, row.documents, row.devices), (1, 2, 1));
+    let (counts, carried) = exchange(&end.store, &hub.store, usize::MAX).await.unwrap();
+    assert_eq!(counts, Counts { round_trips: 1, ..Counts::default() });
+    assert!(carried < 160, "{carried} bytes to learn that nothing is new");
+}
+
+/// A blob of this many bytes that comes with an edit of a document.
+async fn attach(end: &End, doc: DocId, length: usize) -> BlobId {
+    let content: Vec<u8> = (0..length).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
+    let id = sync_core::blobs::blob_id(&content);
+    let write = Write {
+        target: Target::Existing(doc),
+        base: None,
+        edits: vec![Edit::put(&["ext", "attached"], length as i64)],
+    };
+    let commit = Commit { blobs: vec![content], ..commit(vec![write]) };
+    end.store.commit(commit).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_cut_at_any_place_loses_nothing() {
+    let hub = hub().await;
+    let mut end = boxed(&hub, 20, "0017").await;
+    let (mut patients, mut blobs) = (Vec::new(), Vec::new());
+    for round in 0..12usize {
+        let patient = chart(&end, "0017", "示例乙").await;
+        visit(&end, "0017", patient, &"头晕".repeat(round * 40)).await;
+        blobs.push(attach(&end, patient, 30_000 + round).await);
+        patients.push(patient);
+        for known in &patients {
+            if name_of(&hub, *known).await.is_some() {
+                edit(&hub, *known, vec![Edit::put(&["address", "group"], format!("{round}组"))]).await;
+            }
+        }
+        exchange(&end.store, &hub.store, 700 * round * round + 60).await.unwrap();
+        if round % 3 == 0 {
+            end = end.restart(Side::Box);
+        }
+    }
+    sync(&end, &hub).await;
+    same(&end, &hub, "0017").await;
+    assert_eq!(end.store.link_status().await.unwrap().pending, 0);
+    for blob in blobs {
+        assert_eq!(hub.store.blob(blob).await.unwrap(), end.store.blob(blob).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_clinic_holds_its_own_patients_and_those_that_join_it() {
+    let hub = hub().await;
+    let (near, far) = (boxed(&hub, 30, "0017").await, boxed(&hub, 31, "0018").await);
+    let patient = chart(&near, "0017", "示例丙").await;
+    visit(&near, "0017", patient, "腹痛").await;
+    let blob = attach(&near, patient, 20_000).await;
+    sync(&near, &hub).await;
+    sync(&far, &hub).await;
+    assert_eq!(name_of(&far, patient).await, None);
+    assert!(hub.store.join_patient(&code("0018"), patient.patient().unwrap()).await.unwrap());
+    assert_eq!(sync(&far, &hub).await.changes_received, 3);
+    assert_eq!(name_of(&far, patient).await.as_deref(), Some("示例丙"));
+    assert_eq!(far.store.blob(blob).await.unwrap().map(|content| content.len()), Some(20_000));
+    // Whoever cares for a patient may write the chart; both clinics and the hub hold the same.
+    edit(&far, patient, vec![Edit::put(&["person", "name"], "示例丁")]).await;
+    visit(&far, "0018", patient, "复诊").await;
+    sync(&far, &hub).await;
+    assert_eq!(sync(&near, &hub).await.changes_received, 2);
+    assert_eq!(name_of(&near, patient).await.as_deref(), Some("示例丁"));
+    sync(&far, &hub).await;
+    same(&near, &hub, "0017").await;
+    same(&far, &hub, "0018").await;
+}
+
+#[tokio::test]
+async fn what_a_clinic_may_not_write_is_set_aside_and_the_lane_goes_on() {
+    let hub = hub().await;
+    let end = boxed(&hub, 40, "0018").await;
+    let foreign = visit(&end, "0017", DocId([1; 16]), "x").await;
+    edit(&end, foreign, vec![Edit::put(&["note", "complaint"], "y")]).await;
+    let own = chart(&end, "0018", "示例戊").await;
+    sync(&end, &hub).await;
+    assert!(name_of(&hub, own).await.is_some());
+    let status = end.store.link_status().await.unwrap();
+    assert_eq!((status.pending, status.parked), (0, 1));
+    let summary = hub.store.clinic_summary(&code("0017")).await.unwrap().unwrap();
+    assert_eq!(summary.documents, 0);
+    // Told again at the next contact, which is as short as any.
+    assert_eq!(sync(&end, &hub).await.round_trips, 1);
+}
+
+/// Copies the files of a folder whose store is closed.
+fn copy(from: &std::path::Path) -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), to.path().join(entry.file_name())).unwrap();
+        }
+    }
+    to
+}
+
+impl End {
+    /// The folder as it is now, on another disk.
+    async fn copied(self, side: Side) -> (Self, TempDir) {
+        let Self { folder, clock, store, seed } = self;
+        drop(store);
+        let old = copy(folder.path());
+        let store = Self::open(&folder, &clock, side, seed + 1);
+        (Self { folder, clock, store, seed: seed + 1 }, old)
+    }
+
+    /// Goes back to an old copy of the folder.
+    fn restored(self, old: TempDir, side: Side) -> Self {
+        let Self { folder, clock, store, seed } = self;
+        drop((store, folder));
+        let store = Self::open(&old, &clock, side, seed + 2);
+        Self { folder: old, clock, store, seed: seed + 2 }
+    }
+}
+
+#[tokio::test]
+async fn a_restored_box_gets_its_own_work_back() {
+    let hub = hub().await;
+    let end = boxed(&hub, 50, "0017").await;
+    chart(&end, "0017", "示例己").await;
+    sync(&end, &hub).await;
+    let (end, old) = end.copied(Side::Box).await;
+    let later = chart(&end, "0017", "示例庚").await;
+    sync(&end, &hub).await;
+    let end = end.restored(old, Side::Box);
+    assert_eq!(name_of(&end, later).await, None);
+    let newest = chart(&end, "0017", "示例辛").await;
+    sync(&end, &hub).await;
+    assert!(name_of(&end, later).await.is_some() && name_of(&hub, newest).await.is_some());
+    same(&end, &hub, "0017").await;
+    assert_eq!(sync(&end, &hub).await.round_trips, 1);
+}
+
+#[tokio::test]
+async fn a_restored_hub_gets_back_what_it_lost() {
+    let hub = hub().await;
+    let end = boxed(&hub, 60, "0017").await;
+    let first = chart(&end, "0017", "示例壬").await;
+    sync(&end, &hub).await;
+    let (hub, old) = hub.copied(Side::Hub).await;
+    let second = chart(&end, "0017", "示例癸").await;
+    let blob = attach(&end, second, 40_000).await;
+    sync(&end, &hub).await;
+    let hub = hub.restored(old, Side::Hub);
+    assert_eq!(name_of(&hub, second).await, None);
+    edit(&hub, first, vec![Edit::put(&["person", "phone"], "1")]).await;
+    sync(&end, &hub).await;
+    assert!(name_of(&hub, second).await.is_some());
+    assert_eq!(hub.store.blob(blob).await.unwrap().map(|content| content.len()), Some(40_000));
+    same(&end, &hub, "0017").await;
+    assert_eq!(sync(&end, &hub).await.round_trips, 1);
+}
+
+fn member(id: u8, roles: &[Role], clinic: Option<&str>) -> StaffMember {
+    StaffMember {
+        id: StaffId([id; 8]),
+        name: format!("员工{id}"),
+        login: format!("user{id}"),
+        roles: roles.to_vec(),
+        state: StaffState::Active,
+        password_hash: "$argon2id$x".into(),
+        pin_hash: String::new(),
+        clinic: clinic.map(code),
+        must_change: false,
+    }
+}
+
+#[tokio::test]
+async fn local_staff_are_adopted_and_the_roster_comes_back() {
+    let hub = hub().await;
+    hub.store.put_member(member(9, &[Role::HubAdministrator], None)).await.unwrap();
+    let end = boxed(&hub, 70, "0017").await;
+    let mut edits = member(1, &[Role::VillageDoctor, Role::HubAdministrator], None).edits();
+    // A clinic cannot take an account of the county over.
+    edits.extend(member(9, &[Role::VillageDoctor], None).edits());
+    write(&end, "0017", DocKind::Clinic, edits).await;
+    sync(&end, &hub).await;
+    let roster = hub.store.staff().await.unwrap();
+    let doctor = roster.iter().find(|member| member.id == StaffId([1; 8])).unwrap();
+    assert_eq!((doctor.roles.as_slice(), &doctor.clinic), (&[Role::VillageDoctor][..], &Some(code("0017"))));
+    let admin = roster.iter().find(|member| member.id == StaffId([9; 8])).unwrap();
+    assert_eq!((admin.roles.as_slice(), &admin.clinic), (&[Role::HubAdministrator][..], &None));
+    hub.store.put_member(member(2, &[Role::Nurse], Some("0017"))).await.unwrap();
+    hub.store.put_member(member(3, &[Role::Nurse], Some("0018"))).await.unwrap();
+    sync(&end, &hub).await;
+    let at_box: Vec<StaffId> = end.store.staff().await.unwrap().iter().map(|member| member.id).collect();
+    assert!(at_box.contains(&StaffId([1; 8])) && at_box.contains(&StaffId([2; 8])));
+    assert!(!at_box.contains(&StaffId([3; 8])));
+    assert_eq!(sync(&end, &hub).await.round_trips, 1);
+}
+
+#[tokio::test]
+async fn a_token_takes_one_box_in_once() {
+    let hub = hub().await;
+    let (one, two) = (End::new(Side::Box, 80), End::new(Side::Box, 81));
+    let ask = async |end: &End, secret, clinic| {
+        let request = EnrolRequest::sign(end.store.device_key(), end.store.actor(), secret, clinic, "box");
+        let key = request.verify().unwrap();
+        hub.store.enrol_device(&request, key).await.unwrap()
+    };
+    let secret = hub.store.new_token_secret(&code("0017")).await.unwrap().unwrap();
+    assert_eq!(ask(&one, [0; 16], None).await, Err(EnrolRefusal::WrongToken));
+    assert_eq!(ask(&one, secret, Some(code("0018"))).await, Err(EnrolRefusal::OtherClinic));
+    assert!(ask(&one, secret, None).await.is_ok());
+    // The answer was lost: the same box may ask again, another may not.
+    assert!(ask(&one, secret, Some(code("0017"))).await.is_ok());
+    assert_eq!(ask(&two, secret, None).await, Err(EnrolRefusal::UsedToken));
+    let late = hub.store.new_token_secret(&code("0017")).await.unwrap().unwrap();
+    let life = i64::try_from(crate::TOKEN_LIFE.as_millis()).unwrap();
+    hub.clock.0.fetch_add(life + 1, Ordering::SeqCst);
+    assert_eq!(ask(&two, late, None).await, Err(EnrolRefusal::ExpiredToken));
+    assert_eq!(hub.store.new_token_secret(&code("9999")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_revoked_box_is_not_served() {
+    let hub = hub().await;
+    let end = boxed(&hub, 90, "0017").await;
+    chart(&end, "0017", "示例").await;
+    sync(&end, &hub).await;
+    assert!(hub.store.revoke_device(end.store.device()).await.unwrap());
+    let refused = exchange(&end.store, &hub.store, usize::MAX).await;
+    assert_eq!(refused.err(), Some(ExchangeFault::Refused(Bye::Revoked)));
+    let devices = hub.store.devices(Some(&code("0017"))).await.unwrap();
+    assert!(devices[0].revoked.is_some());
+}
+
+#[tokio::test]
+async fn an_urgent_change_brings_its_past_along() {
+    let hub = hub().await;
+    let end = boxed(&hub, 95, "0017").await;
+    let patient = chart(&end, "0017", "示例").await;
+    let write = Write {
+        target: Target::Existing(patient),
+        base: None,
+        edits: vec![Edit::put(&["person", "phone"], "2")],
+    };
+    end.store.commit(Commit { lane: Lane::P0, ..commit(vec![write]) }).await.unwrap();
+    let next = end
+        .store
+        .read(|sql| super::queue::next(sql, Lane::P0, 0, 1000))
+        .await
+        .unwrap();
+    assert_eq!(next.items.len(), 2);
+    sync(&end, &hub).await;
+    same(&end, &hub, "0017").await;
+}
+
+#[tokio::test]
+async fn nobody_reads_a_blob_by_its_hash_alone() {
+    let hub = hub().await;
+    let (near, far) = (boxed(&hub, 100, "0017").await, boxed(&hub, 101, "0018").await);
+    let patient = chart(&near, "0017", "示例").await;
+    let blob = attach(&near, patient, 20_000).await;
+    sync(&near, &hub).await;
+    let own = chart(&far, "0018", "示例").await;
+    sync(&far, &hub).await;
+    for doc in [patient, own] {
+        let offer = BlobOffer { blob, doc, length: 20_000 };
+        let device = far.store.device();
+        let read = hub.store.answer_as_hub(device, Ask::ReadBlob { offer, offset: 0 }).await.unwrap();
+        assert_eq!(read, Answer::BlobBytes { offer, offset: 0, bytes: Vec::new() });
+    }
+    let offer = BlobOffer { blob, doc: own, length: 20_000 };
+    let answer = hub.store.answer_as_hub(far.store.device(), Ask::TakeOffer { lane: Lane::P4, offer }).await;
+    let Ok(Answer::Taken(taken)) = answer else { panic!("{answer:?}") };
+    assert_eq!((taken.ack.blobs[0].state, taken.ack.blobs[0].have), (BlobState::Wanted, 0));
 }
