@@ -4,14 +4,12 @@
 //! constraints, RFC 5280 section 4.2.1.10), so that installing it on a tablet lets nobody else be trusted. The
 //! leaf is short enough for every tablet and is renewed by the box alone.
 
-use std::io::Write as _;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, SanType,
+    BasicConstraints, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, SanType,
 };
 use records::time::{ClockSource, Stamp, WallTime};
 use rustls::pki_types::CertificateDer;
@@ -19,14 +17,13 @@ use rustls::pki_types::pem::PemObject as _;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
 
-const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
+use crate::certificate_files::{BACKDATED_DAYS, CaFault, DAY_MILLISECONDS, dated, read, write_secret};
+
 /// Days that a leaf is valid. iPads refuse server certificates over 825 days, even under an installed root (Apple,
 /// "Requirements for trusted certificates in iOS 13").
 const LEAF_DAYS: i64 = 820;
 /// Days that a root is valid.
 const ROOT_DAYS: i64 = 20 * 366;
-/// Days by which the beginning is dated back: the clock of box or tablet may be behind.
-const BACKDATED_DAYS: i64 = 90;
 /// Days before its end when a leaf is made anew.
 const RENEWAL_DAYS: i64 = 183;
 /// Most names and addresses of a box.
@@ -34,35 +31,6 @@ pub const LAN_NAMES_MAX: usize = 16;
 
 const ROOT_FILE: &str = "root.pem";
 const KEY_FILE: &str = "root.key.pem";
-
-/// Why there is no certificate.
-#[derive(Debug, thiserror::Error)]
-pub enum BoxCaFault {
-    /// A file cannot be read or written.
-    #[error("cannot keep or read {path}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A file is there but is no certificate or key.
-    #[error("{path} is damaged")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The library refused to make a certificate.
-    #[error("cannot make a certificate")]
-    Make(#[from] rcgen::Error),
-    /// The root was made for other names; tablets trust it for those only.
-    #[error("the box's root certificate does not cover {0}")]
-    Outside(String),
-    /// More names and addresses than [`LAN_NAMES_MAX`], or none.
-    #[error("a box has 1 to {LAN_NAMES_MAX} names and addresses")]
-    Names,
-}
 
 /// What tablets call the box.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +62,11 @@ pub struct BoxCa {
 /// The time that certificates are dated by: the clock where somebody set it, else the day the program was built. A
 /// clock that nobody set may stand in 1970 or in 2098, and what is made then must serve a tablet of today.
 pub fn base_time(now: Stamp, built_at: WallTime) -> WallTime {
-    if now.source == ClockSource::None || now.at < built_at { built_at } else { now.at }
+    if now.source == ClockSource::None || now.at < built_at {
+        built_at
+    } else {
+        now.at
+    }
 }
 
 /// Whether a leaf that ends at `not_after` is to be made anew: half a year before its end, or where it begins after
@@ -109,29 +81,36 @@ impl BoxCa {
     ///
     /// # Errors
     /// Where the files cannot be read, written or understood.
-    pub fn open(folder: &Path, names: &LanNames, base: WallTime) -> Result<Self, BoxCaFault> {
+    pub fn open(folder: &Path, names: &LanNames, base: WallTime) -> Result<Self, CaFault> {
         names.check()?;
         let (root_path, key_path) = (folder.join(ROOT_FILE), folder.join(KEY_FILE));
         if !root_path.exists() {
             Self::make(folder, names, base)?;
         }
         let pem = read(&root_path)?;
-        let damaged = |path: PathBuf| move |_| BoxCaFault::Damaged { path: path.clone() };
+        let damaged = |path: PathBuf| move |_| CaFault::Damaged { path: path.clone() };
         let root = CertificateDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| BoxCaFault::Damaged { path: root_path.clone() })?
+            .map_err(|_| CaFault::Damaged {
+                path: root_path.clone(),
+            })?
             .into_owned();
         let key = KeyPair::from_pem(&read(&key_path)?).map_err(damaged(key_path))?;
         let issuer = Issuer::from_ca_cert_der(&root, key).map_err(damaged(root_path))?;
         Ok(Self { issuer, root, pem })
     }
 
-    fn make(folder: &Path, names: &LanNames, base: WallTime) -> Result<(), BoxCaFault> {
-        let fault = |source| BoxCaFault::File { path: folder.to_owned(), source };
+    fn make(folder: &Path, names: &LanNames, base: WallTime) -> Result<(), CaFault> {
+        let fault = |source| CaFault::File {
+            path: folder.to_owned(),
+            source,
+        };
         std::fs::create_dir_all(folder).map_err(fault)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = params(base, ROOT_DAYS);
+        let mut params = dated(base, ROOT_DAYS);
         let first = names.names.first().cloned().unwrap_or_default();
-        params.distinguished_name.push(DnType::CommonName, format!("Clinic box {first}"));
+        params
+            .distinguished_name
+            .push(DnType::CommonName, format!("Clinic box {first}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.name_constraints = Some(NameConstraints {
@@ -163,19 +142,23 @@ impl BoxCa {
     ///
     /// # Errors
     /// Where a name lies outside what the root may vouch for.
-    pub fn leaf(&self, names: &LanNames, base: WallTime) -> Result<LanLeaf, BoxCaFault> {
+    pub fn leaf(&self, names: &LanNames, base: WallTime) -> Result<LanLeaf, CaFault> {
         names.check()?;
         self.check_constraints(names)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = params(base, LEAF_DAYS);
+        let mut params = dated(base, LEAF_DAYS);
         let first = names.names.first().cloned().unwrap_or_default();
         params.distinguished_name.push(DnType::CommonName, first);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         for name in &names.names {
-            params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));
+            params
+                .subject_alt_names
+                .push(SanType::DnsName(name.as_str().try_into()?));
         }
-        params.subject_alt_names.extend(names.addresses.iter().copied().map(SanType::IpAddress));
+        params
+            .subject_alt_names
+            .extend(names.addresses.iter().copied().map(SanType::IpAddress));
         let leaf = params.signed_by(&key, &self.issuer)?;
         let end = base.0 + (LEAF_DAYS - BACKDATED_DAYS) * DAY_MILLISECONDS;
         Ok(LanLeaf {
@@ -185,11 +168,15 @@ impl BoxCa {
         })
     }
 
-    fn check_constraints(&self, names: &LanNames) -> Result<(), BoxCaFault> {
+    fn check_constraints(&self, names: &LanNames) -> Result<(), CaFault> {
         let permitted = permitted(&self.root);
-        let wanted = names.names.iter().cloned().chain(names.addresses.iter().map(IpAddr::to_string));
+        let wanted = names
+            .names
+            .iter()
+            .cloned()
+            .chain(names.addresses.iter().map(IpAddr::to_string));
         match wanted.into_iter().find(|name| !permitted.contains(name)) {
-            Some(name) => Err(BoxCaFault::Outside(name)),
+            Some(name) => Err(CaFault::Outside(name)),
             None => Ok(()),
         }
     }
@@ -197,11 +184,17 @@ impl BoxCa {
 
 /// The names and addresses that a root may vouch for, as texts.
 fn permitted(root: &CertificateDer<'_>) -> Vec<String> {
-    let Ok((_, certificate)) = X509Certificate::from_der(root) else { return Vec::new() };
-    let constraints = certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::NameConstraints(constraints) => constraints.permitted_subtrees.as_ref(),
-        _ => None,
-    });
+    let Ok((_, certificate)) = X509Certificate::from_der(root) else {
+        return Vec::new();
+    };
+    let constraints =
+        certificate
+            .extensions()
+            .iter()
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::NameConstraints(constraints) => constraints.permitted_subtrees.as_ref(),
+                _ => None,
+            });
     let text = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(bytes) => {
@@ -214,56 +207,32 @@ fn permitted(root: &CertificateDer<'_>) -> Vec<String> {
         }
         _ => None,
     };
-    constraints.into_iter().flatten().filter_map(|subtree| text(&subtree.base)).collect()
+    constraints
+        .into_iter()
+        .flatten()
+        .filter_map(|subtree| text(&subtree.base))
+        .collect()
 }
 
 impl LanNames {
-    fn check(&self) -> Result<(), BoxCaFault> {
+    fn check(&self) -> Result<(), CaFault> {
         let count = self.names.len() + self.addresses.len();
-        if (1..=LAN_NAMES_MAX).contains(&count) { Ok(()) } else { Err(BoxCaFault::Names) }
+        if (1..=LAN_NAMES_MAX).contains(&count) {
+            Ok(())
+        } else {
+            Err(CaFault::Names)
+        }
     }
 
     fn subtrees(&self) -> Vec<GeneralSubtree> {
         let names = self.names.iter().cloned().map(GeneralSubtree::DnsName);
         let whole = |address: &IpAddr| if address.is_ipv4() { 32 } else { 128 };
-        let addresses = self.addresses.iter().map(|address| CidrSubnet::from_addr_prefix(*address, whole(address)));
+        let addresses = self
+            .addresses
+            .iter()
+            .map(|address| CidrSubnet::from_addr_prefix(*address, whole(address)));
         names.chain(addresses.map(GeneralSubtree::IpAddress)).collect()
     }
-}
-
-/// What root and leaf have in common: beginning dated back, so many days long.
-fn params(base: WallTime, days: i64) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    let date = |offset_days: i64| {
-        let date = WallTime(base.0 + offset_days * DAY_MILLISECONDS).timestamp();
-        let date = jiff_date(date);
-        rcgen::date_time_ymd(i32::from(date.0), date.1, date.2)
-    };
-    params.not_before = date(-BACKDATED_DAYS);
-    params.not_after = date(days - BACKDATED_DAYS);
-    params.distinguished_name = DistinguishedName::new();
-    params
-}
-
-fn jiff_date(at: impl Into<std::time::SystemTime>) -> (i16, u8, u8) {
-    let seconds = at.into().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let milliseconds = i64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
-    let date = WallTime(milliseconds).china_date();
-    (date.year(), date.month().unsigned_abs(), date.day().unsigned_abs())
-}
-
-fn read(path: &Path) -> Result<String, BoxCaFault> {
-    std::fs::read_to_string(path).map_err(|source| BoxCaFault::File { path: path.to_owned(), source })
-}
-
-/// Writes a file that only this user reads, whole or not at all.
-fn write_secret(path: &Path, text: &str) -> Result<(), BoxCaFault> {
-    let fault = |source| BoxCaFault::File { path: path.to_owned(), source };
-    let fresh = path.with_extension("new");
-    let mut file = std::fs::File::options();
-    let mut file = file.write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(fault)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fault)?;
-    std::fs::rename(&fresh, path).map_err(fault)
 }
 
 #[cfg(test)]
@@ -282,7 +251,10 @@ mod tests {
     const TODAY: WallTime = WallTime(1_795_564_800_000);
 
     fn names() -> LanNames {
-        LanNames { names: vec!["box.clinic.internal".to_owned()], addresses: vec![IpAddr::from([192, 168, 8, 1])] }
+        LanNames {
+            names: vec!["box.clinic.internal".to_owned()],
+            addresses: vec![IpAddr::from([192, 168, 8, 1])],
+        }
     }
 
     /// Whether a tablet that trusts the root takes the leaf under this name at this time.
@@ -290,12 +262,17 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add(ca.root.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-        let chain: Vec<_> =
-            CertificateDer::pem_slice_iter(leaf.certificate_pem.as_bytes()).collect::<Result<_, _>>().unwrap();
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .unwrap();
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(leaf.certificate_pem.as_bytes())
+            .collect::<Result<_, _>>()
+            .unwrap();
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let at = UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(at.0).unwrap()));
-        verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], at).is_ok()
+        verifier
+            .verify_server_cert(&chain[0], &chain[1..], &name, &[], at)
+            .is_ok()
     }
 
     #[test]
@@ -306,8 +283,11 @@ mod tests {
         assert!(tablet_takes(&ca, &leaf, "box.clinic.internal", TODAY));
         assert!(tablet_takes(&ca, &leaf, "192.168.8.1", TODAY));
         assert!(!tablet_takes(&ca, &leaf, "bank.example", TODAY));
-        let foreign = LanNames { names: vec!["bank.example".to_owned()], addresses: Vec::new() };
-        assert!(matches!(ca.leaf(&foreign, TODAY), Err(BoxCaFault::Outside(name)) if name == "bank.example"));
+        let foreign = LanNames {
+            names: vec!["bank.example".to_owned()],
+            addresses: Vec::new(),
+        };
+        assert!(matches!(ca.leaf(&foreign, TODAY), Err(CaFault::Outside(name)) if name == "bank.example"));
     }
 
     #[test]
@@ -316,8 +296,10 @@ mod tests {
         let ca = BoxCa::open(folder.path(), &names(), TODAY).unwrap();
         // Somebody who took the key signs past the box's own check.
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        let mut stolen = params(TODAY, LEAF_DAYS);
-        stolen.subject_alt_names.push(SanType::DnsName("bank.example".try_into().unwrap()));
+        let mut stolen = dated(TODAY, LEAF_DAYS);
+        stolen
+            .subject_alt_names
+            .push(SanType::DnsName("bank.example".try_into().unwrap()));
         stolen.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = stolen.signed_by(&key, &ca.issuer).unwrap();
         let leaf = LanLeaf {
@@ -332,12 +314,21 @@ mod tests {
     fn what_is_made_under_a_senseless_clock_serves_a_tablet_of_today() {
         for (at, source) in [(0, ClockSource::None), (4_070_908_800_000, ClockSource::None)] {
             let folder = tempfile::tempdir().unwrap();
-            let base = base_time(Stamp { at: WallTime(at), source }, TODAY);
+            let base = base_time(
+                Stamp {
+                    at: WallTime(at),
+                    source,
+                },
+                TODAY,
+            );
             let ca = BoxCa::open(folder.path(), &names(), base).unwrap();
             let leaf = ca.leaf(&names(), base).unwrap();
             assert!(tablet_takes(&ca, &leaf, "192.168.8.1", TODAY));
         }
-        let heard = Stamp { at: WallTime(TODAY.0 + 1), source: ClockSource::Hub };
+        let heard = Stamp {
+            at: WallTime(TODAY.0 + 1),
+            source: ClockSource::Hub,
+        };
         assert_eq!(base_time(heard, TODAY), heard.at);
     }
 
@@ -354,7 +345,10 @@ mod tests {
         assert!(!wants_renewal(leaf.not_after, day(0)));
         assert!(!wants_renewal(leaf.not_after, day(500)));
         assert!(wants_renewal(leaf.not_after, day(600)));
-        assert!(wants_renewal(leaf.not_after, day(-400)), "made under a clock that ran ahead");
+        assert!(
+            wants_renewal(leaf.not_after, day(-400)),
+            "made under a clock that ran ahead"
+        );
     }
 
     #[test]
@@ -362,10 +356,19 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let first = BoxCa::open(folder.path(), &names(), TODAY).unwrap().fingerprint();
-        assert_eq!(BoxCa::open(folder.path(), &names(), TODAY).unwrap().fingerprint(), first);
-        let mode = std::fs::metadata(folder.path().join(KEY_FILE)).unwrap().permissions().mode();
+        assert_eq!(
+            BoxCa::open(folder.path(), &names(), TODAY).unwrap().fingerprint(),
+            first
+        );
+        let mode = std::fs::metadata(folder.path().join(KEY_FILE))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         std::fs::write(folder.path().join(KEY_FILE), "no key").unwrap();
-        assert!(matches!(BoxCa::open(folder.path(), &names(), TODAY), Err(BoxCaFault::Damaged { .. })));
+        assert!(matches!(
+            BoxCa::open(folder.path(), &names(), TODAY),
+            Err(CaFault::Damaged { .. })
+        ));
     }
 }

@@ -1,0 +1,343 @@
+//! TLS 1.3 with certificates of the county on both sides, without anybody's clock.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    ServerConfig, SignatureScheme, version,
+};
+use sync_core::identity::{DeviceKey, DevicePublicKey};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::hub_ca::{HubCa, HubLeaf, county_of};
+
+/// Whom a box takes for its hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trust {
+    /// Whoever shows a certificate of this root (DER).
+    Root(Vec<u8>),
+    /// Whoever shows a certificate of a root with this public key (SHA-256), as a token carries it.
+    County([u8; 32]),
+}
+
+/// What a box shows.
+pub struct BoxIdentity<'a> {
+    /// Its certificate (DER).
+    pub certificate: &'a [u8],
+    /// Its device key.
+    pub key: &'a DeviceKey,
+}
+
+/// The hub's side: boxes show their certificate; who shows none can only enrol.
+///
+/// # Errors
+/// Where certificate and key do not fit.
+pub fn server_config(ca: &HubCa, leaf: &HubLeaf) -> Result<ServerConfig, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(ca.der().clone())?;
+    let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| Error::General(error.to_string()))?;
+    ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&version::TLS13])?
+        .with_client_cert_verifier(Arc::new(AnyTimeClients(inner)))
+        .with_single_cert(leaf.chain.clone(), leaf.key.clone_key())
+}
+
+/// The box's side.
+///
+/// # Errors
+/// Where certificate and key do not fit.
+pub fn client_config(trust: Trust, identity: Option<&BoxIdentity<'_>>) -> Result<ClientConfig, Error> {
+    let verifier = AnyTimeServer {
+        trust,
+        algorithms: provider().signature_verification_algorithms,
+    };
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    match identity {
+        None => Ok(builder.with_no_client_auth()),
+        Some(identity) => {
+            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.to_pkcs8()));
+            let certificate = CertificateDer::from(identity.certificate.to_vec());
+            builder.with_client_auth_cert(vec![certificate], key)
+        }
+    }
+}
+
+/// The device key in the certificate that a box showed.
+pub fn peer_key(shown: Option<&[CertificateDer<'_>]>) -> Option<DevicePublicKey> {
+    let (_, certificate) = X509Certificate::from_der(shown?.first()?).ok()?;
+    DevicePublicKey::from_slice(&certificate.public_key().subject_public_key.data).ok()
+}
+
+/// The beginning of a certificate's validity: it serves as "now", so that no clock decides.
+fn beginning(certificate: &CertificateDer<'_>) -> Result<UnixTime, Error> {
+    let bad = || Error::InvalidCertificate(CertificateError::BadEncoding);
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| bad())?;
+    let seconds = u64::try_from(parsed.validity().not_before.timestamp()).map_err(|_| bad())?;
+    Ok(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+        seconds,
+    )))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// Checks the hub's certificate by the county's key alone: not by dates, and not by name, since a hub may move to
+/// another address. A box's certificate is no hub's: its use is another.
+#[derive(Debug)]
+struct AnyTimeServer {
+    trust: Trust,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl AnyTimeServer {
+    fn root(&self, shown: &[CertificateDer<'_>]) -> Option<CertificateDer<'static>> {
+        match &self.trust {
+            Trust::Root(der) => Some(CertificateDer::from(der.clone())),
+            Trust::County(pin) => shown
+                .iter()
+                .find(|shown| county_of(shown) == Some(*pin))
+                .map(|root| root.clone().into_owned()),
+        }
+    }
+}
+
+impl ServerCertVerifier for AnyTimeServer {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let root = self
+            .root(intermediates)
+            .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+        let mut roots = RootCertStore::empty();
+        roots.add(root)?;
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        let now = beginning(end_entity)?;
+        verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], now, self.algorithms.all)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.2 is not spoken".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Checks a box's certificate without its dates.
+#[derive(Debug)]
+struct AnyTimeClients(Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for AnyTimeClients {
+    fn offer_client_auth(&self) -> bool {
+        self.0.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.0.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.0
+            .verify_client_cert(end_entity, intermediates, beginning(end_entity)?)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use records::ids::ClinicCode;
+    use records::time::WallTime;
+    use rustls::{ClientConnection, ServerConnection};
+
+    use super::*;
+
+    const TODAY: WallTime = WallTime(1_795_564_800_000);
+    const IN_1971: WallTime = WallTime(31_536_000_000);
+
+    struct County {
+        _folder: tempfile::TempDir,
+        ca: HubCa,
+    }
+
+    fn county(base: WallTime) -> County {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = HubCa::open(folder.path(), base).unwrap();
+        County { _folder: folder, ca }
+    }
+
+    /// Shakes hands in memory; gives the key that the server saw.
+    fn shake(server: ServerConfig, client: ClientConfig) -> Result<Option<DevicePublicKey>, Error> {
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let mut client = ClientConnection::new(Arc::new(client), name)?;
+        let mut server = ServerConnection::new(Arc::new(server))?;
+        for _ in 0..8 {
+            let mut wire = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut wire).unwrap();
+            }
+            let mut wire = wire.as_slice();
+            while !wire.is_empty() {
+                server.read_tls(&mut wire).unwrap();
+                server.process_new_packets()?;
+            }
+            let mut wire = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut wire).unwrap();
+            }
+            let mut wire = wire.as_slice();
+            while !wire.is_empty() {
+                client.read_tls(&mut wire).unwrap();
+                client.process_new_packets()?;
+            }
+        }
+        client.writer().write_all(b"x").unwrap();
+        let mut wire = Vec::new();
+        client.write_tls(&mut wire).unwrap();
+        server.read_tls(&mut wire.as_slice()).unwrap();
+        server.process_new_packets()?;
+        let mut heard = [0];
+        server.reader().read_exact(&mut heard).unwrap();
+        Ok(peer_key(server.peer_certificates()))
+    }
+
+    fn server(county: &County, base: WallTime) -> ServerConfig {
+        let leaf = county.ca.issue_leaf(&["hub.example".to_owned()], base).unwrap();
+        server_config(&county.ca, &leaf).unwrap()
+    }
+
+    fn clinic() -> ClinicCode {
+        "LS01".parse().unwrap()
+    }
+
+    #[test]
+    fn a_box_and_its_hub_know_each_other_whatever_the_clocks_say() {
+        for base in [TODAY, IN_1971] {
+            let county = county(base);
+            let key = DeviceKey::from_seed(&[7; 32]);
+            let certificate = county.ca.issue_box(&key.public(), &clinic(), base).unwrap();
+            let identity = BoxIdentity {
+                certificate: &certificate,
+                key: &key,
+            };
+            let client = client_config(Trust::Root(county.ca.der().to_vec()), Some(&identity)).unwrap();
+            let seen = shake(server(&county, base), client).unwrap().unwrap();
+            assert_eq!(seen.to_bytes(), key.public().to_bytes());
+        }
+    }
+
+    #[test]
+    fn without_a_certificate_the_hub_sees_nobody_and_the_pin_tells_the_hub() {
+        let county = county(TODAY);
+        let client = client_config(Trust::County(county.ca.county()), None).unwrap();
+        assert!(shake(server(&county, TODAY), client).unwrap().is_none());
+        let stranger = client_config(Trust::County([1; 32]), None).unwrap();
+        assert!(shake(server(&county, TODAY), stranger).is_err());
+    }
+
+    #[test]
+    fn another_county_is_refused_by_both_ends() {
+        let (ours, theirs) = (county(TODAY), county(TODAY));
+        let key = DeviceKey::from_seed(&[7; 32]);
+        let certificate = theirs.ca.issue_box(&key.public(), &clinic(), TODAY).unwrap();
+        let identity = BoxIdentity {
+            certificate: &certificate,
+            key: &key,
+        };
+        let client = client_config(Trust::Root(ours.ca.der().to_vec()), Some(&identity)).unwrap();
+        assert!(
+            shake(server(&ours, TODAY), client).is_err(),
+            "the hub took a box of another county"
+        );
+        let client = client_config(Trust::Root(theirs.ca.der().to_vec()), None).unwrap();
+        assert!(
+            shake(server(&ours, TODAY), client).is_err(),
+            "the box took a hub of another county"
+        );
+    }
+
+    #[test]
+    fn a_box_cannot_play_the_hub() {
+        let county = county(TODAY);
+        let key = DeviceKey::from_seed(&[7; 32]);
+        let certificate = county.ca.issue_box(&key.public(), &clinic(), TODAY).unwrap();
+        let leaf = HubLeaf {
+            chain: vec![CertificateDer::from(certificate), county.ca.der().clone()],
+            key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_pkcs8())),
+            chain_pem: String::new(),
+            key_pem: String::new(),
+        };
+        let server = server_config(&county.ca, &leaf).unwrap();
+        for trust in [
+            Trust::Root(county.ca.der().to_vec()),
+            Trust::County(county.ca.county()),
+        ] {
+            assert!(shake(server.clone(), client_config(trust, None).unwrap()).is_err());
+        }
+    }
+}
