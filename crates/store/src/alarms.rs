@@ -65,4 +65,3 @@ pub(crate) fn raise_alarm(tx: &mut Tx<'_>, kind: &str, text: &str) -> Result<(),
     tx.emit(StoreEvent::Alarm);
     Ok(())
 }
-

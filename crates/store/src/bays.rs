@@ -6,7 +6,7 @@ use rusqlite::params;
 use crate::engine::{Store, StoreError};
 
 /// Lines kept per bay; older ones go.
-pub const BAY_LINES_MAX: i64 = 2_000;
+const BAY_LINES_MAX: i64 = 2_000;
 
 /// A line of a bay's log.
 #[derive(Debug, Clone, PartialEq, Eq)]

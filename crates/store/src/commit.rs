@@ -12,7 +12,7 @@ use crate::engine::{Store, StoreError, StoreEvent, Tx};
 use crate::{audit, blobs, derive, drafts, log, sync, tray};
 
 /// Most documents in one commit.
-pub const WRITES_MAX: usize = 64;
+const WRITES_MAX: usize = 64;
 
 /// The document that a write goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::engine::{Store, StoreError, Tx};
 
 /// Longest content of a draft, in bytes.
-pub const DRAFT_BYTES_MAX: usize = 256 * 1024;
+const DRAFT_BYTES_MAX: usize = 256 * 1024;
 
 /// A draft.
 #[derive(Debug, Clone, PartialEq)]

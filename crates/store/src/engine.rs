@@ -221,6 +221,11 @@ impl Store {
         &self.inner.key
     }
 
+    /// Whether this process serves the folder or works beside the one that does.
+    pub fn mode(&self) -> Mode {
+        self.inner.mode
+    }
+
     /// Box or hub.
     pub fn side(&self) -> Side {
         self.inner.side
@@ -313,7 +318,6 @@ impl Store {
         drop(permit);
         outcome.map_err(|_| E::from(StoreError::Closed))?
     }
-
 }
 
 impl Inner {
@@ -329,10 +333,7 @@ impl Inner {
         let ended = sql.execute_batch("COMMIT").map_err(&seen);
         note_damage(&self.folder);
         ended?;
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(sql);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sql);
         outcome
     }
 }

@@ -59,7 +59,9 @@ fn patient_named(sql: &Connection, name: &str) -> Result<Option<PatientId>, Stor
     if let Some(id) = id {
         return Ok(Some(PatientId(id)));
     }
-    let Ok(id) = name.parse::<PatientId>() else { return Ok(None) };
+    let Ok(id) = name.parse::<PatientId>() else {
+        return Ok(None);
+    };
     Ok(log::doc_row(sql, id.doc())?.and(id.doc().patient()))
 }
 
@@ -95,10 +97,16 @@ fn lines_of_all(sql: &Connection, documents: &[(i64, DocId)]) -> Result<Vec<Valu
 /// into it than imports did.
 fn lines_of(sql: &Connection, d: i64, document: &Document) -> Result<Vec<Value>, StoreError> {
     let now = document.tree();
-    let first = document.changes().into_iter().next().ok_or(StoreError::Unreadable("document"))?;
+    let first = document
+        .changes()
+        .into_iter()
+        .next()
+        .ok_or(StoreError::Unreadable("document"))?;
     let original = document.tree_at(&Heads::new([first.hash]))?;
-    let mut lines: Vec<Value> =
-        imports::lines(document.kind(), &original, &now).iter().map(json::from_node).collect();
+    let mut lines: Vec<Value> = imports::lines(document.kind(), &original, &now)
+        .iter()
+        .map(json::from_node)
+        .collect();
     let mut written = sql.prepare_cached(
         "SELECT 1 FROM log l JOIN sessions s ON s.s = l.s WHERE l.d = ?1 AND s.import = 0 LIMIT 1",
     )?;

@@ -75,6 +75,9 @@ impl Store {
     }
 }
 
+/// A batch on its way through the writing thread.
+type Flying = tokio::task::JoinHandle<Result<Vec<(u64, Outcome)>, StoreError>>;
+
 /// A visit whose readings may still follow.
 struct OpenVisit {
     source: String,
@@ -96,7 +99,7 @@ struct Importer {
     resolver: Resolver,
     visit: Option<OpenVisit>,
     batch: Batch,
-    flying: Option<tokio::task::JoinHandle<Result<Vec<(u64, Outcome)>, StoreError>>>,
+    flying: Option<Flying>,
     /// `meta` lines that wait for a clinic.
     early: Vec<(u64, Line, [u8; 32])>,
     report: ImportReport,
@@ -104,7 +107,10 @@ struct Importer {
 
 impl Importer {
     fn new(store: Store, running: tokio::runtime::Handle) -> Result<Self, ImportError> {
-        let session = || Actor { device: store.device(), session: SessionId(store.fresh()) };
+        let session = || Actor {
+            device: store.device(),
+            session: SessionId(store.fresh()),
+        };
         let (actor, later) = (session(), session());
         let resolver = Resolver::open(&store)?;
         let clinic = resolver.clinic()?;
@@ -357,7 +363,7 @@ impl Importer {
         self.batch.push_document(
             lines,
             Step::Create {
-                document,
+                document: Box::new(document),
                 change,
                 body,
                 position,

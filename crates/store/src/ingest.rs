@@ -117,11 +117,7 @@ enum Outcome {
 }
 
 /// Whether something stands at the position already.
-fn held_at(
-    tx: &Tx<'_>,
-    foreign: &Foreign<'_>,
-    hash: &[u8; 32],
-) -> Result<Option<Ingested>, StoreError> {
+fn held_at(tx: &Tx<'_>, foreign: &Foreign<'_>, hash: &[u8; 32]) -> Result<Option<Ingested>, StoreError> {
     let actor = foreign.position.actor;
     let mut find = tx.sql.prepare_cached(
         "SELECT hash FROM log WHERE seq = ?3 AND s = (SELECT s FROM sessions WHERE device = ?1 AND session = ?2)
@@ -136,7 +132,11 @@ fn held_at(
     ];
     let held: Option<Vec<u8>> = find.query_row(place, |row| row.get(0)).optional()?;
     Ok(held.map(|held| {
-        if held == hash { Ingested::Known } else { Ingested::Spoiled }
+        if held == hash {
+            Ingested::Known
+        } else {
+            Ingested::Spoiled
+        }
     }))
 }
 

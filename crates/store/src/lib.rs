@@ -26,10 +26,11 @@ mod open;
 mod schema;
 mod search;
 mod sessions;
+mod settings;
 #[cfg(test)]
 mod sign_in_tests;
-mod settings;
 mod staff;
+mod storage;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -53,8 +54,10 @@ pub use imports::{ImportError, ImportReport, LINE_BYTES_MAX, LinesDone, lines_of
 pub use open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Random, Side};
 pub use sessions::{BrowserSession, IDLE_MAX};
 pub use staff::{LOCKED_FOR, SECRET_BYTES_MAX, Secret, SignIn, WRONG_MAX};
+pub use storage::StorageFacts;
 pub use sync::{
-    Arrival, Cause, ClinicRow, ClinicSummary, DeviceRow, Enrolment, LinkStatus, Spent, Standing, TOKEN_LIFE, Taken,
+    Arrival, Cause, ClinicRow, ClinicSummary, DeviceRow, Enrolment, LinkStatus, Spent, Standing, TOKEN_LIFE,
+    Taken,
 };
 pub use sync_core::wire::Lane;
 pub use tray::{TrayItem, TrayState};

@@ -1,6 +1,6 @@
 //! The change log and the documents made of it.
 
-use records::ids::{ClinicCode, DeviceId, DocId, DocKind, PatientId, SessionId};
+use records::ids::{ClinicCode, DeviceId, DocId, PatientId, SessionId};
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::document::{CHANGE_BYTES_MAX, Change, Document, Heads};
 use sync_core::fingerprint::{Fingerprint, print_of};
@@ -112,11 +112,6 @@ pub(crate) fn doc_row(sql: &Connection, doc: DocId) -> Result<Option<DocRow>, St
     };
     let owner = owner.parse().map_err(|_| StoreError::Unreadable("document"))?;
     Ok(Some(DocRow { d, owner, print }))
-}
-
-/// The clinic that owns a document, where it is held.
-pub(crate) fn doc_owner(sql: &Connection, doc: DocId) -> Result<Option<ClinicCode>, StoreError> {
-    Ok(doc_row(sql, doc)?.map(|row| row.owner))
 }
 
 /// Heads of a document as its row has them.
@@ -307,15 +302,6 @@ pub(crate) fn actor_of(sql: &Connection, s: i64) -> Result<Actor, StoreError> {
             session: SessionId(row.get(1)?),
         })
     })?)
-}
-
-/// Ids of all documents of a kind, in the order of their rows.
-pub(crate) fn docs_of_kind(sql: &Connection, kind: DocKind) -> Result<Vec<DocId>, StoreError> {
-    let mut rows = sql.prepare_cached("SELECT id FROM documents WHERE kind = ?1 ORDER BY d")?;
-    let ids = rows.query_map([kind.byte()], |row| row.get::<_, [u8; 16]>(0))?;
-    Ok(ids
-        .map(|id| id.map(DocId))
-        .collect::<rusqlite::Result<Vec<_>>>()?)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::staff::{self, SignIn};
 /// Idle time after which a session locks.
 pub const IDLE_MAX: Duration = Duration::from_secs(3 * 60);
 /// Sessions that a machine keeps; the oldest go.
-pub const SESSIONS_MAX: i64 = 500;
+const SESSIONS_MAX: i64 = 500;
 /// Bytes of a token.
 const TOKEN_BYTES: usize = 32;
 

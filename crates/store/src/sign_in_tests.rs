@@ -41,7 +41,10 @@ async fn the_right_password_signs_in_by_name_or_id_and_is_kept_as_a_hash() {
     }
     let member = store.staff_member(DOCTOR).await.unwrap().unwrap();
     assert!(member.password_hash.starts_with("$argon2id$"));
-    assert_ne!(member.password_hash, store.hash_secret("correct horse").await.unwrap());
+    assert_ne!(
+        member.password_hash,
+        store.hash_secret("correct horse").await.unwrap()
+    );
     for (login, password) in [("li", "wrong"), ("nobody", "correct horse"), ("", ""), ("li", "")] {
         let answer = store.check_password(login, password).await.unwrap();
         assert!(matches!(answer, SignIn::Wrong { .. }), "{login}");
@@ -55,24 +58,50 @@ async fn five_wrong_ones_lock_and_neither_restart_nor_wall_clock_opens() {
     let bench = Bench::new();
     let store = with_doctor(&bench).await;
     for left in (1..WRONG_MAX).rev() {
-        assert_eq!(store.check_pin(DOCTOR, "0000").await.unwrap(), SignIn::Wrong { left });
+        assert_eq!(
+            store.check_pin(DOCTOR, "0000").await.unwrap(),
+            SignIn::Wrong { left }
+        );
     }
-    assert_eq!(store.check_pin(DOCTOR, "0000").await.unwrap(), SignIn::Locked { wait: LOCKED_FOR });
-    assert!(matches!(store.check_pin(DOCTOR, "2468").await.unwrap(), SignIn::Locked { .. }));
+    assert_eq!(
+        store.check_pin(DOCTOR, "0000").await.unwrap(),
+        SignIn::Locked { wait: LOCKED_FOR }
+    );
+    assert!(matches!(
+        store.check_pin(DOCTOR, "2468").await.unwrap(),
+        SignIn::Locked { .. }
+    ));
     // The password is counted apart: a tablet in a stranger's hands does not lock the doctor out.
-    assert_eq!(store.check_password("li", "correct horse").await.unwrap(), SignIn::Ok(DOCTOR));
+    assert_eq!(
+        store.check_password("li", "correct horse").await.unwrap(),
+        SignIn::Ok(DOCTOR)
+    );
     bench.clock.advance(Duration::from_secs(120));
-    let SignIn::Locked { wait } = store.check_pin(DOCTOR, "2468").await.unwrap() else { panic!("open") };
+    let SignIn::Locked { wait } = store.check_pin(DOCTOR, "2468").await.unwrap() else {
+        panic!("open")
+    };
     assert_eq!(wait, Duration::from_secs(180));
     drop(store);
     let store = bench.open();
-    assert!(matches!(store.check_pin(DOCTOR, "2468").await.unwrap(), SignIn::Locked { .. }));
+    assert!(matches!(
+        store.check_pin(DOCTOR, "2468").await.unwrap(),
+        SignIn::Locked { .. }
+    ));
     bench.clock.advance(Duration::from_secs(181));
     assert_eq!(store.check_pin(DOCTOR, "2468").await.unwrap(), SignIn::Ok(DOCTOR));
     // A right one starts the count anew.
-    assert_eq!(store.check_pin(DOCTOR, "0").await.unwrap(), SignIn::Wrong { left: WRONG_MAX - 1 });
+    assert_eq!(
+        store.check_pin(DOCTOR, "0").await.unwrap(),
+        SignIn::Wrong { left: WRONG_MAX - 1 }
+    );
     let acts: Vec<String> = store
-        .audit_lines(AuditFilter { by: Some(By::Staff(DOCTOR)), ..AuditFilter::default() }, 50)
+        .audit_lines(
+            AuditFilter {
+                by: Some(By::Staff(DOCTOR)),
+                ..AuditFilter::default()
+            },
+            50,
+        )
         .await
         .unwrap()
         .into_iter()
@@ -104,13 +133,22 @@ async fn a_suspended_account_and_one_without_secret_never_sign_in() {
     let bench = Bench::new();
     let store = bench.open();
     let member = doctor(&store).await;
-    let suspended = StaffMember { state: StaffState::Suspended, ..member.clone() };
+    let suspended = StaffMember {
+        state: StaffState::Suspended,
+        ..member.clone()
+    };
     store.put_roster(vec![suspended], true).await.unwrap();
     let answer = store.check_password("li", "correct horse").await.unwrap();
     assert!(matches!(answer, SignIn::Wrong { .. }));
-    let without = StaffMember { password_hash: String::new(), ..member };
+    let without = StaffMember {
+        password_hash: String::new(),
+        ..member
+    };
     store.put_roster(vec![without], true).await.unwrap();
-    assert!(matches!(store.check_password("li", "").await.unwrap(), SignIn::Wrong { .. }));
+    assert!(matches!(
+        store.check_password("li", "").await.unwrap(),
+        SignIn::Wrong { .. }
+    ));
 }
 
 #[tokio::test]
@@ -125,12 +163,25 @@ async fn an_idle_tablet_locks_and_the_pin_unlocks_it() {
     assert_eq!((session.staff.id, session.tablet.as_str()), (DOCTOR, "tablet 1"));
     // Background requests keep nothing awake.
     bench.clock.advance(Duration::from_secs(100));
-    assert!(!store.browser_session(&token, false).await.unwrap().unwrap().locked);
+    assert!(
+        !store
+            .browser_session(&token, false)
+            .await
+            .unwrap()
+            .unwrap()
+            .locked
+    );
     bench.clock.advance(Duration::from_secs(80));
     assert!(store.browser_session(&token, true).await.unwrap().unwrap().locked);
     assert!(store.browser_session(&token, true).await.unwrap().unwrap().locked);
-    assert!(matches!(store.unlock_session(&token, "1111").await.unwrap(), SignIn::Wrong { .. }));
-    assert_eq!(store.unlock_session(&token, "2468").await.unwrap(), SignIn::Ok(DOCTOR));
+    assert!(matches!(
+        store.unlock_session(&token, "1111").await.unwrap(),
+        SignIn::Wrong { .. }
+    ));
+    assert_eq!(
+        store.unlock_session(&token, "2468").await.unwrap(),
+        SignIn::Ok(DOCTOR)
+    );
     assert!(!store.browser_session(&token, true).await.unwrap().unwrap().locked);
     store.lock_session(&token).await.unwrap();
     assert!(store.browser_session(&token, true).await.unwrap().unwrap().locked);
@@ -150,12 +201,18 @@ async fn a_restart_locks_and_an_ended_session_is_gone() {
     assert!(store.browser_session(&token, true).await.unwrap().is_some());
     store.end_session(&token).await.unwrap();
     assert_eq!(store.browser_session(&token, true).await.unwrap(), None);
-    assert!(matches!(store.unlock_session(&token, "2468").await.unwrap(), SignIn::Wrong { .. }));
+    assert!(matches!(
+        store.unlock_session(&token, "2468").await.unwrap(),
+        SignIn::Wrong { .. }
+    ));
     assert_eq!(store.browser_session("", true).await.unwrap(), None);
     // Somebody who was suspended is out at once.
     let token = store.new_session(DOCTOR, "a").await.unwrap();
     let member = store.staff_member(DOCTOR).await.unwrap().unwrap();
-    let suspended = StaffMember { state: StaffState::Suspended, ..member };
+    let suspended = StaffMember {
+        state: StaffState::Suspended,
+        ..member
+    };
     store.put_roster(vec![suspended], true).await.unwrap();
     assert_eq!(store.browser_session(&token, true).await.unwrap(), None);
 }

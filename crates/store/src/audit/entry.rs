@@ -101,4 +101,3 @@ fn optional_id(bytes: &[u8]) -> Option<Option<[u8; 16]>> {
         bytes.try_into().ok().map(Some)
     }
 }
-

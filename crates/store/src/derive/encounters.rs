@@ -156,7 +156,11 @@ impl Store {
     }
 
     /// A visit as it stood at heads that it once had, as a page showed it then; `None` where it never had them.
-    pub async fn encounter_at(&self, id: EncounterId, heads: &Heads) -> Result<Option<Encounter>, StoreError> {
+    pub async fn encounter_at(
+        &self,
+        id: EncounterId,
+        heads: &Heads,
+    ) -> Result<Option<Encounter>, StoreError> {
         let heads = heads.clone();
         self.read(move |sql| {
             let document = log::load(sql, id.doc())?.filter(|document| document.has(&heads));

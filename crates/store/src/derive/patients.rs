@@ -68,7 +68,8 @@ pub(super) fn project(
     if known {
         sql.prepare_cached("DELETE FROM patients WHERE d = ?1")?
             .execute([d])?;
-        sql.prepare_cached("DELETE FROM charts WHERE d = ?1")?.execute([d])?;
+        sql.prepare_cached("DELETE FROM charts WHERE d = ?1")?
+            .execute([d])?;
         sql.prepare_cached("DELETE FROM patient_keys WHERE d = ?1")?
             .execute([d])?;
     }

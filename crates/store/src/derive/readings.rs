@@ -159,9 +159,13 @@ impl Store {
                  WHERE x.id = ?1 AND e.id = ?2 AND coalesce(v.patient, s.patient) IS NOT NULL",
             )?;
             let row: Option<([u8; 16], Vec<u8>)> = find
-                .query_row(params![doc.as_bytes(), id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_row(params![doc.as_bytes(), id.as_bytes()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
                 .optional()?;
-            let Some((patient, body)) = row else { return Ok(None) };
+            let Some((patient, body)) = row else {
+                return Ok(None);
+            };
             let found = read_ecgs(&decode(&body)?).into_iter().next();
             Ok(found.map(|ecg| (PatientId(patient), ecg)))
         })

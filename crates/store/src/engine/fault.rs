@@ -65,4 +65,3 @@ pub(super) fn note_damage(folder: &Path) {
         folder::mark_suspect(folder);
     }
 }
-

@@ -68,4 +68,3 @@ fn check(path: &Path, whole: bool) -> Result<(), StoreError> {
     }
     Ok(())
 }
-

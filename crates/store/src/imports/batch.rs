@@ -19,7 +19,7 @@ const LANE: Lane = Lane::P3;
 pub(super) enum Step {
     /// A document that the importing thread made.
     Create {
-        document: Document,
+        document: Box<Document>,
         change: Change,
         body: Vec<u8>,
         position: Position,
@@ -60,7 +60,10 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn new(by: Actor) -> Self {
-        Self { by, steps: Vec::new() }
+        Self {
+            by,
+            steps: Vec::new(),
+        }
     }
 
     pub(super) fn documents(&self) -> usize {
@@ -150,7 +153,9 @@ fn take(tx: &mut Tx<'_>, by: Actor, step: Step) -> Result<Result<bool, LineFault
 /// The row of a session of the import: what it writes came from lines, which an export gives back.
 fn mark_session(tx: &Tx<'_>, actor: Actor) -> Result<i64, StoreError> {
     let s = log::session_row(tx, actor)?;
-    let mut mark = tx.sql.prepare_cached("UPDATE sessions SET import = 1 WHERE s = ?1 AND import = 0")?;
+    let mut mark = tx
+        .sql
+        .prepare_cached("UPDATE sessions SET import = 1 WHERE s = ?1 AND import = 0")?;
     mark.execute([s])?;
     Ok(s)
 }

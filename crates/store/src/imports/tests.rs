@@ -7,7 +7,10 @@ use crate::*;
 use records::imports::LineFault;
 
 fn file(lines: &[Value]) -> Vec<std::io::Result<Vec<u8>>> {
-    lines.iter().map(|line| Ok(line.to_string().into_bytes())).collect()
+    lines
+        .iter()
+        .map(|line| Ok(line.to_string().into_bytes()))
+        .collect()
 }
 
 async fn import(store: &Store, lines: Vec<std::io::Result<Vec<u8>>>) -> ImportReport {
@@ -16,7 +19,10 @@ async fn import(store: &Store, lines: Vec<std::io::Result<Vec<u8>>>) -> ImportRe
 
 async fn export(store: &Store, what: ExportOf) -> Vec<Value> {
     let (send, receive) = std::sync::mpsc::channel();
-    store.export(what, Box::new(move |line| send.send(line.clone()).is_ok())).await.unwrap();
+    store
+        .export(what, Box::new(move |line| send.send(line.clone()).is_ok()))
+        .await
+        .unwrap();
     receive.into_iter().collect()
 }
 
@@ -46,7 +52,8 @@ fn people() -> Vec<Value> {
 
 /// Each line with its keys in order, in the order of the texts.
 fn sorted(lines: &[Value]) -> Vec<String> {
-    let ordered = |line: &Value| crate::json::from_node(&crate::json::to_node(line.clone()).unwrap()).to_string();
+    let ordered =
+        |line: &Value| crate::json::from_node(&crate::json::to_node(line.clone()).unwrap()).to_string();
     let mut texts: Vec<String> = lines.iter().map(ordered).collect();
     texts.sort();
     texts
@@ -58,22 +65,42 @@ async fn lines_become_records_once_and_come_out_equal() {
     let store = bench.open();
     let lines = people();
     let first = import(&store, file(&lines)).await;
-    assert_eq!((first.lines, first.new, first.known, first.refused), (9, 9, 0, 0), "{first:?}");
+    assert_eq!(
+        (first.lines, first.new, first.known, first.refused),
+        (9, 9, 0, 0),
+        "{first:?}"
+    );
     assert_eq!(store.clinic().await.unwrap().unwrap().as_str(), "0017");
     let patient = store.patient_named("P1").await.unwrap().unwrap();
     let line = store.patient_line(patient).await.unwrap().unwrap();
-    assert_eq!((line.name.as_str(), line.phone_tail.as_deref()), ("王秀英", Some("5678")));
+    assert_eq!(
+        (line.name.as_str(), line.phone_tail.as_deref()),
+        ("王秀英", Some("5678"))
+    );
     let visits = store.visits_of(patient, 5).await.unwrap();
-    assert_eq!((visits.len(), visits[0].state, visits[0].complaint.as_str()), (1, "imported", "咳嗽3天"));
+    assert_eq!(
+        (visits.len(), visits[0].state, visits[0].complaint.as_str()),
+        (1, "imported", "咳嗽3天")
+    );
     assert_eq!(store.observations_of(patient, None, 10).await.unwrap().len(), 3);
-    assert_eq!(sorted(&export(&store, ExportOf::Patient(patient)).await), sorted(&lines[2..]));
+    assert_eq!(
+        sorted(&export(&store, ExportOf::Patient(patient)).await),
+        sorted(&lines[2..])
+    );
     assert_eq!(sorted(&export(&store, ExportOf::All).await), sorted(&lines));
     let fingerprint = store.fingerprint().await.unwrap();
     let again = import(&store, file(&lines)).await;
-    assert_eq!((again.lines, again.new, again.known, again.refused), (9, 0, 9, 0), "{again:?}");
+    assert_eq!(
+        (again.lines, again.new, again.known, again.refused),
+        (9, 0, 9, 0),
+        "{again:?}"
+    );
     assert_eq!(store.fingerprint().await.unwrap(), fingerprint);
     let checked = store.verify(None, Box::new(|_, _| {})).await.unwrap();
-    assert_eq!((checked.patients, checked.encounters, checked.observations), (1, 1, 3));
+    assert_eq!(
+        (checked.patients, checked.encounters, checked.observations),
+        (1, 1, 3)
+    );
     assert!(checked.problems.is_empty(), "{:?}", checked.problems);
     assert!(store.rebuild(Box::new(|_, _| {})).await.unwrap().is_empty());
 }
@@ -84,12 +111,19 @@ async fn lines_in_pieces_and_doubled_end_in_the_same_records() {
     let store = bench.open();
     let lines = people();
     // The second reading of the visit comes in a later file, everything else twice.
-    let mut early: Vec<Value> = lines.iter().flat_map(|line| [line.clone(), line.clone()]).collect();
+    let mut early: Vec<Value> = lines
+        .iter()
+        .flat_map(|line| [line.clone(), line.clone()])
+        .collect();
     early.retain(|line| line["id"] != "V1-temp-1");
     let first = import(&store, file(&early)).await;
     assert_eq!((first.new, first.known, first.refused), (8, 8, 0), "{first:?}");
     let second = import(&store, file(&lines[5..6])).await;
-    assert_eq!((second.new, second.known, second.refused), (1, 0, 0), "{second:?}");
+    assert_eq!(
+        (second.new, second.known, second.refused),
+        (1, 0, 0),
+        "{second:?}"
+    );
     assert_eq!(sorted(&export(&store, ExportOf::All).await), sorted(&lines));
 }
 
@@ -100,8 +134,15 @@ async fn what_cannot_be_taken_is_named_by_its_line_and_the_rest_goes_on() {
     let mut lines = file(&people()[1..4]);
     lines.splice(
         1..1,
-        ["no json", "[1]", "{\"t\":\"cow\",\"id\":\"1\"}", "{\"t\":\"patient\"}", "", "  "]
-            .map(|text| Ok(text.as_bytes().to_vec())),
+        [
+            "no json",
+            "[1]",
+            "{\"t\":\"cow\",\"id\":\"1\"}",
+            "{\"t\":\"patient\"}",
+            "",
+            "  ",
+        ]
+        .map(|text| Ok(text.as_bytes().to_vec())),
     );
     lines.extend(file(&[
         json!({"t": "encounter", "id": "E9", "patient": "P9"}),
@@ -112,7 +153,11 @@ async fn what_cannot_be_taken_is_named_by_its_line_and_the_rest_goes_on() {
         json!({"t": "patient", "id": "P2", "name": "李桂花"}),
     ]));
     lines.push(Ok(vec![b' '; 10]));
-    lines.push(Ok(format!("{{\"t\":\"patient\",\"id\":\"P3\",\"x\":\"{}\"}}", "y".repeat(LINE_BYTES_MAX)).into()));
+    lines.push(Ok(format!(
+        "{{\"t\":\"patient\",\"id\":\"P3\",\"x\":\"{}\"}}",
+        "y".repeat(LINE_BYTES_MAX)
+    )
+    .into()));
     let report = import(&store, lines).await;
     assert_eq!((report.lines, report.new, report.known), (14, 4, 0), "{report:?}");
     let faults: Vec<(u64, LineFault)> = report.faults.clone();
@@ -142,12 +187,18 @@ async fn what_staff_add_to_an_imported_record_is_exported_too() {
     import(&store, file(&people()[1..4])).await;
     let patient = store.patient_named("P1").await.unwrap().unwrap();
     let edits = vec![records::tree::Edit::put(&["person", "phone"], "13700000000")];
-    store.commit(commit(vec![on(patient.doc(), edits)])).await.unwrap();
+    store
+        .commit(commit(vec![on(patient.doc(), edits)]))
+        .await
+        .unwrap();
     let lines = export(&store, ExportOf::Patient(patient)).await;
     assert!(sorted(&lines).contains(&sorted(&people()[2..3])[0]));
     let whole = lines.iter().find(|line| line["t"] == "document").unwrap();
     assert_eq!(whole["content"]["person"]["phone"], "13700000000");
-    assert_eq!(store.patient_named(&patient.to_string()).await.unwrap(), Some(patient));
+    assert_eq!(
+        store.patient_named(&patient.to_string()).await.unwrap(),
+        Some(patient)
+    );
     assert_eq!(store.patient_named("P2").await.unwrap(), None);
 }
 
@@ -167,7 +218,10 @@ async fn an_import_that_meets_a_full_disk_stops_and_goes_on_later() {
     options.pages_max = Some(pages + 60);
     let store = Store::open(bench.folder.path(), options).unwrap();
     let stopped = store.import(file(&lines).into_iter(), Box::new(|_| {})).await;
-    assert!(matches!(stopped, Err(ImportError::Store(StoreError::DiskFull))), "{stopped:?}");
+    assert!(
+        matches!(stopped, Err(ImportError::Store(StoreError::DiskFull))),
+        "{stopped:?}"
+    );
     drop(store);
     let store = bench.open();
     let report = import(&store, file(&lines)).await;
@@ -180,8 +234,13 @@ async fn an_import_that_meets_a_full_disk_stops_and_goes_on_later() {
 #[test]
 fn lines_are_split_and_an_endless_one_is_cut() {
     let text = format!("a\nb\n{}\nc", "x".repeat(3 * LINE_BYTES_MAX));
-    let lines: Vec<Vec<u8>> = lines_of(std::io::Cursor::new(text.into_bytes())).map(Result::unwrap).collect();
+    let lines: Vec<Vec<u8>> = lines_of(std::io::Cursor::new(text.into_bytes()))
+        .map(Result::unwrap)
+        .collect();
     assert_eq!(lines.len(), 4);
-    assert_eq!((lines[0].as_slice(), lines[3].as_slice()), (&b"a\n"[..], &b"c"[..]));
+    assert_eq!(
+        (lines[0].as_slice(), lines[3].as_slice()),
+        (&b"a\n"[..], &b"c"[..])
+    );
     assert!(lines[2].len() > LINE_BYTES_MAX && lines[2].len() < 2 * LINE_BYTES_MAX);
 }

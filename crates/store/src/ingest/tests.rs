@@ -14,7 +14,10 @@ use crate::{Store, log};
 const AT: WallTime = WallTime(1_760_000_000_000);
 
 fn actor(session: u8) -> Actor {
-    Actor { device: DeviceId([9; 8]), session: SessionId([session; 8]) }
+    Actor {
+        device: DeviceId([9; 8]),
+        session: SessionId([session; 8]),
+    }
 }
 
 fn allowed(_: &Foreign<'_>, _: &Checked, _: Option<&ClinicCode>) -> Result<(), &'static str> {
@@ -28,10 +31,20 @@ async fn take(store: &Store, doc: DocId, position: Position, change: &Change) ->
 async fn take_if(store: &Store, doc: DocId, position: Position, bytes: Vec<u8>, may: bool) -> Ingested {
     store
         .write(move |tx| {
-            let foreign = Foreign { position, doc, lane: Lane::P2, bytes: &bytes, predecessors: &[] };
+            let foreign = Foreign {
+                position,
+                doc,
+                lane: Lane::P2,
+                bytes: &bytes,
+                predecessors: &[],
+            };
             let forbidden =
                 |_: &Foreign<'_>, _: &Checked, _: Option<&ClinicCode>| Err::<(), &'static str>("not_yours");
-            if may { ingest(tx, &foreign, &allowed) } else { ingest(tx, &foreign, &forbidden) }
+            if may {
+                ingest(tx, &foreign, &allowed)
+            } else {
+                ingest(tx, &foreign, &forbidden)
+            }
         })
         .await
         .unwrap()
@@ -39,13 +52,20 @@ async fn take_if(store: &Store, doc: DocId, position: Position, bytes: Vec<u8>, 
 
 fn created(session: u8, n: u64) -> (Document, Change) {
     let actor = actor(session);
-    let origin = Origin { device: actor.device, session: actor.session, n };
+    let origin = Origin {
+        device: actor.device,
+        session: actor.session,
+        n,
+    };
     let edits = [Edit::put(&["person", "name"], "王秀英")];
     Document::create(DocKind::Chart, &clinic(), origin, actor, AT, &edits).unwrap()
 }
 
 fn phone(document: &mut Document, session: u8, text: &str) -> Change {
-    document.edit(actor(session), AT, &[Edit::put(&["person", "phone"], text)]).unwrap().unwrap()
+    document
+        .edit(actor(session), AT, &[Edit::put(&["person", "phone"], text)])
+        .unwrap()
+        .unwrap()
 }
 
 async fn parked(store: &Store) -> Vec<String> {
@@ -71,20 +91,41 @@ async fn a_foreign_record_is_written_once_and_listed() {
     let store = bench.open();
     let (mut document, first) = created(1, 1);
     let doc = document.id();
-    let Ingested::Stored(stored) = take(&store, doc, actor(1).at(1), &first).await else { panic!("refused") };
+    let Ingested::Stored(stored) = take(&store, doc, actor(1).at(1), &first).await else {
+        panic!("refused")
+    };
     assert!(stored.created);
     assert_eq!((stored.owner, stored.patient), (clinic(), doc.patient()));
     assert_eq!(take(&store, doc, actor(1).at(1), &first).await, Ingested::Known);
     let second = phone(&mut document, 2, "1");
-    assert!(matches!(take(&store, doc, actor(2).at(1), &second).await, Ingested::Stored(_)));
+    assert!(matches!(
+        take(&store, doc, actor(2).at(1), &second).await,
+        Ingested::Stored(_)
+    ));
     let chart = store.chart(doc.patient().unwrap()).await.unwrap().unwrap();
-    assert_eq!((chart.value.name.as_str(), chart.value.phone.as_str()), ("王秀英", "1"));
+    assert_eq!(
+        (chart.value.name.as_str(), chart.value.phone.as_str()),
+        ("王秀英", "1")
+    );
     assert_eq!(chart.heads, document.heads());
     // It can be edited here, and our change and theirs meet.
     write(&store, on(doc, vec![Edit::put(&["person", "phone"], "2")])).await;
     let third = phone(&mut document, 2, "3");
-    assert!(matches!(take(&store, doc, actor(2).at(2), &third).await, Ingested::Stored(_)));
-    assert!(store.chart(doc.patient().unwrap()).await.unwrap().unwrap().value.clashes.len() == 1);
+    assert!(matches!(
+        take(&store, doc, actor(2).at(2), &third).await,
+        Ingested::Stored(_)
+    ));
+    assert!(
+        store
+            .chart(doc.patient().unwrap())
+            .await
+            .unwrap()
+            .unwrap()
+            .value
+            .clashes
+            .len()
+            == 1
+    );
     is_sound(&store).await;
 }
 
@@ -97,9 +138,14 @@ async fn what_comes_before_its_past_waits_for_it() {
     let second = phone(&mut document, 1, "1");
     let third = phone(&mut document, 1, "2");
     assert_eq!(take(&store, doc, actor(1).at(3), &third).await, Ingested::Waiting);
-    assert_eq!(take(&store, doc, actor(1).at(2), &second).await, Ingested::Waiting);
+    assert_eq!(
+        take(&store, doc, actor(1).at(2), &second).await,
+        Ingested::Waiting
+    );
     assert_eq!(take(&store, doc, actor(1).at(2), &second).await, Ingested::Known);
-    let Ingested::Stored(stored) = take(&store, doc, actor(1).at(1), &first).await else { panic!("refused") };
+    let Ingested::Stored(stored) = take(&store, doc, actor(1).at(1), &first).await else {
+        panic!("refused")
+    };
     let released: Vec<Position> = stored.released.iter().map(|(_, position)| *position).collect();
     assert_eq!(released, [actor(1).at(2), actor(1).at(3)]);
     assert!(parked(&store).await.is_empty());
@@ -117,12 +163,24 @@ async fn another_change_at_a_held_position_spoils_the_session() {
     let (mut twin, mut rival) = (document.clone(), document.clone());
     let mine = phone(&mut twin, 1, "1");
     let theirs = phone(&mut rival, 1, "2");
-    assert!(matches!(take(&store, document.id(), actor(1).at(2), &mine).await, Ingested::Stored(_)));
-    assert_eq!(take(&store, document.id(), actor(1).at(2), &theirs).await, Ingested::Spoiled);
-    assert_eq!(take(&store, document.id(), actor(1).at(3), &theirs).await, Ingested::Spoiled);
+    assert!(matches!(
+        take(&store, document.id(), actor(1).at(2), &mine).await,
+        Ingested::Stored(_)
+    ));
+    assert_eq!(
+        take(&store, document.id(), actor(1).at(2), &theirs).await,
+        Ingested::Spoiled
+    );
+    assert_eq!(
+        take(&store, document.id(), actor(1).at(3), &theirs).await,
+        Ingested::Spoiled
+    );
     assert!(parked(&store).await.is_empty());
     // The same change cannot stand at two positions either.
-    assert_eq!(take(&store, document.id(), actor(1).at(9), &mine).await, Ingested::Known);
+    assert_eq!(
+        take(&store, document.id(), actor(1).at(9), &mine).await,
+        Ingested::Known
+    );
     is_sound(&store).await;
 }
 
@@ -130,21 +188,32 @@ async fn another_change_at_a_held_position_spoils_the_session() {
 async fn a_bad_change_is_kept_aside_with_its_reason_and_stops_nothing() {
     let bench = Bench::new();
     let store = bench.open();
-    let own = write(&store, new_doc(DocKind::Chart, vec![Edit::put(&["person", "name"], "李")])).await.docs[0];
+    let own = write(
+        &store,
+        new_doc(DocKind::Chart, vec![Edit::put(&["person", "name"], "李")]),
+    )
+    .await
+    .docs[0];
     let (mut document, first) = created(1, 1);
     let doc = document.id();
     take(&store, doc, actor(1).at(1), &first).await;
     let next = phone(&mut document, 1, "1");
     let garbage = take_if(&store, doc, actor(1).at(2), vec![1, 2, 3], true).await;
     assert!(matches!(garbage, Ingested::Parked(Fault::Malformed(_))));
-    assert_eq!(take_if(&store, doc, actor(1).at(2), vec![1, 2, 3], true).await, Ingested::Known);
+    assert_eq!(
+        take_if(&store, doc, actor(1).at(2), vec![1, 2, 3], true).await,
+        Ingested::Known
+    );
     let stranger = take(&store, doc, actor(5).at(1), &next).await;
     assert_eq!(stranger, Ingested::Parked(Fault::WrongActor));
     let forbidden = take_if(&store, doc, actor(1).at(3), next.bytes.clone(), false).await;
     assert!(matches!(forbidden, Ingested::Parked(_)));
     assert_eq!(parked(&store).await, ["malformed", "actor", "not_yours"]);
     let (other, begun) = created(3, 1);
-    assert!(matches!(take(&store, other.id(), actor(3).at(1), &begun).await, Ingested::Stored(_)));
+    assert!(matches!(
+        take(&store, other.id(), actor(3).at(1), &begun).await,
+        Ingested::Stored(_)
+    ));
     write(&store, on(own, vec![Edit::put(&["person", "phone"], "1")])).await;
     is_sound(&store).await;
 }
@@ -163,7 +232,7 @@ proptest! {
             let (document, first) = created(1, 1);
             let doc = document.id();
             let mut changes = vec![(actor(1).at(1), first)];
-            let mut writers = vec![document.clone(), document];
+            let mut writers = [document.clone(), document];
             for (n, text) in texts.iter().enumerate() {
                 let who = n % 2;
                 let change = writers[who]

@@ -291,7 +291,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 /// Lets writers with replicas of their own follow the steps, and gathers all changes.
 fn play(steps: &[Step]) -> (Document, Vec<Change>) {
     let (document, first) = chart(&[]);
-    let mut replicas = vec![document.clone(), document.clone(), document];
+    let mut replicas = [document.clone(), document.clone(), document];
     let mut changes = vec![first];
     for step in steps {
         let me = usize::from(step.writer);
