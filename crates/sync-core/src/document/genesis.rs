@@ -68,12 +68,12 @@ mod tests {
             })
             .collect();
         let fixed = [
-            "59e31cb9e35734764595ff474f461eb95c77d7ee31eb5143f93adb41b8ad76d5",
-            "34dddaacdba5eec8311b5061aa239f52fbb71248a151923c3ea3fa2a3dd4a5bd",
-            "cfd7d9ee2e8bcb981b0e4ab10aa11dd411969396a3a4d85f1a1238ef40227d6f",
-            "aba71ed0ae188503022e7b8885e814c4ce16e0d63d123a5ab46c19f7373e6992",
+            "dc08f9b7f9429a8094938c94fbc569c193c6e39020a4b4271521a8467edd92b5",
+            "567611c8adb46ab7964ecb30703b4cd24a31869e25af060eab1c02aad0bf5d98",
+            "1aa98eecc963229aea11f34cde8ffeaf9510b7cee4f30d2ec0f62709790eedb7",
+            "cc767dc30cab0b408e0b2ed480dc8361aeba3c83197435a95dd328db73e90075",
             "2e1715a127c2d51d1fad4cd8652461a68d376e73f33a23b6be36eab3354c588e",
-            "2af0e58bb3932f7e9c90acb78e83441c9908c2d933ad859456a52b93580bca97",
+            "89a42e64e47eb962bb8630dbaaa406b027e1f3732a44eaf77a39117a81eea2e0",
         ];
         assert_eq!(hashes, fixed);
     }
