@@ -1,13 +1,13 @@
 //! Writing records out as lines: an imported document as the lines that it came from, everything else whole.
 
-use records::ids::{DocId, DocKind, PatientId};
+use records::ids::{BlobId, DocId, DocKind, PatientId};
 use records::imports;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 use sync_core::document::{Document, Heads};
 
 use crate::engine::{Store, StoreError};
-use crate::{json, log};
+use crate::{blobs, json, log};
 
 /// Documents that are read in one transaction.
 const DOCUMENTS_AT_ONCE: usize = 64;
@@ -113,7 +113,19 @@ fn lines_of(sql: &Connection, d: i64, document: &Document) -> Result<Vec<Value>,
     if lines.is_empty() || written.exists([d])? {
         lines.push(whole_line(document, json::from_node(&now)));
     }
+    for blob in records::ecgs::blobs(&now) {
+        lines.push(blob_line(blob, blobs::get(sql, blob)?));
+    }
     Ok(lines)
+}
+
+/// A blob that a document names, in hexadecimal; `null` where it has not arrived.
+fn blob_line(id: BlobId, content: Option<Vec<u8>>) -> Value {
+    let mut line = Map::new();
+    line.insert("t".to_owned(), Value::from("blob"));
+    line.insert("id".to_owned(), Value::from(id.to_string()));
+    line.insert("hex".to_owned(), content.map_or(Value::Null, |bytes| Value::from(hex::encode(bytes))));
+    Value::Object(line)
 }
 
 fn whole_line(document: &Document, content: Value) -> Value {

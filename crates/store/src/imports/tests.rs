@@ -203,6 +203,50 @@ async fn what_staff_add_to_an_imported_record_is_exported_too() {
 }
 
 #[tokio::test]
+async fn the_samples_of_an_ecg_are_exported_after_its_document() {
+    use crate::workbench::{clinic, commit};
+    use records::ecgs::{EcgMeta, add_ecg};
+    use records::ids::{DocKind, EcgId, PatientId};
+    use records::time::{ClockSource, Stamp, WallTime};
+    let bench = Bench::new();
+    let store = bench.open();
+    let samples = vec![1u8, 2, 3];
+    let ecg = EcgMeta {
+        id: EcgId([1; 8]),
+        blob: sync_core::blobs::blob_id(&samples),
+        preview: Some(sync_core::blobs::blob_id(b"elsewhere")),
+        rate_hz: 500,
+        leads: vec!["I".into()],
+        duration_ms: 10,
+        taken: Stamp { at: WallTime(5), source: ClockSource::Hub },
+        device: "contec-8000g".into(),
+        serial: String::new(),
+        heart_rate: None,
+        gaps: 0,
+        clipped: false,
+        by: None,
+        withdrawn: None,
+    };
+    let patient = PatientId([1; 16]);
+    let target = Target::Series { patient, month: "2025-10".into(), owner: clinic() };
+    let mut record = commit(vec![Write { target, base: None, edits: add_ecg(&ecg) }]);
+    record.blobs = vec![samples];
+    let doc = store.commit(record).await.unwrap().docs[0];
+    assert_eq!(doc.kind(), Some(DocKind::Series));
+    assert_eq!(store.ecgs_of(patient).await.unwrap()[0].ecg, ecg);
+    let lines = export(&store, ExportOf::Patient(patient)).await;
+    let found: Vec<(&Value, &Value)> = lines.iter().map(|line| (&line["t"], &line["hex"])).collect();
+    assert_eq!(
+        found,
+        [
+            (&json!("document"), &Value::Null),
+            (&json!("blob"), &Value::Null),
+            (&json!("blob"), &json!("010203"))
+        ]
+    );
+}
+
+#[tokio::test]
 async fn an_import_that_meets_a_full_disk_stops_and_goes_on_later() {
     let bench = Bench::new();
     drop(bench.open());
