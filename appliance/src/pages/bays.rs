@@ -286,7 +286,7 @@ async fn now_part(visitor: &Visitor, bay: &BayView, person: Option<&Person>) -> 
 
 fn opened_by(lang: Lang, bay: &BayView) -> String {
     match bay.session.as_ref().map(|session| session.opener) {
-        Some(Opener::Card) => lang.t("bay-opened-by-card"),
+        Some(Opener::Card { .. }) => lang.t("bay-opened-by-card"),
         Some(Opener::Doctor(_)) | None => lang.t("bay-opened-by-doctor"),
     }
 }

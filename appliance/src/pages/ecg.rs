@@ -107,7 +107,9 @@ async fn draw(visitor: &Visitor, open: &Open, fields: &Fields, faults: &Faults) 
         @if meta.withdrawn.is_none() && visitor.may(Action::WithdrawReading) { (withdraw_card(visitor, open, fields, faults)) }
         p.actions.no-print { a.button href=(open.person.href()) { (lang.t("back-to-patient")) } }
     };
-    Ok(Page::new(lang.t("ecg-title"), body).about(open.person.banner(visitor, false)))
+    Ok(Page::new(lang.t("ecg-title"), body)
+        .about(open.person.banner(visitor, false))
+        .landscape())
 }
 
 /// The drawing and the leads that ran against the recorder's limit; no drawing where the samples are not here.

@@ -103,12 +103,12 @@ pub async fn page(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<
     let lang = visitor.lang;
     if !visitor.may(Action::ReadClinical) {
         let body = html! {
-            h1.only-read { (lang.t("patient-title")) }
+            h1.only-read { (lang.t("person-page-title")) }
             div.actions.patient-actions { (actions(&visitor, &person)) }
             section.card { h2 { (lang.t("facts-title")) } (web::patients::pairs(&facts(lang, &person))) }
         };
         return visitor
-            .page(&Page::new(lang.t("patient-title"), body).about(person.banner(&visitor, true)))
+            .page(&Page::new(lang.t("person-page-title"), body).about(person.banner(&visitor, true)))
             .await;
     }
     let record = Record::read(&visitor, &person).await?;
@@ -128,7 +128,7 @@ pub async fn page(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<
         return visitor.part(body);
     }
     visitor
-        .page(&Page::new(lang.t("patient-title"), body).about(person.banner(&visitor, true)))
+        .page(&Page::new(lang.t("person-page-title"), body).about(person.banner(&visitor, true)))
         .await
 }
 
