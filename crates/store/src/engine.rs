@@ -162,7 +162,8 @@ impl Store {
         mut writer: Writer,
         aside: Option<PathBuf>,
     ) -> Result<Self, OpenError> {
-        let outdated = schema::create(&writer.sql)?;
+        // Beside a running process the tables are as that one made them.
+        let outdated = options.mode == Mode::Serve && schema::create(&writer.sql)?;
         if outdated {
             tracing::info!("derived tables are of another version: building them again");
             writer

@@ -124,7 +124,10 @@ fn blob_line(id: BlobId, content: Option<Vec<u8>>) -> Value {
     let mut line = Map::new();
     line.insert("t".to_owned(), Value::from("blob"));
     line.insert("id".to_owned(), Value::from(id.to_string()));
-    line.insert("hex".to_owned(), content.map_or(Value::Null, |bytes| Value::from(hex::encode(bytes))));
+    line.insert(
+        "hex".to_owned(),
+        content.map_or(Value::Null, |bytes| Value::from(hex::encode(bytes))),
+    );
     Value::Object(line)
 }
 

@@ -96,6 +96,7 @@ struct Importer {
     later: Actor,
     next: u64,
     clinic: Option<ClinicCode>,
+    no_clinic: ClinicCode,
     resolver: Resolver,
     visit: Option<OpenVisit>,
     batch: Batch,
@@ -114,6 +115,9 @@ impl Importer {
         let (actor, later) = (session(), session());
         let resolver = Resolver::open(&store)?;
         let clinic = resolver.clinic()?;
+        let no_clinic = NO_CLINIC
+            .parse()
+            .map_err(|_| StoreError::Unreadable("clinic code"))?;
         Ok(Self {
             store,
             running,
@@ -121,6 +125,7 @@ impl Importer {
             later,
             next: 1,
             clinic,
+            no_clinic,
             resolver,
             visit: None,
             batch: Batch::new(later),
@@ -238,12 +243,7 @@ impl Importer {
     }
 
     fn owner(&self) -> ClinicCode {
-        let fallback = || NO_CLINIC.parse().ok();
-        match self.clinic.clone().or_else(fallback) {
-            Some(owner) => owner,
-            // The constant above is a code.
-            None => unreachable!("{NO_CLINIC} is a clinic's code"),
-        }
+        self.clinic.as_ref().unwrap_or(&self.no_clinic).clone()
     }
 
     fn patient(&mut self, number: u64, line: &Line) -> Result<(), Result<LineFault, ImportError>> {

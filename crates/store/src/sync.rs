@@ -110,7 +110,9 @@ pub(crate) fn is_held_by(
     _document: &Document,
     clinic: &ClinicCode,
 ) -> Result<bool, StoreError> {
-    let Some(c) = directory::clinic_row(sql, clinic)? else { return Ok(false) };
+    let Some(c) = directory::clinic_row(sql, clinic)? else {
+        return Ok(false);
+    };
     feeds::holds_row(sql, c, d)
 }
 

@@ -218,7 +218,10 @@ async fn the_samples_of_an_ecg_are_exported_after_its_document() {
         rate_hz: 500,
         leads: vec!["I".into()],
         duration_ms: 10,
-        taken: Stamp { at: WallTime(5), source: ClockSource::Hub },
+        taken: Stamp {
+            at: WallTime(5),
+            source: ClockSource::Hub,
+        },
         device: "contec-8000g".into(),
         serial: String::new(),
         heart_rate: None,
@@ -228,8 +231,16 @@ async fn the_samples_of_an_ecg_are_exported_after_its_document() {
         withdrawn: None,
     };
     let patient = PatientId([1; 16]);
-    let target = Target::Series { patient, month: "2025-10".into(), owner: clinic() };
-    let mut record = commit(vec![Write { target, base: None, edits: add_ecg(&ecg) }]);
+    let target = Target::Series {
+        patient,
+        month: "2025-10".into(),
+        owner: clinic(),
+    };
+    let mut record = commit(vec![Write {
+        target,
+        base: None,
+        edits: add_ecg(&ecg),
+    }]);
     record.blobs = vec![samples];
     let doc = store.commit(record).await.unwrap().docs[0];
     assert_eq!(doc.kind(), Some(DocKind::Series));

@@ -24,7 +24,12 @@ pub(crate) fn name(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane, length: u6
     let mut put = tx
         .sql
         .prepare_cached("INSERT OR IGNORE INTO link_blobs(blob, doc, lane, length) VALUES(?1, ?2, ?3, ?4)")?;
-    put.execute(params![blob.as_bytes(), doc.as_bytes(), lane.number(), length.cast_signed()])?;
+    put.execute(params![
+        blob.as_bytes(),
+        doc.as_bytes(),
+        lane.number(),
+        length.cast_signed()
+    ])?;
     Ok(())
 }
 
@@ -39,12 +44,20 @@ pub(crate) fn have(sql: &Connection, offer: &BlobOffer) -> Result<BlobHave, Stor
     let place = params![blob.as_bytes(), offer.doc.as_bytes()];
     let length: Option<i64> = whole.query_row(place, |row| row.get(0)).optional()?;
     if let Some(length) = length {
-        return Ok(BlobHave { blob, have: length.cast_unsigned(), state: BlobState::Complete });
+        return Ok(BlobHave {
+            blob,
+            have: length.cast_unsigned(),
+            state: BlobState::Complete,
+        });
     }
     let mut pieces =
         sql.prepare_cached("SELECT coalesce(sum(length(bytes)), 0) FROM link_pieces WHERE blob = ?1")?;
     let have: i64 = pieces.query_row([blob.as_bytes()], |row| row.get(0))?;
-    Ok(BlobHave { blob, have: have.cast_unsigned(), state: BlobState::Wanted })
+    Ok(BlobHave {
+        blob,
+        have: have.cast_unsigned(),
+        state: BlobState::Wanted,
+    })
 }
 
 /// Takes a piece; `true` where the blob is whole now and was not before.
@@ -54,15 +67,22 @@ pub(crate) fn take(tx: &Tx<'_>, lane: Lane, piece: &BlobPiece) -> Result<(BlobHa
     if have.state != BlobState::Wanted || have.have != piece.offset {
         return Ok((have, false));
     }
-    let mut put =
-        tx.sql.prepare_cached("INSERT INTO link_pieces(blob, start, bytes) VALUES(?1, ?2, ?3)")?;
-    put.execute(params![offer.blob.as_bytes(), piece.offset.cast_signed(), piece.bytes])?;
+    let mut put = tx
+        .sql
+        .prepare_cached("INSERT INTO link_pieces(blob, start, bytes) VALUES(?1, ?2, ?3)")?;
+    put.execute(params![
+        offer.blob.as_bytes(),
+        piece.offset.cast_signed(),
+        piece.bytes
+    ])?;
     have.have += piece.bytes.len() as u64;
     if have.have < offer.length {
         return Ok((have, false));
     }
     let whole = assemble(tx.sql, offer.blob)?;
-    tx.sql.prepare_cached("DELETE FROM link_pieces WHERE blob = ?1")?.execute([offer.blob.as_bytes()])?;
+    tx.sql
+        .prepare_cached("DELETE FROM link_pieces WHERE blob = ?1")?
+        .execute([offer.blob.as_bytes()])?;
     if sync_core::blobs::blob_id(&whole) != offer.blob {
         // Something went wrong on the way: from the start again.
         have.have = 0;
@@ -83,7 +103,9 @@ pub(crate) fn take(tx: &Tx<'_>, lane: Lane, piece: &BlobPiece) -> Result<(BlobHa
         }
     }
     name(tx, offer.blob, offer.doc, lane, offer.length)?;
-    tx.sql.prepare_cached("DELETE FROM link_wanted WHERE blob = ?1")?.execute([offer.blob.as_bytes()])?;
+    tx.sql
+        .prepare_cached("DELETE FROM link_wanted WHERE blob = ?1")?
+        .execute([offer.blob.as_bytes()])?;
     have.state = BlobState::Complete;
     Ok((have, true))
 }
@@ -93,7 +115,11 @@ fn assemble(sql: &Connection, blob: BlobId) -> Result<Vec<u8>, StoreError> {
     let mut rows = rows.query([blob.as_bytes()])?;
     let mut whole = Vec::new();
     while let Some(row) = rows.next()? {
-        whole.extend_from_slice(row.get_ref(0)?.as_blob().map_err(|_| StoreError::Unreadable("blob"))?);
+        whole.extend_from_slice(
+            row.get_ref(0)?
+                .as_blob()
+                .map_err(|_| StoreError::Unreadable("blob"))?,
+        );
     }
     Ok(whole)
 }
@@ -102,7 +128,9 @@ fn assemble(sql: &Connection, blob: BlobId) -> Result<Vec<u8>, StoreError> {
 pub(crate) fn read(sql: &Connection, blob: BlobId, offset: u64) -> Result<Vec<u8>, StoreError> {
     let mut find = sql.prepare_cached("SELECT substr(body, ?2, ?3) FROM blobs WHERE id = ?1")?;
     let from = offset.saturating_add(1).min(i64::MAX as u64).cast_signed();
-    let bytes = find.query_row(params![blob.as_bytes(), from, BLOB_PIECE as i64], |row| row.get(0));
+    let bytes = find.query_row(params![blob.as_bytes(), from, BLOB_PIECE as i64], |row| {
+        row.get(0)
+    });
     Ok(bytes.optional()?.unwrap_or_default())
 }
 
@@ -126,7 +154,8 @@ pub(crate) fn wish(tx: &Tx<'_>, lane: Lane, offer: &BlobOffer) -> Result<BlobHav
 
 /// Blobs that were offered and are not whole, most urgent first.
 pub(crate) fn wanted(sql: &Connection) -> Result<Vec<WantedBlob>, StoreError> {
-    let mut rows = sql.prepare_cached("SELECT blob, doc, lane, length FROM link_wanted ORDER BY lane, blob")?;
+    let mut rows =
+        sql.prepare_cached("SELECT blob, doc, lane, length FROM link_wanted ORDER BY lane, blob")?;
     let mut rows = rows.query([])?;
     let mut wanted = Vec::new();
     while let Some(row) = rows.next()? {
@@ -136,7 +165,11 @@ pub(crate) fn wanted(sql: &Connection) -> Result<Vec<WantedBlob>, StoreError> {
             length: row.get::<_, i64>(3)?.cast_unsigned(),
         };
         let lane = Lane::from_number(row.get(2)?).ok_or(StoreError::Unreadable("lane"))?;
-        wanted.push(WantedBlob { lane, offer, have: have(sql, &offer)?.have });
+        wanted.push(WantedBlob {
+            lane,
+            offer,
+            have: have(sql, &offer)?.have,
+        });
     }
     Ok(wanted)
 }

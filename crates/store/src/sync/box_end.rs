@@ -5,8 +5,8 @@ use sync_core::wire::{BlobHave, BlobPiece, BlobState, FeedBatch, FeedItem, Holds
 
 use crate::engine::{Store, StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, ingest};
-use crate::sync::{blobs, facts, queue, ranges, state};
 use crate::log;
+use crate::sync::{blobs, facts, queue, ranges, state};
 
 impl Store {
     /// Carries out what the exchange of a box asks. What it writes is one transaction.
@@ -25,10 +25,17 @@ impl Store {
             Ask::TellHoldings(wanted) => {
                 let own = (wanted != Wanted::All).then(|| self.device());
                 let changes = self.read(move |sql| ranges::held(sql, own)).await?;
-                Ok(Answer::Holdings(Holds { changes, ..Holds::default() }))
+                Ok(Answer::Holdings(Holds {
+                    changes,
+                    ..Holds::default()
+                }))
             }
-            Ask::Next { lane, after, budget, .. } => {
-                let next = self.read(move |sql| queue::next(sql, lane, after, budget)).await?;
+            Ask::Next {
+                lane, after, budget, ..
+            } => {
+                let next = self
+                    .read(move |sql| queue::next(sql, lane, after, budget))
+                    .await?;
                 Ok(Answer::Next(next))
             }
             Ask::TakeFeed { lane, feed } => {
@@ -76,7 +83,14 @@ impl Store {
             .await;
         let (have, new) = match outcome {
             Ok(outcome) => outcome,
-            Err(StoreError::DiskFull) => (BlobHave { blob, have: 0, state: BlobState::NotNow }, false),
+            Err(StoreError::DiskFull) => (
+                BlobHave {
+                    blob,
+                    have: 0,
+                    state: BlobState::NotNow,
+                },
+                false,
+            ),
             Err(other) => return Err(other),
         };
         let mut taken = Taken::nothing(lane);
@@ -109,14 +123,20 @@ fn take_feed(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, Stor
                         tracing::error!("another change than the hub's stands at its position here");
                         continue;
                     }
-                    Ingested::NotNow => return Err(StoreError::Unreadable("feed: too much waits for its past")),
+                    Ingested::NotNow => {
+                        return Err(StoreError::Unreadable("feed: too much waits for its past"));
+                    }
                 }
                 let actor = change.position.actor;
                 let s = log::session_row(tx, actor)?;
                 ranges::hold(tx.sql, s, change.position.seq)?;
                 if actor.device == tx.state.actor.device {
                     let seq = change.position.seq;
-                    ranges::add_acked(tx.sql, actor.session, &sync_core::wire::RangeSet::from_range(seq, seq))?;
+                    ranges::add_acked(
+                        tx.sql,
+                        actor.session,
+                        &sync_core::wire::RangeSet::from_range(seq, seq),
+                    )?;
                 }
             }
             FeedItem::Fact(fact) => {

@@ -134,7 +134,10 @@ pub(crate) fn clinic_code(sql: &Connection, c: i64) -> Result<ClinicCode, StoreE
 pub(crate) fn known(sql: &Connection, device: DeviceId) -> Result<Option<Known>, StoreError> {
     let mut find = sql.prepare_cached("SELECT c, revoked FROM link_devices WHERE device = ?1")?;
     let known = find.query_row([device.as_bytes()], |row| {
-        Ok(Known { c: row.get(0)?, revoked: row.get::<_, Option<i64>>(1)?.is_some() })
+        Ok(Known {
+            c: row.get(0)?,
+            revoked: row.get::<_, Option<i64>>(1)?.is_some(),
+        })
     });
     Ok(known.optional()?)
 }
@@ -173,9 +176,8 @@ pub(crate) fn note_contact(tx: &mut Tx<'_>, c: i64, hello: &Hello) -> Result<(),
 }
 
 fn queue_text(queue: &[QueueReport; Lane::COUNT]) -> String {
-    let lane = |report: &QueueReport| {
-        serde_json::json!([report.items, report.bytes, report.oldest.map(|at| at.0)])
-    };
+    let lane =
+        |report: &QueueReport| serde_json::json!([report.items, report.bytes, report.oldest.map(|at| at.0)]);
     serde_json::Value::from(queue.iter().map(lane).collect::<Vec<_>>()).to_string()
 }
 
@@ -183,13 +185,19 @@ fn queue_of(text: &str) -> [QueueReport; Lane::COUNT] {
     let lanes: Vec<(u64, u64, Option<i64>)> = serde_json::from_str(text).unwrap_or_default();
     let mut queue = [QueueReport::default(); Lane::COUNT];
     for (report, (items, bytes, oldest)) in queue.iter_mut().zip(lanes) {
-        *report = QueueReport { items, bytes, oldest: oldest.map(WallTime) };
+        *report = QueueReport {
+            items,
+            bytes,
+            oldest: oldest.map(WallTime),
+        };
     }
     queue
 }
 
 pub(crate) fn note_arrival(tx: &Tx<'_>, k: i64) -> Result<(), StoreError> {
-    let mut put = tx.sql.prepare_cached("INSERT OR IGNORE INTO link_arrivals(k, at) VALUES(?1, ?2)")?;
+    let mut put = tx
+        .sql
+        .prepare_cached("INSERT OR IGNORE INTO link_arrivals(k, at) VALUES(?1, ?2)")?;
     put.execute([k, tx.now.at.0])?;
     Ok(())
 }
@@ -213,13 +221,21 @@ impl Store {
 
     /// Hub: adds a clinic; `false` where the code was there already and only the name is taken.
     pub async fn add_clinic(&self, code: &ClinicCode, name: &str) -> Result<bool, StoreError> {
-        let (code, name) = (code.clone(), name.chars().take(NAME_CHARS_MAX).collect::<String>());
+        let (code, name) = (
+            code.clone(),
+            name.chars().take(NAME_CHARS_MAX).collect::<String>(),
+        );
         self.write(move |tx| {
             let new = clinic_row(tx.sql, &code)?.is_none();
             tx.sql.execute(
                 "INSERT INTO link_clinics(code, name, added, print) VALUES(?1, ?2, ?3, ?4)
                  ON CONFLICT(code) DO UPDATE SET name = ?2",
-                params![code.as_str(), name, tx.now.at.0, Fingerprint::default().to_bytes()],
+                params![
+                    code.as_str(),
+                    name,
+                    tx.now.at.0,
+                    Fingerprint::default().to_bytes()
+                ],
             )?;
             tx.emit(StoreEvent::SyncState);
             Ok(new)
@@ -263,7 +279,9 @@ impl Store {
                 let clinic: String = row.get(1)?;
                 devices.push(DeviceRow {
                     device: DeviceId(row.get(0)?),
-                    clinic: clinic.parse().map_err(|_| StoreError::Unreadable("clinic code"))?,
+                    clinic: clinic
+                        .parse()
+                        .map_err(|_| StoreError::Unreadable("clinic code"))?,
                     name: row.get(2)?,
                     enrolled: WallTime(row.get(3)?),
                     last_contact: row.get::<_, Option<i64>>(4)?.map(WallTime),
@@ -310,7 +328,9 @@ impl Store {
         let mut secret = [0; TOKEN_SECRET_LEN];
         self.fill_random(&mut secret);
         self.write(move |tx| {
-            let Some(c) = clinic_row(tx.sql, &clinic)? else { return Ok(None) };
+            let Some(c) = clinic_row(tx.sql, &clinic)? else {
+                return Ok(None);
+            };
             let life = i64::try_from(TOKEN_LIFE.as_millis()).unwrap_or(i64::MAX);
             tx.sql.execute(
                 "INSERT INTO link_tokens(digest, c, made, expires) VALUES(?1, ?2, ?3, ?4)",
@@ -337,7 +357,9 @@ impl Store {
     pub async fn enrol_again(&self, key: DevicePublicKey, clinic: &ClinicCode) -> Result<bool, StoreError> {
         let clinic = clinic.clone();
         self.write(move |tx| {
-            let Some(c) = clinic_row(tx.sql, &clinic)? else { return Ok(false) };
+            let Some(c) = clinic_row(tx.sql, &clinic)? else {
+                return Ok(false);
+            };
             put_device(tx, key, c, "")?;
             Ok(true)
         })
@@ -348,7 +370,9 @@ impl Store {
     pub async fn join_patient(&self, clinic: &ClinicCode, patient: PatientId) -> Result<bool, StoreError> {
         let clinic = clinic.clone();
         self.write(move |tx| {
-            let Some(c) = clinic_row(tx.sql, &clinic)? else { return Ok(false) };
+            let Some(c) = clinic_row(tx.sql, &clinic)? else {
+                return Ok(false);
+            };
             feeds::relate(tx, c, patient)?;
             Ok(true)
         })
@@ -359,7 +383,9 @@ impl Store {
     pub async fn clinic_summary(&self, clinic: &ClinicCode) -> Result<Option<ClinicSummary>, StoreError> {
         let clinic = clinic.clone();
         self.read(move |sql| {
-            let Some(c) = clinic_row(sql, &clinic)? else { return Ok(None) };
+            let Some(c) = clinic_row(sql, &clinic)? else {
+                return Ok(None);
+            };
             let documents = |kind: Option<DocKind>| -> Result<u64, StoreError> {
                 let mut count = sql.prepare_cached(
                     "SELECT count(*) FROM link_holds JOIN documents USING(d)
@@ -395,7 +421,10 @@ impl Store {
                  WHERE documents.id = ?1 ORDER BY k",
             )?;
             let rows = rows.query_map([doc.as_bytes()], |row| {
-                Ok(Arrival { device: DeviceId(row.get(0)?), at: WallTime(row.get(1)?) })
+                Ok(Arrival {
+                    device: DeviceId(row.get(0)?),
+                    at: WallTime(row.get(1)?),
+                })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
@@ -456,9 +485,12 @@ fn enrol(
         return Ok(Err(EnrolRefusal::Revoked));
     }
     let token = digest(&request.secret);
-    let mut find = tx.sql.prepare_cached("SELECT c, expires, used_by FROM link_tokens WHERE digest = ?1")?;
-    let row: Option<TokenRow> =
-        find.query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    let mut find = tx
+        .sql
+        .prepare_cached("SELECT c, expires, used_by FROM link_tokens WHERE digest = ?1")?;
+    let row: Option<TokenRow> = find
+        .query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
     let (c, expires, used_by) = match row {
         None => return Ok(Err(EnrolRefusal::WrongToken)),
         Some(row) => row,
@@ -478,8 +510,16 @@ fn enrol(
         params![token, device.as_bytes(), tx.now.at.0],
     )?;
     put_device(tx, key, c, &request.box_name)?;
-    let clinic_name =
-        tx.sql.query_row("SELECT name FROM link_clinics WHERE c = ?1", [c], |row| row.get(0))?;
+    let clinic_name = tx
+        .sql
+        .query_row("SELECT name FROM link_clinics WHERE c = ?1", [c], |row| {
+            row.get(0)
+        })?;
     let epoch = state::epoch(tx.sql)?.unwrap_or(1);
-    Ok(Ok(Taken { clinic, clinic_name, epoch, at: tx.now.at }))
+    Ok(Ok(Taken {
+        clinic,
+        clinic_name,
+        epoch,
+        at: tx.now.at,
+    }))
 }

@@ -47,7 +47,11 @@ fn member(entry: RosterEntry, clinic: &ClinicCode) -> StaffMember {
         id: entry.id,
         name: entry.name,
         login: entry.login,
-        roles: entry.roles.iter().filter_map(|word| Role::from_word(word)).collect(),
+        roles: entry
+            .roles
+            .iter()
+            .filter_map(|word| Role::from_word(word))
+            .collect(),
         state: StaffState::from_word(&entry.state).unwrap_or(StaffState::Suspended),
         password_hash: entry.password_hash,
         pin_hash: entry.pin_hash,
@@ -63,7 +67,9 @@ pub(crate) fn state_roster(
     county: &[u8; 32],
     clinic: &ClinicCode,
 ) -> Result<(), StoreError> {
-    let Some(c) = directory::clinic_row(tx.sql, clinic)? else { return Ok(()) };
+    let Some(c) = directory::clinic_row(tx.sql, clinic)? else {
+        return Ok(());
+    };
     let mut members = staff::members(tx.sql, crate::Side::Hub)?;
     members.retain(|member| member.clinic.as_ref() == Some(clinic));
     members.truncate(MAX_STAFF);
@@ -74,7 +80,10 @@ pub(crate) fn state_roster(
     }
     let epoch = state::epoch(tx.sql)?.unwrap_or(1);
     let n: Option<i64> =
-        tx.sql.query_row("SELECT max(n) FROM link_facts WHERE epoch = ?1", [epoch], |row| row.get(0))?;
+        tx.sql
+            .query_row("SELECT max(n) FROM link_facts WHERE epoch = ?1", [epoch], |row| {
+                row.get(0)
+            })?;
     let fact = Fact {
         epoch,
         n: n.unwrap_or(0).cast_unsigned() + 1,
@@ -110,21 +119,25 @@ pub(crate) fn keep(sql: &Connection, fact: &Fact) -> Result<i64, StoreError> {
 pub(crate) fn read(sql: &Connection, f: i64) -> Result<Option<Fact>, StoreError> {
     let mut find = sql.prepare_cached("SELECT body FROM link_facts WHERE f = ?1")?;
     let body: Option<Vec<u8>> = find.query_row([f], |row| row.get(0)).optional()?;
-    body.map(|body| Fact::decode(&body).map_err(|_| StoreError::Unreadable("fact"))).transpose()
+    body.map(|body| Fact::decode(&body).map_err(|_| StoreError::Unreadable("fact")))
+        .transpose()
 }
 
 fn last_fact(sql: &Connection, clinic: &ClinicCode, kind: FactKind) -> Result<Option<Fact>, StoreError> {
     let mut find = sql.prepare_cached(
         "SELECT f FROM link_facts WHERE clinic = ?1 AND kind = ?2 ORDER BY epoch DESC, n DESC LIMIT 1",
     )?;
-    let f: Option<i64> =
-        find.query_row(params![clinic.as_str(), kind.number()], |row| row.get(0)).optional()?;
+    let f: Option<i64> = find
+        .query_row(params![clinic.as_str(), kind.number()], |row| row.get(0))
+        .optional()?;
     f.map_or(Ok(None), |f| read(sql, f))
 }
 
 /// Applies a fact at a box: the whole of it or nothing. `false` where its signature does not fit.
 pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact) -> Result<bool, StoreError> {
-    let Some(enrolment) = state::enrolment(tx.sql)? else { return Ok(false) };
+    let Some(enrolment) = state::enrolment(tx.sql)? else {
+        return Ok(false);
+    };
     let fits = fact.verify(enrolment.hub()?, VERSION, &enrolment.county).is_ok();
     if !fits || fact.clinic != enrolment.clinic {
         return Ok(false);
@@ -136,9 +149,13 @@ pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact) -> Result<bool, StoreError> {
     }
     match fact.kind {
         FactKind::Roster => {
-            let Ok(entries) = decode_roster(&fact.body) else { return Ok(false) };
-            let members: Vec<StaffMember> =
-                entries.into_iter().map(|entry| member(entry, &fact.clinic)).collect();
+            let Ok(entries) = decode_roster(&fact.body) else {
+                return Ok(false);
+            };
+            let members: Vec<StaffMember> = entries
+                .into_iter()
+                .map(|entry| member(entry, &fact.clinic))
+                .collect();
             staff::put_roster(tx, &members, true)?;
             tx.emit(StoreEvent::Staff);
         }
@@ -155,11 +172,16 @@ pub(crate) fn adopt_staff(tx: &mut Tx<'_>, clinic: &ClinicCode) -> Result<bool, 
     for mut named in derive::members_of(tx.sql, clinic)? {
         named.clinic = Some(clinic.clone());
         named.roles.retain(|role| CLINIC_ROLES.contains(role));
-        let foreign = known.iter().any(|other| other.id == named.id && other.clinic != named.clinic);
+        let foreign = known
+            .iter()
+            .any(|other| other.id == named.id && other.clinic != named.clinic);
         let digest = *blake3::hash(&encode_roster(&[entry(&named)])).as_bytes();
-        let mut find = tx.sql.prepare_cached("SELECT digest FROM link_adopted WHERE staff = ?1")?;
-        let before: Option<[u8; 32]> =
-            find.query_row([named.id.as_bytes()], |row| row.get(0)).optional()?;
+        let mut find = tx
+            .sql
+            .prepare_cached("SELECT digest FROM link_adopted WHERE staff = ?1")?;
+        let before: Option<[u8; 32]> = find
+            .query_row([named.id.as_bytes()], |row| row.get(0))
+            .optional()?;
         if foreign || before == Some(digest) {
             continue;
         }

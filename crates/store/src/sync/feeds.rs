@@ -12,8 +12,8 @@ use sync_core::identity::Actor;
 use sync_core::wire::{BlobOffer, Fact, FeedEnd, Holdings, Lane, MAX_ITEMS};
 
 use crate::engine::{StoreError, StoreEvent, Tx};
-use crate::sync::{directory, facts, queue, state};
 use crate::log;
+use crate::sync::{directory, facts, queue, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_feed(
@@ -87,7 +87,9 @@ pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result
 
 /// A clinic holds a patient from now on.
 pub(crate) fn relate(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> {
-    let mut put = tx.sql.prepare_cached("INSERT OR IGNORE INTO link_patients(patient, c) VALUES(?1, ?2)")?;
+    let mut put = tx
+        .sql
+        .prepare_cached("INSERT OR IGNORE INTO link_patients(patient, c) VALUES(?1, ?2)")?;
     if put.execute(params![patient.0, c])? == 0 {
         return Ok(());
     }
@@ -104,14 +106,20 @@ pub(crate) fn relate(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), 
 
 /// A clinic holds a document from now on: all that is there of it goes into its feed.
 fn hold(tx: &mut Tx<'_>, c: i64, d: i64) -> Result<(), StoreError> {
-    let mut put = tx.sql.prepare_cached("INSERT OR IGNORE INTO link_holds(d, c) VALUES(?1, ?2)")?;
+    let mut put = tx
+        .sql
+        .prepare_cached("INSERT OR IGNORE INTO link_holds(d, c) VALUES(?1, ?2)")?;
     if put.execute([d, c])? == 0 {
         return Ok(());
     }
-    let mut find = tx.sql.prepare_cached("SELECT id, print FROM documents WHERE d = ?1")?;
+    let mut find = tx
+        .sql
+        .prepare_cached("SELECT id, print FROM documents WHERE d = ?1")?;
     let (id, print): ([u8; 16], [u8; 32]) = find.query_row([d], |row| Ok((row.get(0)?, row.get(1)?)))?;
     directory::change_print(tx.sql, c, |sum| sum.add(&print))?;
-    let mut rows = tx.sql.prepare_cached("SELECT k, lane, hash FROM log WHERE d = ?1 ORDER BY k")?;
+    let mut rows = tx
+        .sql
+        .prepare_cached("SELECT k, lane, hash FROM log WHERE d = ?1 ORDER BY k")?;
     let rows = rows.query_map([d], |row| Ok((row.get(0)?, row.get::<_, u8>(1)?, row.get(2)?)))?;
     for (k, lane, hash) in rows.collect::<rusqlite::Result<Vec<(i64, u8, [u8; 32])>>>()? {
         let lane = Lane::from_number(lane).ok_or(StoreError::Unreadable("lane"))?;
@@ -132,7 +140,9 @@ fn hold(tx: &mut Tx<'_>, c: i64, d: i64) -> Result<(), StoreError> {
 pub(crate) fn spread_blob(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane) -> Result<(), StoreError> {
     let mut find = tx.sql.prepare_cached("SELECT b FROM blobs WHERE id = ?1")?;
     let b: Option<i64> = find.query_row([blob.as_bytes()], |row| row.get(0)).optional()?;
-    let (Some(b), Some(row)) = (b, log::doc_row(tx.sql, doc)?) else { return Ok(()) };
+    let (Some(b), Some(row)) = (b, log::doc_row(tx.sql, doc)?) else {
+        return Ok(());
+    };
     for c in holders(tx.sql, row.d)? {
         append_quietly(tx.sql, c, lane, BLOB, b, &blob.0)?;
     }
@@ -140,12 +150,25 @@ pub(crate) fn spread_blob(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane) -> 
 }
 
 /// A fact goes into a clinic's feed.
-pub(crate) fn append_fact(tx: &mut Tx<'_>, c: i64, lane: Lane, f: i64, fact: &Fact) -> Result<(), StoreError> {
+pub(crate) fn append_fact(
+    tx: &mut Tx<'_>,
+    c: i64,
+    lane: Lane,
+    f: i64,
+    fact: &Fact,
+) -> Result<(), StoreError> {
     let content = *blake3::hash(&fact.encode()).as_bytes();
     append(tx, c, lane, FACT, f, &content)
 }
 
-fn append(tx: &mut Tx<'_>, c: i64, lane: Lane, kind: i64, row: i64, content: &[u8; 32]) -> Result<(), StoreError> {
+fn append(
+    tx: &mut Tx<'_>,
+    c: i64,
+    lane: Lane,
+    kind: i64,
+    row: i64,
+    content: &[u8; 32],
+) -> Result<(), StoreError> {
     append_quietly(tx.sql, c, lane, kind, row, content)?;
     tx.emit(StoreEvent::SyncState);
     Ok(())
@@ -163,7 +186,14 @@ fn append_quietly(
     let mut put = sql.prepare_cached(
         "INSERT INTO link_feed(c, lane, position, kind, row, chain) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    put.execute(params![c, lane.number(), end.position.cast_signed(), kind, row, end.chain])?;
+    put.execute(params![
+        c,
+        lane.number(),
+        end.position.cast_signed(),
+        kind,
+        row,
+        end.chain
+    ])?;
     Ok(())
 }
 
@@ -172,7 +202,10 @@ fn feed_end(sql: &Connection, c: i64, lane: Lane) -> Result<FeedEnd, StoreError>
         "SELECT position, chain FROM link_feed WHERE c = ?1 AND lane = ?2 ORDER BY position DESC LIMIT 1",
     )?;
     let end = find.query_row(params![c, lane.number()], |row| {
-        Ok(FeedEnd { position: row.get::<_, i64>(0)?.cast_unsigned(), chain: row.get(1)? })
+        Ok(FeedEnd {
+            position: row.get::<_, i64>(0)?.cast_unsigned(),
+            chain: row.get(1)?,
+        })
     });
     Ok(end.optional()?.unwrap_or_default())
 }
@@ -187,13 +220,20 @@ pub(crate) fn feed_ends(sql: &Connection, c: i64) -> Result<[FeedEnd; Lane::COUN
 }
 
 /// Chain hash at a position of a feed; `None` where the feed is shorter.
-pub(crate) fn feed_at(sql: &Connection, c: i64, lane: Lane, position: u64) -> Result<Option<FeedEnd>, StoreError> {
+pub(crate) fn feed_at(
+    sql: &Connection,
+    c: i64,
+    lane: Lane,
+    position: u64,
+) -> Result<Option<FeedEnd>, StoreError> {
     if position == 0 {
         return Ok(Some(FeedEnd::default()));
     }
     let mut find =
         sql.prepare_cached("SELECT chain FROM link_feed WHERE c = ?1 AND lane = ?2 AND position = ?3")?;
-    let chain = find.query_row(params![c, lane.number(), position.cast_signed()], |row| row.get(0));
+    let chain = find.query_row(params![c, lane.number(), position.cast_signed()], |row| {
+        row.get(0)
+    });
     Ok(chain.optional()?.map(|chain| FeedEnd { position, chain }))
 }
 
@@ -219,7 +259,9 @@ pub(crate) fn holds(sql: &Connection, c: i64, doc: DocId) -> Result<bool, StoreE
 
 /// Whether a clinic holds the document of this row.
 pub(crate) fn holds_row(sql: &Connection, c: i64, d: i64) -> Result<bool, StoreError> {
-    Ok(sql.prepare_cached("SELECT 1 FROM link_holds WHERE d = ?1 AND c = ?2")?.exists([d, c])?)
+    Ok(sql
+        .prepare_cached("SELECT 1 FROM link_holds WHERE d = ?1 AND c = ?2")?
+        .exists([d, c])?)
 }
 
 /// A held document's print changed.
@@ -235,8 +277,7 @@ pub(crate) fn replace_print(tx: &Tx<'_>, d: i64, old: &[u8; 32], new: &[u8; 32])
 
 /// The sum over what a clinic holds, made anew.
 pub(crate) fn sum(sql: &Connection, c: i64) -> Result<Fingerprint, StoreError> {
-    let mut rows =
-        sql.prepare_cached("SELECT print FROM link_holds JOIN documents USING(d) WHERE c = ?1")?;
+    let mut rows = sql.prepare_cached("SELECT print FROM link_holds JOIN documents USING(d) WHERE c = ?1")?;
     let mut rows = rows.query([c])?;
     let mut sum = Fingerprint::default();
     while let Some(row) = rows.next()? {
@@ -272,7 +313,13 @@ pub(crate) fn next(
         }
         let position = row.get::<_, i64>(0)?.cast_unsigned();
         next.upto = position;
-        next.feed = Some((epoch, FeedEnd { position, chain: row.get(3)? }));
+        next.feed = Some((
+            epoch,
+            FeedEnd {
+                position,
+                chain: row.get(3)?,
+            },
+        ));
         if let Some(item) = item(sql, row.get(1)?, row.get(2)?, held)? {
             size += match &item {
                 LaneItem::Change(change) => change.bytes.len() + 48,

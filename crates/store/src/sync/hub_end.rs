@@ -6,8 +6,8 @@ use sync_core::check::{Checked, Fault};
 use sync_core::exchange::{Answer, Ask, Greeting, Taken};
 use sync_core::identity::{DeviceKey, Position};
 use sync_core::wire::{
-    AuditBatch, Batch, BlobOffer, Bye, ChangeItem, FeedEnd, FeedMarks, Hello, Holds, Lane, ParkReason, VERSIONS,
-    Wanted, Welcome, change_hash,
+    AuditBatch, Batch, BlobOffer, Bye, ChangeItem, FeedEnd, FeedMarks, Hello, Holds, Lane, ParkReason,
+    VERSIONS, Wanted, Welcome, change_hash,
 };
 
 use crate::engine::{Store, StoreError, Tx};
@@ -30,7 +30,12 @@ impl Store {
                 let key = self.device_key().clone();
                 self.write(move |tx| greet(tx, &key, device, &hello)).await
             }
-            Ask::Next { lane, after, budget, held } => {
+            Ask::Next {
+                lane,
+                after,
+                budget,
+                held,
+            } => {
                 let signer = self.actor();
                 let next = self
                     .read(move |sql| {
@@ -42,7 +47,9 @@ impl Store {
             }
             Ask::TakeBatch { lane, batch } => {
                 let key = self.device_key().clone();
-                let taken = self.write(move |tx| take_batch(tx, &key, device, lane, &batch)).await?;
+                let taken = self
+                    .write(move |tx| take_batch(tx, &key, device, lane, &batch))
+                    .await?;
                 Ok(Answer::Taken(Box::new(taken)))
             }
             Ask::TakeAudit { lane, audit } => {
@@ -55,12 +62,16 @@ impl Store {
             }
             Ask::TakePiece { lane, piece } => self.take_piece(lane, piece).await,
             Ask::ReadBlob { offer, offset } => {
-                let bytes = self.read(move |sql| read_blob(sql, device, &offer, offset)).await?;
+                let bytes = self
+                    .read(move |sql| read_blob(sql, device, &offer, offset))
+                    .await?;
                 Ok(Answer::BlobBytes { offer, offset, bytes })
             }
             Ask::Acked(_) => Ok(Answer::Done),
             Ask::Fingerprint => {
-                let sum = self.read(move |sql| directory::print(sql, served(sql, device)?)).await?;
+                let sum = self
+                    .read(move |sql| directory::print(sql, served(sql, device)?))
+                    .await?;
                 let mut first = [0; 8];
                 first.copy_from_slice(&sum.to_bytes()[..8]);
                 Ok(Answer::Fingerprint(first))
@@ -76,7 +87,9 @@ impl Store {
 
 fn served(sql: &Connection, device: DeviceId) -> Result<i64, StoreError> {
     let known = directory::known(sql, device)?.filter(|known| !known.revoked);
-    known.map(|known| known.c).ok_or(StoreError::Unreadable("device: it is not served"))
+    known
+        .map(|known| known.c)
+        .ok_or(StoreError::Unreadable("device: it is not served"))
 }
 
 /// What the hub holds of a device's own sessions.
@@ -133,7 +146,11 @@ fn greet(tx: &mut Tx<'_>, key: &DeviceKey, device: DeviceId, hello: &Hello) -> R
             (true, false) => Wanted::Own,
             (true, true) => Wanted::Nothing,
         },
-        feeds_from: if same_feed { hello.feeds.ends } else { [0; Lane::COUNT] },
+        feeds_from: if same_feed {
+            hello.feeds.ends
+        } else {
+            [0; Lane::COUNT]
+        },
     };
     Ok(Answer::Greeting(Box::new(Greeting { welcome, own })))
 }
@@ -143,11 +160,18 @@ fn greet(tx: &mut Tx<'_>, key: &DeviceKey, device: DeviceId, hello: &Hello) -> R
 fn checked_epoch(tx: &Tx<'_>, c: i64, hello: &Hello) -> Result<u32, StoreError> {
     let epoch = state::epoch(tx.sql)?.unwrap_or(1);
     let ends = feeds::feed_ends(tx.sql, c)?;
-    let knows_more = hello.feeds.ends.iter().zip(&ends).any(|(told, end)| *told > end.position);
+    let knows_more = hello
+        .feeds
+        .ends
+        .iter()
+        .zip(&ends)
+        .any(|(told, end)| *told > end.position);
     let epoch = if hello.epoch > epoch {
         hello.epoch.saturating_add(1)
     } else if hello.epoch == epoch && knows_more {
-        tracing::warn!("a box knows more of this hub than the hub itself: it was restored; a new epoch begins");
+        tracing::warn!(
+            "a box knows more of this hub than the hub itself: it was restored; a new epoch begins"
+        );
         epoch.saturating_add(1)
     } else {
         return Ok(epoch);
@@ -163,9 +187,14 @@ fn take_batch(
     lane: Lane,
     batch: &Batch,
 ) -> Result<Taken, StoreError> {
-    let known = directory::known(tx.sql, device)?.ok_or(StoreError::Unreadable("device: it is not served"))?;
+    let known =
+        directory::known(tx.sql, device)?.ok_or(StoreError::Unreadable("device: it is not served"))?;
     let clinic = directory::clinic_code(tx.sql, known.c)?;
-    let writer = Writer { c: known.c, clinic, revoked: known.revoked };
+    let writer = Writer {
+        c: known.c,
+        clinic,
+        revoked: known.revoked,
+    };
     let mut taken = Taken::nothing(lane);
     let mut clinic_changed = false;
     for change in &batch.changes {
@@ -196,7 +225,13 @@ fn take_change(
     taken: &mut Taken,
 ) -> Result<bool, StoreError> {
     let position = change.position;
-    let foreign = Foreign { position, doc: change.doc, lane, bytes: &change.bytes, predecessors: &[] };
+    let foreign = Foreign {
+        position,
+        doc: change.doc,
+        lane,
+        bytes: &change.bytes,
+        predecessors: &[],
+    };
     let related = feeds::holds(tx.sql, writer.c, change.doc)?;
     let permit = |_: &Foreign<'_>, checked: &Checked, owner: Option<&ClinicCode>| {
         if writer.revoked {
@@ -263,7 +298,11 @@ fn spread(
     for (k, _) in &stored.released {
         let mut find = tx.sql.prepare_cached("SELECT lane, hash FROM log WHERE k = ?1")?;
         let (lane, hash): (u8, [u8; 32]) = find.query_row([k], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.push((*k, Lane::from_number(lane).ok_or(StoreError::Unreadable("lane"))?, hash));
+        rows.push((
+            *k,
+            Lane::from_number(lane).ok_or(StoreError::Unreadable("lane"))?,
+            hash,
+        ));
     }
     // Whoever joins the document now gets all its rows at once; the others get one by one.
     rows.sort_by_key(|(k, _, _)| *k);
@@ -290,8 +329,12 @@ fn parked_reason(sql: &Connection, position: Position) -> Result<Option<ParkReas
          WHERE device = ?1 AND session = ?2 AND seq = ?3 AND reason <> ?4",
     )?;
     let actor = position.actor;
-    let place =
-        params![actor.device.as_bytes(), actor.session.as_bytes(), position.seq.cast_signed(), WAITING];
+    let place = params![
+        actor.device.as_bytes(),
+        actor.session.as_bytes(),
+        position.seq.cast_signed(),
+        WAITING
+    ];
     let word: Option<String> = find.query_row(place, |row| row.get(0)).optional()?;
     Ok(word.map(|word| reason_of(&word)))
 }
@@ -319,7 +362,10 @@ fn reason_of_fault(fault: Fault) -> ParkReason {
 fn take_audit(tx: &mut Tx<'_>, lane: Lane, batch: &AuditBatch) -> Result<Taken, StoreError> {
     let mut taken = Taken::nothing(lane);
     let actor = batch.actor;
-    let mut end = ranges::audit_ends(tx.sql, actor.device)?.get(&actor).copied().unwrap_or(0);
+    let mut end = ranges::audit_ends(tx.sql, actor.device)?
+        .get(&actor)
+        .copied()
+        .unwrap_or(0);
     for (n, entry) in (batch.first..).zip(&batch.entries) {
         if n == end + 1 {
             audit::ingest(tx, actor.device, actor.session, n, entry)?;
@@ -338,9 +384,18 @@ fn take_offer(tx: &Tx<'_>, device: DeviceId, lane: Lane, offer: &BlobOffer) -> R
 }
 
 /// Reading by hash holds only inside documents that the asker's clinic holds.
-fn read_blob(sql: &Connection, device: DeviceId, offer: &BlobOffer, offset: u64) -> Result<Vec<u8>, StoreError> {
+fn read_blob(
+    sql: &Connection,
+    device: DeviceId,
+    offer: &BlobOffer,
+    offset: u64,
+) -> Result<Vec<u8>, StoreError> {
     let c = served(sql, device)?;
     let mut find = sql.prepare_cached("SELECT 1 FROM link_blobs WHERE blob = ?1 AND doc = ?2")?;
     let named = find.exists(params![offer.blob.as_bytes(), offer.doc.as_bytes()])?;
-    if named && feeds::holds(sql, c, offer.doc)? { blobs::read(sql, offer.blob, offset) } else { Ok(Vec::new()) }
+    if named && feeds::holds(sql, c, offer.doc)? {
+        blobs::read(sql, offer.blob, offset)
+    } else {
+        Ok(Vec::new())
+    }
 }

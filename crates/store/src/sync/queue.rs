@@ -75,16 +75,13 @@ pub(crate) fn report(sql: &Connection) -> Result<[QueueReport; Lane::COUNT], Sto
 /// Changes and blobs that the hub has not acknowledged; audit entries apart.
 pub(crate) fn pending(sql: &Connection) -> Result<u64, StoreError> {
     let mut count = sql.prepare_cached("SELECT count(*) FROM link_queue WHERE kind <> ?1")?;
-    Ok(count.query_row([AUDIT], |row| row.get::<_, i64>(0))?.cast_unsigned())
+    Ok(count
+        .query_row([AUDIT], |row| row.get::<_, i64>(0))?
+        .cast_unsigned())
 }
 
 /// The next items of a lane behind a place.
-pub(crate) fn next(
-    sql: &Connection,
-    lane: Lane,
-    after: u64,
-    budget: usize,
-) -> Result<NextItems, StoreError> {
+pub(crate) fn next(sql: &Connection, lane: Lane, after: u64, budget: usize) -> Result<NextItems, StoreError> {
     let mut next = NextItems::none(lane, after);
     next.knows = state::feed_ends(sql)?[Lane::P2.index()].position;
     let mut rows = sql.prepare_cached(
@@ -102,24 +99,36 @@ pub(crate) fn next(
         let before = next.items.len();
         match kind {
             CHANGE => {
-                let ancestors = if lane <= Lane::P1 { waiting_before(sql, row)? } else { Vec::new() };
+                let ancestors = if lane <= Lane::P1 {
+                    waiting_before(sql, row)?
+                } else {
+                    Vec::new()
+                };
                 for k in ancestors.into_iter().chain([row]) {
                     if taken.insert(k) {
                         next.items.push((place, LaneItem::Change(change(sql, k)?)));
                     }
                 }
             }
-            AUDIT => next.items.extend(audit_entry(sql, row)?.map(|item| (place, item))),
+            AUDIT => next
+                .items
+                .extend(audit_entry(sql, row)?.map(|item| (place, item))),
             BLOB => next.items.extend(blob(sql, row)?.map(|item| (place, item))),
             _ => {}
         }
-        size += next.items[before..].iter().map(|(_, item)| bytes_of(item)).sum::<usize>();
+        size += next.items[before..]
+            .iter()
+            .map(|(_, item)| bytes_of(item))
+            .sum::<usize>();
         next.upto = place;
     }
     // An urgent change may bring ancestors along past the limit; the message's own limit is for the sender.
     if next.items.len() > MAX_ITEMS {
         next.items.truncate(MAX_ITEMS);
-        next.upto = next.items.last().map_or(after, |(place, _)| place.saturating_sub(1).max(after));
+        next.upto = next
+            .items
+            .last()
+            .map_or(after, |(place, _)| place.saturating_sub(1).max(after));
         next.more = true;
     }
     Ok(next)
@@ -149,17 +158,29 @@ pub(crate) fn change(sql: &Connection, k: i64) -> Result<ChangeItem, StoreError>
     let mut find = sql.prepare_cached(
         "SELECT s, seq, id, body FROM log JOIN documents ON documents.d = log.d WHERE k = ?1",
     )?;
-    let (s, seq, doc, body): (i64, i64, [u8; 16], Vec<u8>) =
-        find.query_row([k], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let (s, seq, doc, body): (i64, i64, [u8; 16], Vec<u8>) = find.query_row([k], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
     let position = log::actor_of(sql, s)?.at(seq.cast_unsigned());
-    Ok(ChangeItem { position, doc: DocId(doc), bytes: log::unpack(&body)? })
+    Ok(ChangeItem {
+        position,
+        doc: DocId(doc),
+        bytes: log::unpack(&body)?,
+    })
 }
 
 fn audit_entry(sql: &Connection, row: i64) -> Result<Option<LaneItem>, StoreError> {
     let mut find = sql.prepare_cached("SELECT device, session, n, entry FROM audit WHERE a = ?1")?;
     let item = find.query_row([row], |row| {
-        let actor = Actor { device: DeviceId(row.get(0)?), session: SessionId(row.get(1)?) };
-        Ok(LaneItem::Audit(actor, row.get::<_, i64>(2)?.cast_unsigned(), row.get(3)?))
+        let actor = Actor {
+            device: DeviceId(row.get(0)?),
+            session: SessionId(row.get(1)?),
+        };
+        Ok(LaneItem::Audit(
+            actor,
+            row.get::<_, i64>(2)?.cast_unsigned(),
+            row.get(3)?,
+        ))
     });
     Ok(item.optional()?)
 }
@@ -192,7 +213,12 @@ pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
             "DELETE FROM link_queue WHERE kind = ?1 AND row IN
                  (SELECT a FROM audit WHERE device = ?2 AND session = ?3 AND n <= ?4)",
         )?;
-        let place = params![AUDIT, own.as_bytes(), actor.session.as_bytes(), upto.cast_signed()];
+        let place = params![
+            AUDIT,
+            own.as_bytes(),
+            actor.session.as_bytes(),
+            upto.cast_signed()
+        ];
         done.execute(place)?;
     }
     for have in ack.blobs.iter().filter(|have| have.state == BlobState::Complete) {
@@ -240,13 +266,21 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, holds: &Holds) -> Result<(), StoreError> 
     for actor in own_sessions(tx.sql, own)? {
         let held = holds.changes.0.get(&actor);
         let s = log::session_row(tx, actor)?;
-        let mut rows = tx.sql.prepare_cached("SELECT k, seq, lane, length(body) FROM log WHERE s = ?1 ORDER BY k")?;
+        let mut rows = tx
+            .sql
+            .prepare_cached("SELECT k, seq, lane, length(body) FROM log WHERE s = ?1 ORDER BY k")?;
         let mut rows = rows.query([s])?;
         while let Some(row) = rows.next()? {
             let seq = row.get::<_, i64>(1)?.cast_unsigned();
             if !held.is_some_and(|held| held.contains(seq)) {
                 let lane = Lane::from_number(row.get(2)?).ok_or(StoreError::Unreadable("lane"))?;
-                add(tx, lane, CHANGE, row.get(0)?, row.get::<_, i64>(3)?.unsigned_abs() as usize)?;
+                add(
+                    tx,
+                    lane,
+                    CHANGE,
+                    row.get(0)?,
+                    row.get::<_, i64>(3)?.unsigned_abs() as usize,
+                )?;
             }
         }
     }
@@ -261,13 +295,18 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, holds: &Holds) -> Result<(), StoreError> 
 
 fn own_sessions(sql: &Connection, own: DeviceId) -> Result<Vec<Actor>, StoreError> {
     let mut rows = sql.prepare_cached("SELECT session FROM sessions WHERE device = ?1 ORDER BY s")?;
-    let actors = rows
-        .query_map([own.as_bytes()], |row| Ok(Actor { device: own, session: SessionId(row.get(0)?) }))?;
+    let actors = rows.query_map([own.as_bytes()], |row| {
+        Ok(Actor {
+            device: own,
+            session: SessionId(row.get(0)?),
+        })
+    })?;
     Ok(actors.collect::<rusqlite::Result<_>>()?)
 }
 
 fn requeue_audit(tx: &Tx<'_>, holds: &Holds, own: DeviceId) -> Result<(), StoreError> {
-    tx.sql.execute("DELETE FROM link_queue WHERE kind = ?1", [AUDIT])?;
+    tx.sql
+        .execute("DELETE FROM link_queue WHERE kind = ?1", [AUDIT])?;
     for (actor, upto) in &holds.audit {
         ranges::set_acked_audit(tx.sql, actor.session, *upto)?;
     }
@@ -276,7 +315,10 @@ fn requeue_audit(tx: &Tx<'_>, holds: &Holds, own: DeviceId) -> Result<(), StoreE
         .prepare_cached("SELECT a, session, n, length(entry) FROM audit WHERE device = ?1 ORDER BY a")?;
     let mut rows = rows.query([own.as_bytes()])?;
     while let Some(row) = rows.next()? {
-        let actor = Actor { device: own, session: SessionId(row.get(1)?) };
+        let actor = Actor {
+            device: own,
+            session: SessionId(row.get(1)?),
+        };
         let n = row.get::<_, i64>(2)?.cast_unsigned();
         if holds.audit.get(&actor).is_none_or(|upto| *upto < n) {
             add_audit(tx, row.get(0)?, row.get::<_, i64>(3)?.unsigned_abs() as usize)?;

@@ -24,8 +24,9 @@ pub(crate) fn hold(sql: &Connection, s: i64, seq: u64) -> Result<(), StoreError>
     let mut before = sql.prepare_cached(
         "SELECT first, last FROM link_held WHERE s = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
     )?;
-    let before: Option<(i64, i64)> =
-        before.query_row([s, seq], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let before: Option<(i64, i64)> = before
+        .query_row([s, seq], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
     let joins = match before {
         Some((_, last)) if last >= seq => return Ok(()),
         Some((first, last)) if last == seq - 1 => Some(first),
@@ -34,7 +35,8 @@ pub(crate) fn hold(sql: &Connection, s: i64, seq: u64) -> Result<(), StoreError>
     let mut after = sql.prepare_cached("SELECT last FROM link_held WHERE s = ?1 AND first = ?2")?;
     let after: Option<i64> = after.query_row([s, seq + 1], |row| row.get(0)).optional()?;
     if after.is_some() {
-        sql.prepare_cached("DELETE FROM link_held WHERE s = ?1 AND first = ?2")?.execute([s, seq + 1])?;
+        sql.prepare_cached("DELETE FROM link_held WHERE s = ?1 AND first = ?2")?
+            .execute([s, seq + 1])?;
     }
     let last = after.unwrap_or(seq);
     let mut put = sql.prepare_cached(
@@ -54,9 +56,15 @@ pub(crate) fn held(sql: &Connection, device: Option<DeviceId>) -> Result<Holding
     let mut rows = rows.query([device.map(|device| device.0)])?;
     let mut held = Holdings::default();
     while let Some(row) = rows.next()? {
-        let actor = Actor { device: DeviceId(row.get(0)?), session: SessionId(row.get(1)?) };
+        let actor = Actor {
+            device: DeviceId(row.get(0)?),
+            session: SessionId(row.get(1)?),
+        };
         let (first, last) = (row.get::<_, i64>(2)?, row.get::<_, i64>(3)?);
-        held.0.entry(actor).or_default().insert(first.cast_unsigned(), last.cast_unsigned());
+        held.0
+            .entry(actor)
+            .or_default()
+            .insert(first.cast_unsigned(), last.cast_unsigned());
     }
     Ok(held)
 }
@@ -67,9 +75,16 @@ pub(crate) fn acked(sql: &Connection, device: DeviceId) -> Result<Holdings, Stor
     let mut rows = rows.query([])?;
     let mut acked = Holdings::default();
     while let Some(row) = rows.next()? {
-        let actor = Actor { device, session: SessionId(row.get(0)?) };
+        let actor = Actor {
+            device,
+            session: SessionId(row.get(0)?),
+        };
         let (first, last) = (row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
-        acked.0.entry(actor).or_default().insert(first.cast_unsigned(), last.cast_unsigned());
+        acked
+            .0
+            .entry(actor)
+            .or_default()
+            .insert(first.cast_unsigned(), last.cast_unsigned());
     }
     Ok(acked)
 }
@@ -80,13 +95,21 @@ pub(crate) fn add_acked(sql: &Connection, session: SessionId, more: &RangeSet) -
     let mut find = sql.prepare_cached("SELECT first, last FROM link_acked WHERE session = ?1")?;
     let mut rows = find.query([session.as_bytes()])?;
     while let Some(row) = rows.next()? {
-        all.insert(row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned());
+        all.insert(
+            row.get::<_, i64>(0)?.cast_unsigned(),
+            row.get::<_, i64>(1)?.cast_unsigned(),
+        );
     }
     all.extend(more);
-    sql.prepare_cached("DELETE FROM link_acked WHERE session = ?1")?.execute([session.as_bytes()])?;
+    sql.prepare_cached("DELETE FROM link_acked WHERE session = ?1")?
+        .execute([session.as_bytes()])?;
     let mut put = sql.prepare_cached("INSERT INTO link_acked(session, first, last) VALUES(?1, ?2, ?3)")?;
     for (first, last) in all.iter() {
-        put.execute(params![session.as_bytes(), first.cast_signed(), last.cast_signed()])?;
+        put.execute(params![
+            session.as_bytes(),
+            first.cast_signed(),
+            last.cast_signed()
+        ])?;
     }
     Ok(())
 }
@@ -95,7 +118,10 @@ pub(crate) fn add_acked(sql: &Connection, session: SessionId, more: &RangeSet) -
 pub(crate) fn acked_audit(sql: &Connection, device: DeviceId) -> Result<BTreeMap<Actor, u64>, StoreError> {
     let mut rows = sql.prepare_cached("SELECT session, upto FROM link_acked_audit")?;
     let ends = rows.query_map([], |row| {
-        let actor = Actor { device, session: SessionId(row.get(0)?) };
+        let actor = Actor {
+            device,
+            session: SessionId(row.get(0)?),
+        };
         Ok((actor, row.get::<_, i64>(1)?.cast_unsigned()))
     })?;
     Ok(ends.collect::<rusqlite::Result<_>>()?)
@@ -120,7 +146,10 @@ pub(crate) fn audit_ends(sql: &Connection, device: DeviceId) -> Result<BTreeMap<
     let mut rows =
         sql.prepare_cached("SELECT session, max(n) FROM audit WHERE device = ?1 GROUP BY session")?;
     let ends = rows.query_map([device.as_bytes()], |row| {
-        let actor = Actor { device, session: SessionId(row.get(0)?) };
+        let actor = Actor {
+            device,
+            session: SessionId(row.get(0)?),
+        };
         Ok((actor, row.get::<_, i64>(1)?.cast_unsigned()))
     })?;
     Ok(ends.collect::<rusqlite::Result<_>>()?)

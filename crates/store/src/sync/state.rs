@@ -28,6 +28,7 @@ const EPOCH: &str = "epoch";
 const LAST_CONTACT: &str = "last_contact";
 const NEXT_TRY: &str = "next_try";
 const CAUSE: &str = "cause";
+const CONNECTED: &str = "connected";
 /// Alarm: box and hub hold different things although nothing waits.
 const ALARM_DIFFERS: &str = "fingerprint";
 /// Alarm: another change stands at the hub under a position of this box.
@@ -138,7 +139,9 @@ mod code {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ClinicCode, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(from)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -166,6 +169,8 @@ pub struct LinkStatus {
     pub cause: Option<Cause>,
     /// When the next try is due; `None` while connected or not joined.
     pub next_try: Option<WallTime>,
+    /// Whether a connection to the hub is open and was answered.
+    pub connected: bool,
     /// Changes of this box that the hub set aside.
     pub parked: u64,
     /// What was spent today.
@@ -180,7 +185,8 @@ pub(crate) fn get(sql: &Connection, key: &str) -> Result<Option<Vec<u8>>, StoreE
 pub(crate) fn put(sql: &Connection, key: &str, value: Option<&[u8]>) -> Result<(), StoreError> {
     match value {
         None => {
-            sql.prepare_cached("DELETE FROM link_state WHERE key = ?1")?.execute([key])?;
+            sql.prepare_cached("DELETE FROM link_state WHERE key = ?1")?
+                .execute([key])?;
         }
         Some(value) => {
             let mut put = sql.prepare_cached(
@@ -194,11 +200,17 @@ pub(crate) fn put(sql: &Connection, key: &str, value: Option<&[u8]>) -> Result<(
 
 fn get_number(sql: &Connection, key: &str) -> Result<Option<i64>, StoreError> {
     let bytes = get(sql, key)?;
-    Ok(bytes.and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes))
+    Ok(bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(i64::from_be_bytes))
 }
 
 fn put_number(sql: &Connection, key: &str, value: Option<i64>) -> Result<(), StoreError> {
-    put(sql, key, value.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice))
+    put(
+        sql,
+        key,
+        value.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice),
+    )
 }
 
 /// The hub's epoch: at a box as last told (0 before), at a hub its own (1 at first).
@@ -211,8 +223,12 @@ pub(crate) fn set_epoch(sql: &Connection, epoch: u32) -> Result<(), StoreError> 
 }
 
 pub(crate) fn enrolment(sql: &Connection) -> Result<Option<Enrolment>, StoreError> {
-    let Some(bytes) = get(sql, ENROLMENT)? else { return Ok(None) };
-    serde_json::from_slice(&bytes).map(Some).map_err(|_| StoreError::Unreadable("enrolment"))
+    let Some(bytes) = get(sql, ENROLMENT)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|_| StoreError::Unreadable("enrolment"))
 }
 
 /// How far the feed is held, lane by lane.
@@ -223,7 +239,10 @@ pub(crate) fn feed_ends(sql: &Connection) -> Result<[FeedEnd; Lane::COUNT], Stor
     while let Some(row) = rows.next()? {
         if let Some(lane) = Lane::from_number(row.get(0)?) {
             let position = row.get::<_, i64>(1)?.cast_unsigned();
-            ends[lane.index()] = FeedEnd { position, chain: row.get(2)? };
+            ends[lane.index()] = FeedEnd {
+                position,
+                chain: row.get(2)?,
+            };
         }
     }
     Ok(ends)
@@ -260,7 +279,9 @@ pub(crate) fn note_parked(tx: &mut Tx<'_>, parked: &[(Position, ParkReason)]) ->
 }
 
 fn parked(sql: &Connection) -> Result<u64, StoreError> {
-    Ok(sql.query_row("SELECT count(*) FROM link_parked", [], |row| row.get::<_, i64>(0))?.cast_unsigned())
+    Ok(sql
+        .query_row("SELECT count(*) FROM link_parked", [], |row| row.get::<_, i64>(0))?
+        .cast_unsigned())
 }
 
 /// The hub answered: its epoch, its time, and where the feeds go on.
@@ -275,6 +296,7 @@ pub(crate) fn welcomed(tx: &mut Tx<'_>, welcome: &Welcome) -> Result<(), StoreEr
     put_number(tx.sql, LAST_CONTACT, Some(welcome.at.0))?;
     put_number(tx.sql, NEXT_TRY, None)?;
     put(tx.sql, CAUSE, None)?;
+    put(tx.sql, CONNECTED, Some(&[1]))?;
     tx.emit(StoreEvent::SyncState);
     Ok(())
 }
@@ -288,7 +310,11 @@ pub(crate) fn settled(tx: &mut Tx<'_>, hub: [u8; 8]) -> Result<(), StoreError> {
     let equal = own.to_bytes()[..8] == hub;
     let explained = queue::pending(tx.sql)? > 0 || parked(tx.sql)? > 0;
     if equal || explained {
-        if tx.sql.execute("DELETE FROM local_alarms WHERE kind = ?1", [ALARM_DIFFERS])? > 0 {
+        if tx
+            .sql
+            .execute("DELETE FROM local_alarms WHERE kind = ?1", [ALARM_DIFFERS])?
+            > 0
+        {
             tx.emit(StoreEvent::Alarm);
         }
     } else {
@@ -325,11 +351,31 @@ impl Store {
     }
 
     /// A try failed; the next one is due after `wait`.
-    pub async fn note_failure(&self, cause: Cause, wait: Option<std::time::Duration>) -> Result<(), StoreError> {
+    pub async fn note_failure(
+        &self,
+        cause: Cause,
+        wait: Option<std::time::Duration>,
+    ) -> Result<(), StoreError> {
         self.write(move |tx| {
             put(tx.sql, CAUSE, Some(cause.word().as_bytes()))?;
+            put(tx.sql, CONNECTED, None)?;
             let wait = wait.map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
-            put_number(tx.sql, NEXT_TRY, wait.map(|wait| tx.now.at.0.saturating_add(wait)))?;
+            put_number(
+                tx.sql,
+                NEXT_TRY,
+                wait.map(|wait| tx.now.at.0.saturating_add(wait)),
+            )?;
+            tx.emit(StoreEvent::SyncState);
+            Ok(())
+        })
+        .await
+    }
+
+    /// The link is closed on purpose, or was not open when the program started.
+    pub async fn note_stopped(&self) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            put(tx.sql, CONNECTED, None)?;
+            put_number(tx.sql, NEXT_TRY, None)?;
             tx.emit(StoreEvent::SyncState);
             Ok(())
         })
@@ -352,13 +398,21 @@ impl Store {
     /// What the box says first at a contact; `None` before it joined.
     pub async fn hello(&self, software: &str) -> Result<Option<Hello>, StoreError> {
         let (actor, clock) = (self.actor(), self.clock().now());
-        let software = software.chars().filter(char::is_ascii).take(sync_core::wire::MAX_SOFTWARE).collect();
+        let software = software
+            .chars()
+            .filter(char::is_ascii)
+            .take(sync_core::wire::MAX_SOFTWARE)
+            .collect();
         self.read(move |sql| hello(sql, actor, clock, software)).await
     }
 
     /// The time that the hub told, as a note of this run.
     pub(crate) async fn note_hub_time(&self, at: WallTime) -> Result<(), StoreError> {
-        self.note_clock(Stamp { at, source: ClockSource::Hub }).await
+        self.note_clock(Stamp {
+            at,
+            source: ClockSource::Hub,
+        })
+        .await
     }
 }
 
@@ -369,13 +423,17 @@ fn day(at: WallTime) -> String {
 pub(crate) fn status(sql: &Connection, now: WallTime) -> Result<LinkStatus, StoreError> {
     let cause = get(sql, CAUSE)?.and_then(|word| Cause::from_word(std::str::from_utf8(&word).ok()?));
     let spent = sql
-        .query_row("SELECT up, down, tries FROM link_spent WHERE day = ?1", [day(now)], |row| {
-            Ok(Spent {
-                up: row.get::<_, i64>(0)?.cast_unsigned(),
-                down: row.get::<_, i64>(1)?.cast_unsigned(),
-                tries: row.get::<_, i64>(2)?.cast_unsigned(),
-            })
-        })
+        .query_row(
+            "SELECT up, down, tries FROM link_spent WHERE day = ?1",
+            [day(now)],
+            |row| {
+                Ok(Spent {
+                    up: row.get::<_, i64>(0)?.cast_unsigned(),
+                    down: row.get::<_, i64>(1)?.cast_unsigned(),
+                    tries: row.get::<_, i64>(2)?.cast_unsigned(),
+                })
+            },
+        )
         .optional()?;
     Ok(LinkStatus {
         queue: queue::report(sql)?,
@@ -383,6 +441,7 @@ pub(crate) fn status(sql: &Connection, now: WallTime) -> Result<LinkStatus, Stor
         last_contact: get_number(sql, LAST_CONTACT)?.map(WallTime),
         cause,
         next_try: get_number(sql, NEXT_TRY)?.map(WallTime),
+        connected: get(sql, CONNECTED)?.is_some(),
         parked: parked(sql)?,
         spent_today: spent.unwrap_or_default(),
     })
@@ -394,10 +453,15 @@ fn hello(
     clock: Stamp,
     software: String,
 ) -> Result<Option<Hello>, StoreError> {
-    let Some(enrolment) = enrolment(sql)? else { return Ok(None) };
+    let Some(enrolment) = enrolment(sql)? else {
+        return Ok(None);
+    };
     let acked = ranges::acked(sql, actor.device)?;
     let held = ranges::held(sql, Some(actor.device))?;
-    let whole = acked.0.iter().all(|(actor, set)| held.0.get(actor).is_some_and(|own| own.covers(set)));
+    let whole = acked
+        .0
+        .iter()
+        .all(|(actor, set)| held.0.get(actor).is_some_and(|own| own.covers(set)));
     Ok(Some(Hello {
         versions: VERSIONS,
         actor,

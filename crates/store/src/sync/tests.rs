@@ -26,7 +26,10 @@ struct HandClock(AtomicI64);
 
 impl Clock for HandClock {
     fn now(&self) -> Stamp {
-        Stamp { at: WallTime(1_760_000_000_000 + self.0.load(Ordering::SeqCst)), source: ClockSource::Tablet }
+        Stamp {
+            at: WallTime(1_760_000_000_000 + self.0.load(Ordering::SeqCst)),
+            source: ClockSource::Tablet,
+        }
     }
 
     fn uptime(&self) -> Duration {
@@ -46,7 +49,12 @@ impl End {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(1000)));
         let store = Self::open(&folder, &clock, side, seed);
-        Self { folder, clock, store, seed }
+        Self {
+            folder,
+            clock,
+            store,
+            seed,
+        }
     }
 
     fn open(folder: &TempDir, clock: &Arc<HandClock>, side: Side, seed: u64) -> Store {
@@ -55,10 +63,20 @@ impl End {
 
     /// Another run of the program on the same folder.
     fn restart(self, side: Side) -> Self {
-        let Self { folder, clock, store, seed } = self;
+        let Self {
+            folder,
+            clock,
+            store,
+            seed,
+        } = self;
         drop(store);
         let store = Self::open(&folder, &clock, side, seed + 1000);
-        Self { folder, clock, store, seed: seed + 1000 }
+        Self {
+            folder,
+            clock,
+            store,
+            seed: seed + 1000,
+        }
     }
 }
 
@@ -99,13 +117,22 @@ async fn boxed(hub: &End, seed: u64, clinic: &str) -> End {
 }
 
 fn credentials(of: &Store, peer: DevicePublicKey) -> Credentials {
-    Credentials { key: of.device_key().clone(), county: COUNTY, peer }
+    Credentials {
+        key: of.device_key().clone(),
+        county: COUNTY,
+        peer,
+    }
 }
 
 /// Exchanges until the box is settled, or until `most` bytes went each way.
 async fn exchange(end: &Store, hub: &Store, most: usize) -> Result<(Counts, usize), ExchangeFault> {
     let hello = end.hello("test").await.unwrap().unwrap();
-    let mut at_box = Exchange::for_box(credentials(end, hub.device_key().public()), &hello, Duration::ZERO, NOW);
+    let mut at_box = Exchange::for_box(
+        credentials(end, hub.device_key().public()),
+        &hello,
+        Duration::ZERO,
+        NOW,
+    );
     let mut at_hub = Exchange::for_hub(credentials(hub, end.device_key().public()), NOW);
     let mut carried = 0;
     for _ in 0..100_000 {
@@ -139,23 +166,47 @@ async fn sync(end: &End, hub: &End) -> Counts {
 }
 
 async fn write(end: &End, owner: &str, kind: DocKind, edits: Vec<Edit>) -> DocId {
-    let target = Target::New { kind, owner: code(owner) };
-    let done = end.store.commit(commit(vec![Write { target, base: None, edits }])).await.unwrap();
+    let target = Target::New {
+        kind,
+        owner: code(owner),
+    };
+    let done = end
+        .store
+        .commit(commit(vec![Write {
+            target,
+            base: None,
+            edits,
+        }]))
+        .await
+        .unwrap();
     done.docs[0]
 }
 
 async fn edit(end: &End, doc: DocId, edits: Vec<Edit>) {
-    let write = Write { target: Target::Existing(doc), base: None, edits };
+    let write = Write {
+        target: Target::Existing(doc),
+        base: None,
+        edits,
+    };
     end.store.commit(commit(vec![write])).await.unwrap();
 }
 
 async fn chart(end: &End, owner: &str, name: &str) -> DocId {
-    write(end, owner, DocKind::Chart, vec![Edit::put(&["person", "name"], name)]).await
+    write(
+        end,
+        owner,
+        DocKind::Chart,
+        vec![Edit::put(&["person", "name"], name)],
+    )
+    .await
 }
 
 async fn visit(end: &End, owner: &str, chart: DocId, complaint: &str) -> DocId {
     let edits = vec![
-        Edit::put(&["visit", "patient"], records::tree::Scalar::Bytes(chart.0.to_vec())),
+        Edit::put(
+            &["visit", "patient"],
+            records::tree::Scalar::Bytes(chart.0.to_vec()),
+        ),
         Edit::put(&["note", "complaint"], complaint),
     ];
     write(end, owner, DocKind::Encounter, edits).await
@@ -172,7 +223,11 @@ async fn same(end: &End, hub: &End, clinic: &str) {
     assert_eq!(own.problems, Vec::<String>::new());
     assert_eq!(summary.fingerprint, own.fingerprint.to_bytes());
     assert_eq!((summary.patients, summary.changes), (own.patients, own.changes));
-    let kept = hub.store.verify(Some(code(clinic)), Box::new(|_, _| {})).await.unwrap();
+    let kept = hub
+        .store
+        .verify(Some(code(clinic)), Box::new(|_, _| {}))
+        .await
+        .unwrap();
     assert_eq!(kept.fingerprint, own.fingerprint);
     assert!(end.store.alarms().await.unwrap().is_empty());
 }
@@ -193,26 +248,42 @@ async fn what_a_box_wrote_is_at_the_hub_and_an_edit_travels_back() {
     same(&end, &hub, "0017").await;
     assert_eq!(name_of(&hub, patient).await.as_deref(), Some("示例甲"));
     assert_eq!(hub.store.arrivals(patient).await.unwrap().len(), 1);
-    edit(&hub, patient, vec![Edit::put(&["person", "phone"], "13800000000")]).await;
+    edit(
+        &hub,
+        patient,
+        vec![Edit::put(&["person", "phone"], "13800000000")],
+    )
+    .await;
     assert_eq!(sync(&end, &hub).await.changes_received, 1);
     same(&end, &hub, "0017").await;
     let row = &hub.store.clinics().await.unwrap()[0];
     assert_eq!((row.patients, row.documents, row.devices), (1, 2, 1));
     let (counts, carried) = exchange(&end.store, &hub.store, usize::MAX).await.unwrap();
-    assert_eq!(counts, Counts { round_trips: 1, ..Counts::default() });
+    assert_eq!(
+        counts,
+        Counts {
+            round_trips: 1,
+            ..Counts::default()
+        }
+    );
     assert!(carried < 160, "{carried} bytes to learn that nothing is new");
 }
 
 /// A blob of this many bytes that comes with an edit of a document.
 async fn attach(end: &End, doc: DocId, length: usize) -> BlobId {
-    let content: Vec<u8> = (0..length).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
+    let content: Vec<u8> = (0..length)
+        .map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1])
+        .collect();
     let id = sync_core::blobs::blob_id(&content);
     let write = Write {
         target: Target::Existing(doc),
         base: None,
         edits: vec![Edit::put(&["ext", "attached"], length as i64)],
     };
-    let commit = Commit { blobs: vec![content], ..commit(vec![write]) };
+    let commit = Commit {
+        blobs: vec![content],
+        ..commit(vec![write])
+    };
     end.store.commit(commit).await.unwrap();
     id
 }
@@ -229,10 +300,17 @@ async fn a_cut_at_any_place_loses_nothing() {
         patients.push(patient);
         for known in &patients {
             if name_of(&hub, *known).await.is_some() {
-                edit(&hub, *known, vec![Edit::put(&["address", "group"], format!("{round}组"))]).await;
+                edit(
+                    &hub,
+                    *known,
+                    vec![Edit::put(&["address", "group"], format!("{round}组"))],
+                )
+                .await;
             }
         }
-        exchange(&end.store, &hub.store, 700 * round * round + 60).await.unwrap();
+        exchange(&end.store, &hub.store, 700 * round * round + 60)
+            .await
+            .unwrap();
         if round % 3 == 0 {
             end = end.restart(Side::Box);
         }
@@ -241,7 +319,10 @@ async fn a_cut_at_any_place_loses_nothing() {
     same(&end, &hub, "0017").await;
     assert_eq!(end.store.link_status().await.unwrap().pending, 0);
     for blob in blobs {
-        assert_eq!(hub.store.blob(blob).await.unwrap(), end.store.blob(blob).await.unwrap());
+        assert_eq!(
+            hub.store.blob(blob).await.unwrap(),
+            end.store.blob(blob).await.unwrap()
+        );
     }
 }
 
@@ -255,10 +336,18 @@ async fn a_clinic_holds_its_own_patients_and_those_that_join_it() {
     sync(&near, &hub).await;
     sync(&far, &hub).await;
     assert_eq!(name_of(&far, patient).await, None);
-    assert!(hub.store.join_patient(&code("0018"), patient.patient().unwrap()).await.unwrap());
+    assert!(
+        hub.store
+            .join_patient(&code("0018"), patient.patient().unwrap())
+            .await
+            .unwrap()
+    );
     assert_eq!(sync(&far, &hub).await.changes_received, 3);
     assert_eq!(name_of(&far, patient).await.as_deref(), Some("示例丙"));
-    assert_eq!(far.store.blob(blob).await.unwrap().map(|content| content.len()), Some(20_000));
+    assert_eq!(
+        far.store.blob(blob).await.unwrap().map(|content| content.len()),
+        Some(20_000)
+    );
     // Whoever cares for a patient may write the chart; both clinics and the hub hold the same.
     edit(&far, patient, vec![Edit::put(&["person", "name"], "示例丁")]).await;
     visit(&far, "0018", patient, "复诊").await;
@@ -302,19 +391,42 @@ fn copy(from: &std::path::Path) -> TempDir {
 impl End {
     /// The folder as it is now, on another disk.
     async fn copied(self, side: Side) -> (Self, TempDir) {
-        let Self { folder, clock, store, seed } = self;
+        let Self {
+            folder,
+            clock,
+            store,
+            seed,
+        } = self;
         drop(store);
         let old = copy(folder.path());
         let store = Self::open(&folder, &clock, side, seed + 1);
-        (Self { folder, clock, store, seed: seed + 1 }, old)
+        (
+            Self {
+                folder,
+                clock,
+                store,
+                seed: seed + 1,
+            },
+            old,
+        )
     }
 
     /// Goes back to an old copy of the folder.
     fn restored(self, old: TempDir, side: Side) -> Self {
-        let Self { folder, clock, store, seed } = self;
+        let Self {
+            folder,
+            clock,
+            store,
+            seed,
+        } = self;
         drop((store, folder));
         let store = Self::open(&old, &clock, side, seed + 2);
-        Self { folder: old, clock, store, seed: seed + 2 }
+        Self {
+            folder: old,
+            clock,
+            store,
+            seed: seed + 2,
+        }
     }
 }
 
@@ -351,7 +463,10 @@ async fn a_restored_hub_gets_back_what_it_lost() {
     edit(&hub, first, vec![Edit::put(&["person", "phone"], "1")]).await;
     sync(&end, &hub).await;
     assert!(name_of(&hub, second).await.is_some());
-    assert_eq!(hub.store.blob(blob).await.unwrap().map(|content| content.len()), Some(40_000));
+    assert_eq!(
+        hub.store.blob(blob).await.unwrap().map(|content| content.len()),
+        Some(40_000)
+    );
     same(&end, &hub, "0017").await;
     assert_eq!(sync(&end, &hub).await.round_trips, 1);
 }
@@ -373,7 +488,10 @@ fn member(id: u8, roles: &[Role], clinic: Option<&str>) -> StaffMember {
 #[tokio::test]
 async fn local_staff_are_adopted_and_the_roster_comes_back() {
     let hub = hub().await;
-    hub.store.put_member(member(9, &[Role::HubAdministrator], None)).await.unwrap();
+    hub.store
+        .put_member(member(9, &[Role::HubAdministrator], None))
+        .await
+        .unwrap();
     let end = boxed(&hub, 70, "0017").await;
     let mut edits = member(1, &[Role::VillageDoctor, Role::HubAdministrator], None).edits();
     // A clinic cannot take an account of the county over.
@@ -382,13 +500,32 @@ async fn local_staff_are_adopted_and_the_roster_comes_back() {
     sync(&end, &hub).await;
     let roster = hub.store.staff().await.unwrap();
     let doctor = roster.iter().find(|member| member.id == StaffId([1; 8])).unwrap();
-    assert_eq!((doctor.roles.as_slice(), &doctor.clinic), (&[Role::VillageDoctor][..], &Some(code("0017"))));
+    assert_eq!(
+        (doctor.roles.as_slice(), &doctor.clinic),
+        (&[Role::VillageDoctor][..], &Some(code("0017")))
+    );
     let admin = roster.iter().find(|member| member.id == StaffId([9; 8])).unwrap();
-    assert_eq!((admin.roles.as_slice(), &admin.clinic), (&[Role::HubAdministrator][..], &None));
-    hub.store.put_member(member(2, &[Role::Nurse], Some("0017"))).await.unwrap();
-    hub.store.put_member(member(3, &[Role::Nurse], Some("0018"))).await.unwrap();
+    assert_eq!(
+        (admin.roles.as_slice(), &admin.clinic),
+        (&[Role::HubAdministrator][..], &None)
+    );
+    hub.store
+        .put_member(member(2, &[Role::Nurse], Some("0017")))
+        .await
+        .unwrap();
+    hub.store
+        .put_member(member(3, &[Role::Nurse], Some("0018")))
+        .await
+        .unwrap();
     sync(&end, &hub).await;
-    let at_box: Vec<StaffId> = end.store.staff().await.unwrap().iter().map(|member| member.id).collect();
+    let at_box: Vec<StaffId> = end
+        .store
+        .staff()
+        .await
+        .unwrap()
+        .iter()
+        .map(|member| member.id)
+        .collect();
     assert!(at_box.contains(&StaffId([1; 8])) && at_box.contains(&StaffId([2; 8])));
     assert!(!at_box.contains(&StaffId([3; 8])));
     assert_eq!(sync(&end, &hub).await.round_trips, 1);
@@ -405,7 +542,10 @@ async fn a_token_takes_one_box_in_once() {
     };
     let secret = hub.store.new_token_secret(&code("0017")).await.unwrap().unwrap();
     assert_eq!(ask(&one, [0; 16], None).await, Err(EnrolRefusal::WrongToken));
-    assert_eq!(ask(&one, secret, Some(code("0018"))).await, Err(EnrolRefusal::OtherClinic));
+    assert_eq!(
+        ask(&one, secret, Some(code("0018"))).await,
+        Err(EnrolRefusal::OtherClinic)
+    );
     assert!(ask(&one, secret, None).await.is_ok());
     // The answer was lost: the same box may ask again, another may not.
     assert!(ask(&one, secret, Some(code("0017"))).await.is_ok());
@@ -440,7 +580,13 @@ async fn an_urgent_change_brings_its_past_along() {
         base: None,
         edits: vec![Edit::put(&["person", "phone"], "2")],
     };
-    end.store.commit(Commit { lane: Lane::P0, ..commit(vec![write]) }).await.unwrap();
+    end.store
+        .commit(Commit {
+            lane: Lane::P0,
+            ..commit(vec![write])
+        })
+        .await
+        .unwrap();
     let next = end
         .store
         .read(|sql| super::queue::next(sql, Lane::P0, 0, 1000))
@@ -461,13 +607,46 @@ async fn nobody_reads_a_blob_by_its_hash_alone() {
     let own = chart(&far, "0018", "示例").await;
     sync(&far, &hub).await;
     for doc in [patient, own] {
-        let offer = BlobOffer { blob, doc, length: 20_000 };
+        let offer = BlobOffer {
+            blob,
+            doc,
+            length: 20_000,
+        };
         let device = far.store.device();
-        let read = hub.store.answer_as_hub(device, Ask::ReadBlob { offer, offset: 0 }).await.unwrap();
-        assert_eq!(read, Answer::BlobBytes { offer, offset: 0, bytes: Vec::new() });
+        let read = hub
+            .store
+            .answer_as_hub(device, Ask::ReadBlob { offer, offset: 0 })
+            .await
+            .unwrap();
+        assert_eq!(
+            read,
+            Answer::BlobBytes {
+                offer,
+                offset: 0,
+                bytes: Vec::new()
+            }
+        );
     }
-    let offer = BlobOffer { blob, doc: own, length: 20_000 };
-    let answer = hub.store.answer_as_hub(far.store.device(), Ask::TakeOffer { lane: Lane::P4, offer }).await;
-    let Ok(Answer::Taken(taken)) = answer else { panic!("{answer:?}") };
-    assert_eq!((taken.ack.blobs[0].state, taken.ack.blobs[0].have), (BlobState::Wanted, 0));
+    let offer = BlobOffer {
+        blob,
+        doc: own,
+        length: 20_000,
+    };
+    let answer = hub
+        .store
+        .answer_as_hub(
+            far.store.device(),
+            Ask::TakeOffer {
+                lane: Lane::P4,
+                offer,
+            },
+        )
+        .await;
+    let Ok(Answer::Taken(taken)) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(
+        (taken.ack.blobs[0].state, taken.ack.blobs[0].have),
+        (BlobState::Wanted, 0)
+    );
 }

@@ -53,8 +53,7 @@ fn key_fits(key: &str) -> bool {
     (1..=KEY_BYTES_MAX).contains(&key.len())
 }
 
-fn refused(path: &[String], error: AutomergeError) -> DocumentError {
-    let _ = error;
+fn refused(path: &[String], _: AutomergeError) -> DocumentError {
     bad(path, "the document does not take it")
 }
 

@@ -235,6 +235,30 @@ fn what_was_signed_is_read_at_its_heads() {
 }
 
 #[test]
+fn what_a_newer_release_wrote_survives_an_older_one() {
+    let (mut newer, first) = chart(&[Edit::put(&["person", "name"], "a")]);
+    let unknown = [
+        Edit::put(&["person", "blood_type_2030"], "x"),
+        Edit::put(&["genomes", "g1", "marker"], 7i64),
+        Edit::put_node(&["ext", "plan"], Node::List(vec![Scalar::Null.into()])),
+    ];
+    let second = newer.edit(actor(2, 1), AT, &unknown).unwrap().unwrap();
+    // The older release loads, checks and edits what it does not know, and gives it back.
+    let older = load(newer.id(), std::slice::from_ref(&first));
+    let checked =
+        crate::check::check_foreign(Some(&older), older.id(), &second.bytes, actor(2, 1).at(1), &[]).unwrap();
+    let mut older = checked.document;
+    older
+        .edit(actor(1, 1), AT, &[Edit::put(&["person", "name"], "b")])
+        .unwrap();
+    let back = load(older.id(), &older.changes()).tree();
+    assert_eq!(back.text(&["person", "blood_type_2030"]), Some("x"));
+    assert_eq!(back.int(&["genomes", "g1", "marker"]), Some(7));
+    assert_eq!(back.items(&["ext", "plan"]).len(), 1);
+    assert_eq!(back.text(&["person", "name"]), Some("b"));
+}
+
+#[test]
 fn damaged_or_missing_changes_are_an_error() {
     let (mut document, first) = chart(&[Edit::put(&["person", "name"], "a")]);
     let second = document
