@@ -407,6 +407,7 @@ impl Bays {
         drop(state);
         if first_told {
             self.note(number, word, "");
+            self.inner.queue.push(Keep::Devices(self.summary()));
         }
         if lifted {
             self.card_lifted(number);
@@ -652,6 +653,16 @@ impl Bays {
     /// The keeper cannot save at present.
     pub fn cannot_save(&self, number: usize) {
         self.tell(number, News::CannotSave);
+    }
+
+    /// Names, devices and lines of all bays, as the `status` verb tells them.
+    fn summary(&self) -> serde_json::Value {
+        let since = self.inner.clock.now().at.rfc3339();
+        let bays = self.inner.bays.iter().map(|bay| {
+            let link = link_word(&bay.lock().link);
+            serde_json::json!({ "name": bay.name, "device": bay.key.as_str(), "link": link, "told": since })
+        });
+        bays.collect()
     }
 
     fn tell(&self, number: usize, news: News) {

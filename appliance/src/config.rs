@@ -121,7 +121,7 @@ impl Default for LanConfig {
             "www.msftconnecttest.com",
         ];
         Self {
-            name: "box.clinic.internal".to_owned(),
+            name: "clinic.internal".to_owned(),
             addresses: vec![IpAddr::from([192, 168, 8, 1])],
             wifi_name: None,
             wifi_password: None,

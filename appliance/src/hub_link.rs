@@ -1,21 +1,24 @@
-//! The link to the county hub: joining it, keeping it, and what it is told to do.
+//! The link to the county hub: joining it, keeping it, and asking it to try at once.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use link::client::{Client, ClientOptions};
+use link::enrol::EnrolError;
+use records::time::{ClockSource, WallTime};
 use store::{Store, StoreError};
-use tokio::task::JoinHandle;
 
 use crate::state::AppState;
 
-/// A switch in the cable.
-#[derive(Debug, Clone, Default)]
-pub struct Cable;
+pub use link::Cable;
 
-/// The link could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkFault {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
+/// Time for which changes of a visit are gathered before they travel together.
+const GATHER: Duration = Duration::from_secs(5);
+/// Name under which the hub lists this program.
+const SOFTWARE: &str = concat!("appliance ", env!("CARGO_PKG_VERSION"));
+
+/// Hears the hub's time.
+pub type OnHubTime = Arc<dyn Fn(WallTime) + Send + Sync>;
 
 /// Why the box did not join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,36 +46,109 @@ pub enum JoinFault {
     Refused,
 }
 
-/// The link as pages see it.
-#[derive(Debug, Clone, Default)]
-pub struct HubLink {}
+impl From<EnrolError> for JoinFault {
+    fn from(error: EnrolError) -> Self {
+        match error {
+            EnrolError::BadAddress => Self::BadAddress,
+            EnrolError::BadToken | EnrolError::ExpiredToken | EnrolError::WrongToken => Self::BadToken,
+            EnrolError::NotThisHub => Self::NotThisHub,
+            EnrolError::Unreached(_) => Self::Unreached,
+            EnrolError::UsedToken => Self::TokenUsed,
+            EnrolError::OtherClinic => Self::OtherClinic,
+            EnrolError::Refused => Self::Refused,
+            EnrolError::Store(error) => {
+                tracing::error!(%error, "the enrolment could not be kept");
+                Self::Refused
+            }
+        }
+    }
+}
+
+/// Options of the link as this program keeps it.
+pub fn client_options(cable: Option<Cable>, on_hub_time: Option<OnHubTime>) -> ClientOptions {
+    ClientOptions {
+        software: SOFTWARE.to_owned(),
+        gather: GATHER,
+        cable: cable.unwrap_or_default(),
+        on_hub_time,
+    }
+}
+
+/// Joins a hub: the box's key is certified, the enrolment kept.
+pub async fn join(
+    store: &Store,
+    url: &str,
+    token: &str,
+    hub_ca: Option<&str>,
+    cable: &Cable,
+) -> Result<(), JoinFault> {
+    let name = store.device().to_string();
+    link::enrol::join(store, url, token, hub_ca, &name, cable).await?;
+    Ok(())
+}
+
+/// The link as pages see it. A cheap clone.
+#[derive(Clone)]
+pub struct HubLink {
+    store: Store,
+    hub: Option<String>,
+    cable: Cable,
+    client: Arc<Mutex<Option<Client>>>,
+}
 
 impl HubLink {
-    /// The link of this box.
-    pub async fn new(_store: &Store, _hub: Option<String>, _cable: Option<Cable>) -> Result<Self, LinkFault> {
-        Ok(Self {})
+    /// The link of this box; nothing runs yet.
+    pub fn new(store: &Store, hub: Option<String>, cable: Option<Cable>) -> Self {
+        Self { store: store.clone(), hub, cable: cable.unwrap_or_default(), client: Arc::default() }
     }
 
-    /// Starts the loop.
-    pub fn start(&self, _state: &AppState) -> Option<JoinHandle<()>> {
-        None
+    /// Starts the loop that waits for an enrolment and then keeps the link.
+    pub fn start(&self, state: &AppState) {
+        let told = state.clone();
+        let running = tokio::runtime::Handle::current();
+        let on_hub_time: OnHubTime = Arc::new(move |at| {
+            let told = told.clone();
+            running.spawn(async move { told.offer_time(at, ClockSource::Hub).await });
+        });
+        let options = client_options(Some(self.cable.clone()), Some(on_hub_time));
+        let client = Client::start(self.store.clone(), options);
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+    }
+
+    /// Ends the loop.
+    pub async fn stop(&self) {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(client) = client {
+            client.stop().await;
+        }
     }
 
     /// Whether the box has joined a hub.
     pub async fn is_joined(&self) -> Result<bool, StoreError> {
-        Ok(false)
+        Ok(self.store.enrolment().await?.is_some())
     }
 
-    /// Address of the hub.
+    /// Address of the hub that the program was started with.
     pub fn url(&self) -> Option<String> {
-        None
+        self.hub.clone()
     }
 
-    /// Joins.
-    pub async fn join(&self, _url: &str, _token: &str) -> Result<(), JoinFault> {
+    /// Joins a hub while the box is running.
+    pub async fn join(&self, url: &str, token: &str) -> Result<(), JoinFault> {
+        join(&self.store, url, token, None, &self.cable).await?;
+        self.try_now();
         Ok(())
     }
 
     /// Tries at once.
-    pub fn try_now(&self) {}
+    pub fn try_now(&self) {
+        if let Some(client) = self.client.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            client.try_now();
+        }
+    }
+
+    /// The switch in the cable.
+    pub fn cable(&self) -> &Cable {
+        &self.cable
+    }
 }

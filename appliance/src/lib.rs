@@ -22,6 +22,7 @@ pub mod sessions;
 pub mod setup;
 pub mod state;
 pub mod status;
+pub mod storage;
 mod tls;
 #[cfg(test)]
 mod workbench;

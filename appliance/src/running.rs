@@ -1,7 +1,7 @@
 //! A running box: store, bays, link, and the listeners of its pages; stopped by one signal.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +15,9 @@ use crate::bays::Bays;
 use crate::bays::keeper::{Keeper, Queue};
 use crate::clock::SystemClock;
 use crate::config::{BayConfig, ConfigError, KioskConfig, LanConfig, check_bays, check_loopback};
-use crate::hub_link::{HubLink, LinkFault};
+use crate::hub_link::HubLink;
 use crate::kiosk::Kiosks;
 use crate::kiosk::screens::Screens;
-use crate::limits::Limits;
 use crate::live::Live;
 use crate::state::{AppState, Closing, Transport};
 use crate::tls::{LanTls, TlsFault};
@@ -110,9 +109,6 @@ pub enum StartError {
     /// The box's own certificate could not be made or read.
     #[error(transparent)]
     Tls(#[from] TlsFault),
-    /// The link to the hub could not be started.
-    #[error(transparent)]
-    Link(#[from] LinkFault),
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[source] std::io::Error),
@@ -182,17 +178,11 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
     let (switch, closing) = Closing::new();
     let addresses = (lan.as_ref().map(|lan| lan.1), setup.as_ref().map(|setup| setup.1));
     let tls = match addresses.0 {
-        Some(address) => Some(LanTls::load(
-            &options.data,
-            &options.lan,
-            address,
-            addresses.1,
-            store::Clock::now(clock.as_ref()).at,
-        )?),
+        Some(address) => Some(LanTls::load(&options.data, &options.lan, address, addresses.1, clock.now())?),
         None => None,
     };
     let state = AppState {
-        link: HubLink::new(&store, options.hub.clone(), options.cable.clone()).await?,
+        link: HubLink::new(&store, options.hub.clone(), options.cable.clone()),
         store,
         clock,
         system_clock,
@@ -253,13 +243,13 @@ fn start(
 ) -> Result<Running, StartError> {
     let keeper = Keeper::new(&state, Arc::clone(&queue));
     let keeper = tokio::spawn(keeper.run());
-    let mut tasks = vec![
+    let tasks = vec![
         tokio::spawn(state.live.clone().follow(state.store.changes())),
         tokio::spawn(state.kiosks.clone().follow(state.bays.news())),
         tokio::spawn(tick(state.clone())),
         tokio::spawn(look_at_clock(state.clone())),
     ];
-    tasks.extend(state.link.start(&state));
+    state.link.start(&state);
     let threads = state.bays.start_devices().map_err(StartError::Thread)?;
     Ok(Running {
         pages,
@@ -322,7 +312,7 @@ impl Running {
         let served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>());
         self.servers.push((handle, tokio::spawn(served)));
         self.tasks.push(tokio::spawn(
-            tls.keep_fresh(Arc::clone(&self.state.clock), self.state.store.clone()),
+            tls.keep_fresh(Arc::clone(&self.state.clock)),
         ));
         Ok(())
     }
@@ -351,6 +341,7 @@ impl Running {
                 Err(_) => tracing::error!("a listener ended by a panic"),
             }
         }
+        self.state.link.stop().await;
         self.state.bays.stop_devices();
         let threads = self.threads;
         if tokio::task::spawn_blocking(move || threads.join()).await.is_err() {
@@ -368,9 +359,4 @@ impl Running {
             let _ended = task.await;
         }
     }
-}
-
-/// Where a box keeps what is not in its database.
-pub(crate) fn lan_folder(data: &Path) -> PathBuf {
-    data.join("lan")
 }

@@ -90,7 +90,7 @@ impl Bench {
             bays.take(number, SessionEvent::Link(LinkState::Connected));
         }
         let state = AppState {
-            link: HubLink::new(&store, None, None).await.unwrap(),
+            link: HubLink::new(&store, None, None),
             store,
             clock: clock.clone(),
             system_clock: None,

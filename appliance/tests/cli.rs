@@ -1,5 +1,7 @@
 //! The command line as scripts see it: exit codes, the last line of stdout, sentences on stderr.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -53,7 +53,7 @@ fn visit(kiosk: usize, me: u32, t: u64, dice: &mut Dice, hour: &mut Vec<(u64, us
     match dice.below(6) {
         // All goes well.
         0 => {
-            at(began + takes, Act::Reading { of: me, names: Some(me).filter(|_| takes % 2 == 0) });
+            at(began + takes, Act::Reading { of: me, names: Some(me).filter(|_| takes.is_multiple_of(2)) });
             at(began + takes + 10, Act::Lift);
             began + takes + 15
         }

@@ -21,6 +21,7 @@ use super::recorder::Recorder;
 use super::shown::Shown;
 use super::{Bays, ecgs};
 use crate::state::AppState;
+use crate::status::DEVICES_SETTING;
 
 /// Time until something that could not be saved is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -41,6 +42,8 @@ pub enum Keep {
         /// Codes about it.
         detail: String,
     },
+    /// The state of all bays' lines, for the `status` verb.
+    Devices(serde_json::Value),
     /// A reading, and to whom it belongs.
     Reading {
         /// Where it was taken.
@@ -77,7 +80,8 @@ impl Queue {
     /// Adds something.
     pub fn push(&self, keep: Keep) {
         let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(keep, Keep::Note { .. }) && items.len() >= NOTES_MAX {
+        let dispensable = matches!(keep, Keep::Note { .. } | Keep::Devices(_));
+        if dispensable && items.len() >= NOTES_MAX {
             return;
         }
         items.push_back(keep);
@@ -171,6 +175,11 @@ impl Keeper {
             Keep::Note { bay, word, detail } => {
                 if let Err(error) = self.store.bay_note(&bay, word, &detail).await {
                     tracing::warn!(%error, word, "a note of a bay was not kept");
+                }
+            }
+            Keep::Devices(devices) => {
+                if let Err(error) = self.store.put_setting(DEVICES_SETTING, &devices).await {
+                    tracing::warn!(%error, "the state of the bays was not kept");
                 }
             }
             Keep::Reading {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use device_drivers::contec_8000g::{LEAD_COUNT, NANOVOLTS_PER_STEP, SAMPLES_PER_SECOND, WaveBlock};
 use ecg::model::LeadName;
 use tokio::sync::broadcast;

@@ -48,7 +48,8 @@ pub(crate) fn sentence(data: &Path, error: &OpenError) -> String {
         OpenError::InUse { pid: None } => {
             format!("data folder {folder} is in use (appliance serve is running); stop it first")
         }
-        OpenError::Missing => format!("data folder {folder} holds no clinic data yet"),
+        OpenError::Missing => no_data(data),
+        OpenError::Folder { source, .. } if source.kind() == std::io::ErrorKind::NotFound => no_data(data),
         OpenError::Newer { .. } => {
             format!("data folder {folder} was written by a newer release; install that release")
         }
@@ -60,4 +61,8 @@ pub(crate) fn sentence(data: &Path, error: &OpenError) -> String {
             format!("data folder {folder} cannot be opened: {}", super::chain(error))
         }
     }
+}
+
+fn no_data(data: &Path) -> String {
+    format!("data folder {} holds no clinic data yet", data.display())
 }
