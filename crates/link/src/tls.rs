@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use records::ids::ClinicCode;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
@@ -78,6 +79,13 @@ pub fn client_config(trust: Trust, identity: Option<&BoxIdentity<'_>>) -> Result
 pub fn peer_key(shown: Option<&[CertificateDer<'_>]>) -> Option<DevicePublicKey> {
     let (_, certificate) = X509Certificate::from_der(shown?.first()?).ok()?;
     DevicePublicKey::from_slice(&certificate.public_key().subject_public_key.data).ok()
+}
+
+/// The clinic in the certificate that a box showed.
+pub fn peer_clinic(shown: Option<&[CertificateDer<'_>]>) -> Option<ClinicCode> {
+    let (_, certificate) = X509Certificate::from_der(shown?.first()?).ok()?;
+    let unit = certificate.subject().iter_organizational_unit().next()?;
+    unit.as_str().ok()?.parse().ok()
 }
 
 /// The beginning of a certificate's validity: it serves as "now", so that no clock decides.

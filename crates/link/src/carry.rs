@@ -1,0 +1,274 @@
+//! The dull loop between a socket, an exchange and a store: the same for both ends.
+
+use std::io;
+use std::time::Duration;
+
+use store::{Cause, Store, StoreError, StoreEvent};
+use sync_core::exchange::{Answer, Ask, Exchange, ExchangeFault};
+use sync_core::wire::{Bye, Lane};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::broadcast;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::cable::Cable;
+
+/// Bytes that are handed to the socket at once: few, so that something urgent does not wait behind them.
+const WRITE_BYTES: usize = 4 * 1024;
+/// Bytes that are taken from the socket at once.
+const READ_BYTES: usize = 32 * 1024;
+/// How long the last words may take.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    /// Everything is exchanged, and that was all that was wanted.
+    #[error("settled")]
+    Settled,
+    /// This end stops.
+    #[error("stopped")]
+    Stopped,
+    /// The stream broke.
+    #[error("the connection broke")]
+    Cut(#[source] Option<io::Error>),
+    /// The exchange cannot go on.
+    #[error(transparent)]
+    Fault(#[from] ExchangeFault),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl End {
+    /// The cause as the box shows it.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Settled | Self::Stopped => None,
+            Self::Cut(Some(error)) => Some(crate::dial::tls_cause(error)),
+            Self::Cut(None) => Some(Cause::Cut),
+            Self::Store(_) => Some(Cause::OwnStore),
+            Self::Fault(fault) => Some(match fault {
+                ExchangeFault::Silent(_) => Cause::Silent,
+                ExchangeFault::Closed(bye) | ExchangeFault::Refused(bye) => bye_cause(*bye),
+                ExchangeFault::OutOfTurn("a welcome of another hub") => Cause::NotThisHub,
+                ExchangeFault::Wire(_)
+                | ExchangeFault::Signature(_)
+                | ExchangeFault::OutOfTurn(_)
+                | ExchangeFault::ForeignBatch => Cause::Malformed,
+            }),
+        }
+    }
+}
+
+fn bye_cause(bye: Bye) -> Cause {
+    match bye {
+        Bye::UnknownDevice => Cause::Unknown,
+        Bye::Revoked => Cause::Revoked,
+        Bye::NoCommonVersion => Cause::Version,
+        Bye::StoreFault | Bye::Stopping => Cause::HubFault,
+        Bye::Silent => Cause::Cut,
+        Bye::Malformed | Bye::Unknown(_) => Cause::Malformed,
+    }
+}
+
+/// Who carries out what the exchange asks.
+pub(crate) trait Answers {
+    /// Carries it out.
+    async fn answer(&mut self, ask: Ask) -> Result<Answer, StoreError>;
+}
+
+/// What ends or wakes a connection from outside.
+pub(crate) struct Outside<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) cable: &'a Cable,
+    /// Completes when this end stops.
+    pub(crate) stop: &'a mut (dyn Future<Output = ()> + Unpin + Send),
+    /// How often to look for news that no event told of (another process wrote them).
+    pub(crate) look_every: Option<Duration>,
+    /// Ends once everything is exchanged.
+    pub(crate) until_settled: bool,
+}
+
+/// Bytes that went over the TLS stream after the handshake.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Carried {
+    pub(crate) up: u64,
+    pub(crate) down: u64,
+}
+
+/// Carries until the connection ends. `started` is the zero of the exchange's time.
+pub(crate) async fn carry<S: AsyncRead + AsyncWrite>(
+    stream: S,
+    exchange: &mut Exchange,
+    started: Instant,
+    answers: &mut impl Answers,
+    outside: Outside<'_>,
+    carried: &mut Carried,
+) -> End {
+    let (read, write) = tokio::io::split(stream);
+    let events = outside.store.changes();
+    let mut line = Line { read, write, out: Vec::new(), unflushed: false, buffer: vec![0; READ_BYTES], carried };
+    let end = line.run(exchange, started, answers, outside, events).await;
+    let bye = match &end {
+        End::Settled => None,
+        End::Stopped => Some(Bye::Stopping),
+        End::Cut(_) => return end,
+        End::Fault(fault) => fault.bye(),
+        End::Store(error) => {
+            tracing::error!(%error, "the store failed while the link used it");
+            Some(Bye::StoreFault)
+        }
+    };
+    if let Some(bye) = bye {
+        exchange.close(bye);
+    }
+    // The other end may be gone already: then nobody hears the last words.
+    let _ = timeout(GOODBYE_LIMIT, line.say_goodbye(exchange, started)).await;
+    end
+}
+
+struct Line<'c, S> {
+    read: ReadHalf<S>,
+    write: WriteHalf<S>,
+    out: Vec<u8>,
+    unflushed: bool,
+    buffer: Vec<u8>,
+    carried: &'c mut Carried,
+}
+
+enum Happened {
+    Read(usize),
+    Wrote(usize),
+    News,
+    TimeIsUp,
+    Stopped,
+    Cut(Option<io::Error>),
+}
+
+impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
+    async fn run(
+        &mut self,
+        exchange: &mut Exchange,
+        started: Instant,
+        answers: &mut impl Answers,
+        mut outside: Outside<'_>,
+        mut events: broadcast::Receiver<StoreEvent>,
+    ) -> End {
+        loop {
+            while let Some(ask) = exchange.poll_ask(started.elapsed()) {
+                let answer = match answers.answer(ask).await {
+                    Ok(answer) => answer,
+                    Err(error) => return error.into(),
+                };
+                if let Err(fault) = exchange.handle_answer(answer, started.elapsed()) {
+                    return fault.into();
+                }
+            }
+            self.fill(exchange, started);
+            let drained = self.out.is_empty() && !self.unflushed;
+            if outside.until_settled && drained && exchange.is_settled() {
+                return End::Settled;
+            }
+            let due = started + exchange.poll_timeout();
+            match self.wait(due, &mut outside, &mut events).await {
+                Happened::Read(count) => {
+                    self.carried.down += count as u64;
+                    if let Err(fault) = exchange.handle_bytes(&self.buffer[..count], started.elapsed()) {
+                        return fault.into();
+                    }
+                }
+                Happened::Wrote(count) => {
+                    self.carried.up += count as u64;
+                    self.unflushed = count > 0;
+                    self.out.drain(..count);
+                }
+                Happened::News => {
+                    Lane::ALL.into_iter().for_each(|lane| exchange.wake(lane, started.elapsed()));
+                }
+                Happened::TimeIsUp => {
+                    if let Err(fault) = exchange.handle_timeout(started.elapsed()) {
+                        return fault.into();
+                    }
+                }
+                Happened::Stopped => return End::Stopped,
+                Happened::Cut(error) => return End::Cut(error),
+            }
+        }
+    }
+
+    fn fill(&mut self, exchange: &mut Exchange, started: Instant) {
+        while self.out.len() < WRITE_BYTES {
+            let Some(bytes) = exchange.poll_transmit(started.elapsed()) else { break };
+            self.out.extend_from_slice(&bytes);
+        }
+    }
+
+    /// Waits for the next thing to happen. Dropping any of the futures loses nothing.
+    async fn wait(
+        &mut self,
+        due: Instant,
+        outside: &mut Outside<'_>,
+        events: &mut broadcast::Receiver<StoreEvent>,
+    ) -> Happened {
+        let Self { read, write, out, unflushed, buffer, .. } = self;
+        let write = async {
+            if !out.is_empty() {
+                write.write(out).await
+            } else if *unflushed {
+                write.flush().await.map(|()| 0)
+            } else {
+                std::future::pending().await
+            }
+        };
+        let look = async {
+            match outside.look_every {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = outside.cable.until_cut() => Happened::Cut(None),
+            () = &mut *outside.stop => Happened::Stopped,
+            count = write => match count {
+                Ok(count) => Happened::Wrote(count),
+                Err(error) => Happened::Cut(Some(error)),
+            },
+            count = read.read(buffer) => match count {
+                Ok(0) => Happened::Cut(None),
+                Ok(count) => Happened::Read(count),
+                Err(error) => Happened::Cut(Some(error)),
+            },
+            () = news(events) => Happened::News,
+            () = look => Happened::News,
+            () = sleep_until(due) => Happened::TimeIsUp,
+        }
+    }
+
+    async fn say_goodbye(&mut self, exchange: &mut Exchange, started: Instant) -> io::Result<()> {
+        while let Some(bytes) = exchange.poll_transmit(started.elapsed()) {
+            self.out.extend_from_slice(&bytes);
+        }
+        self.write.write_all(&self.out).await?;
+        self.carried.up += self.out.len() as u64;
+        self.out.clear();
+        self.write.flush().await?;
+        self.write.shutdown().await
+    }
+}
+
+/// Waits until the store tells of anything that may have to be sent; several at once are one.
+async fn news(events: &mut broadcast::Receiver<StoreEvent>) {
+    loop {
+        match events.recv().await {
+            Ok(StoreEvent::DocChanged { .. } | StoreEvent::SyncState | StoreEvent::Bulk)
+            | Err(broadcast::error::RecvError::Lagged(_)) => break,
+            Ok(StoreEvent::Tray | StoreEvent::Staff | StoreEvent::Alarm) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+    while !matches!(
+        events.try_recv(),
+        Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed)
+    ) {}
+}

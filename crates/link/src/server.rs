@@ -1,0 +1,279 @@
+//! The hub's side of the link: takes connections of boxes, and takes boxes in.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use records::ids::ClinicCode;
+use records::time::WallTime;
+use store::{Standing, Store, StoreError};
+use sync_core::exchange::{Answer, Ask, Credentials, Exchange};
+use sync_core::identity::{Actor, DevicePublicKey};
+use sync_core::wire::{Bye, Frame};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::cable::Cable;
+use crate::carry::{Answers, Carried, End, Outside, carry};
+use crate::certificate_files::CaFault;
+use crate::dial::HANDSHAKE_LIMIT;
+use crate::enrol::serve_enrolment;
+use crate::hub_ca::HubCa;
+use crate::tls::{peer_clinic, peer_key, server_config};
+
+/// Connections at the same time.
+const CONNECTIONS_MAX: usize = 4096;
+/// Enrolments at the same time: whoever has no certificate gets no more of the hub.
+const ENROLMENTS_MAX: usize = 32;
+/// How often a connection looks for news that another process wrote.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
+/// The listener could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The hub's certificate could not be made.
+    #[error(transparent)]
+    Certificate(#[from] CaFault),
+    /// The TLS library refused.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The listener's own address is not to be had.
+    #[error(transparent)]
+    Listener(#[from] std::io::Error),
+}
+
+/// The hub's listener for boxes, running.
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    store: Store,
+    ca: Arc<HubCa>,
+    cable: Cable,
+    /// Open connections by device and session: a session that connects again takes its old connection's place;
+    /// a clone of the box is another session and stays.
+    open: Mutex<BTreeMap<Actor, Arc<Notify>>>,
+    enrolments: Semaphore,
+}
+
+impl Server {
+    /// Starts serving boxes on a listener.
+    ///
+    /// # Errors
+    /// Where the hub's own certificate cannot be made.
+    pub async fn start(
+        store: Store,
+        listener: TcpListener,
+        ca: Arc<HubCa>,
+        cable: Cable,
+    ) -> Result<Self, ServerError> {
+        let now: WallTime = store.clock().now().at;
+        let leaf = ca.issue_leaf(&[], now)?;
+        let acceptor = TlsAcceptor::from(Arc::new(server_config(&ca, &leaf)?));
+        store.set_county(ca.county()).await?;
+        let address = listener.local_addr()?;
+        let stop = watch::Sender::new(false);
+        let shared = Arc::new(Shared {
+            store,
+            ca,
+            cable,
+            open: Mutex::new(BTreeMap::new()),
+            enrolments: Semaphore::new(ENROLMENTS_MAX),
+        });
+        let task = tokio::spawn(accept(listener, acceptor, shared, stop.subscribe()));
+        Ok(Self { address, stop, task })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes all connections and ends.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if self.task.await.is_err() {
+            tracing::error!("the listener for boxes ended by a panic");
+        }
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let (acceptor, shared, stop) = (acceptor.clone(), Arc::clone(&shared), stop.clone());
+                connections.spawn(async move { serve(stream, acceptor, &shared, stop).await });
+            }
+            Err(error) => {
+                // Out of file handles, say: others go on meanwhile.
+                tracing::error!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, stop: watch::Receiver<bool>) {
+    if shared.cable.is_cut() {
+        return;
+    }
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "delay not switched off");
+    }
+    let accepted = tokio::select! {
+        biased;
+        () = shared.cable.until_cut() => return,
+        accepted = timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)) => accepted,
+    };
+    let mut stream = match accepted {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::info!(%error, "a handshake failed");
+            return;
+        }
+        Err(_) => return,
+    };
+    let shown = stream.get_ref().1.peer_certificates();
+    let (key, clinic) = (peer_key(shown), peer_clinic(shown));
+    match key {
+        Some(key) => serve_box(stream, shared, key, clinic, stop).await,
+        None => {
+            let Ok(_turn) = shared.enrolments.try_acquire() else { return };
+            let served = serve_enrolment(&mut stream, &shared.store, &shared.ca).await;
+            if let Err(error) = served {
+                tracing::debug!(%error, "an enrolment was not finished");
+            }
+        }
+    }
+}
+
+/// Whether the hub serves the owner of a good certificate. One that it does not know is taken in again: the
+/// directory of a restored hub may be older than the certificate.
+async fn standing(
+    store: &Store,
+    key: DevicePublicKey,
+    clinic: Option<ClinicCode>,
+) -> Result<Option<Bye>, StoreError> {
+    match store.device_standing(key.device()).await? {
+        Standing::Served => Ok(None),
+        Standing::Revoked => Ok(Some(Bye::Revoked)),
+        Standing::Unknown => match clinic {
+            Some(clinic) if store.enrol_again(key, &clinic).await? => {
+                tracing::warn!(device = %key.device(), "a box that the directory did not have was taken in again");
+                Ok(None)
+            }
+            Some(_) | None => Ok(Some(Bye::UnknownDevice)),
+        },
+    }
+}
+
+struct HubAnswers<'a> {
+    shared: &'a Shared,
+    key: DevicePublicKey,
+    replaced: Arc<Notify>,
+    actor: Option<Actor>,
+}
+
+impl Answers for HubAnswers<'_> {
+    async fn answer(&mut self, ask: Ask) -> Result<Answer, StoreError> {
+        if let Ask::Greet(hello) = &ask {
+            self.actor = Some(hello.actor);
+            let before = {
+                let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+                open.insert(hello.actor, Arc::clone(&self.replaced))
+            };
+            if let Some(before) = before {
+                before.notify_one();
+            }
+        }
+        self.shared.store.answer_as_hub(self.key.device(), ask).await
+    }
+}
+
+impl Drop for HubAnswers<'_> {
+    fn drop(&mut self) {
+        let Some(actor) = self.actor else { return };
+        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.get(&actor).is_some_and(|current| Arc::ptr_eq(current, &self.replaced)) {
+            open.remove(&actor);
+        }
+    }
+}
+
+async fn serve_box(
+    mut stream: TlsStream<TcpStream>,
+    shared: &Shared,
+    key: DevicePublicKey,
+    clinic: Option<ClinicCode>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let refusal = standing(&shared.store, key, clinic).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "the directory could not be read");
+        Some(Bye::StoreFault)
+    });
+    if let Some(bye) = refusal {
+        let say = async {
+            stream.write_all(&Frame::Bye(bye).encode()).await?;
+            stream.shutdown().await
+        };
+        // Whether the box hears it or not, it is not served.
+        let _ = timeout(HANDSHAKE_LIMIT, say).await;
+        return;
+    }
+    let credentials =
+        Credentials { key: shared.store.device_key().clone(), county: shared.ca.county(), peer: key };
+    let started = Instant::now();
+    let mut exchange = Exchange::for_hub(credentials, Duration::ZERO);
+    let replaced = Arc::new(Notify::new());
+    let mut answers = HubAnswers { shared, key, replaced: Arc::clone(&replaced), actor: None };
+    let mut ended = Box::pin(async move {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = replaced.notified() => {}
+        }
+    });
+    let outside = Outside {
+        store: &shared.store,
+        cable: &shared.cable,
+        stop: &mut ended,
+        look_every: Some(LOOK_EVERY),
+        until_settled: false,
+    };
+    let mut carried = Carried::default();
+    let end = carry(stream, &mut exchange, started, &mut answers, outside, &mut carried).await;
+    match &end {
+        End::Settled | End::Stopped | End::Cut(_) => {
+            tracing::debug!(device = %key.device(), up = carried.up, down = carried.down, %end, "link closed");
+        }
+        End::Fault(_) | End::Store(_) => {
+            tracing::warn!(device = %key.device(), %end, "link closed");
+        }
+    }
+}
