@@ -58,6 +58,16 @@ fn key(value: &Scalar) -> String {
     )
 }
 
+/// Whether a clash is about who the person is.
+pub fn is_identity(clash: &Clash) -> bool {
+    let field = clash.path.iter().map(String::as_str).collect::<Vec<_>>();
+    clash.policy.needs_choice()
+        && matches!(
+            field.as_slice(),
+            ["person", "name" | "birth" | "sex" | "id_number"]
+        )
+}
+
 /// The clash and the value that a form chose; `None` where somebody has settled it.
 pub fn chosen<'a>(clashes: &'a [Clash], fields: &Fields) -> Option<(&'a Clash, &'a Scalar)> {
     let clash = clashes

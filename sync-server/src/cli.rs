@@ -1,0 +1,279 @@
+//! The command line: verbs, their arguments, and how their results and failures are told.
+//!
+//! Exit code 0 success, 1 failure, 2 usage. With `--json` the last line of stdout is one object, also when the
+//! verb fails.
+
+mod fleet;
+mod open;
+mod serve;
+mod verify;
+
+pub(crate) use open::{options as open_options, sentence as open_sentence};
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use records::ids::ClinicCode;
+use records::staff::Role;
+
+/// The county hub: exchanges with the clinics' boxes and serves the desks of the county's staff.
+#[derive(Debug, Parser)]
+#[command(name = "sync-server", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serves the desks and exchanges with the boxes.
+    Serve(ServeArgs),
+    /// Clinics of the county.
+    #[command(subcommand)]
+    Clinic(ClinicVerb),
+    /// Staff of the county and of its clinics.
+    #[command(subcommand)]
+    Staff(StaffVerb),
+    /// Prints the hub's CA certificate (PEM).
+    Ca(DataArgs),
+    /// Prints a one-time enrolment token for a box of a clinic; it carries the pin of the hub's CA.
+    Token(TokenArgs),
+    /// Checks the data folder and prints its fingerprint.
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum ClinicVerb {
+    /// Adds a clinic, or gives the one with this code its new name.
+    Add(ClinicAddArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum StaffVerb {
+    /// Adds a person and prints a sign-in for one use.
+    Add(StaffAddArgs),
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Folder that holds the county's data.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Address of the desks, over HTTPS with a certificate of the hub's CA.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+    /// Address for boxes, over mutual TLS; without it no box can reach this hub.
+    #[arg(long, value_name = "ADDR")]
+    link: Option<SocketAddr>,
+}
+
+/// Arguments of verbs that only name the folder.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// Folder that holds the county's data.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+}
+
+/// Arguments of `clinic add`.
+#[derive(Debug, Args)]
+pub(crate) struct ClinicAddArgs {
+    /// Folder that holds the county's data.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The clinic's code: letters, digits and hyphens.
+    #[arg(long, value_name = "CODE")]
+    code: ClinicCode,
+    /// The clinic's name.
+    #[arg(long, value_name = "NAME")]
+    name: String,
+}
+
+/// Arguments of `staff add`.
+#[derive(Debug, Args)]
+pub(crate) struct StaffAddArgs {
+    /// Folder that holds the county's data.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The person's role.
+    #[arg(long, value_name = "ROLE", value_parser = role)]
+    role: Role,
+    /// The person's name.
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// The clinic, for roles of a clinic.
+    #[arg(long, value_name = "CODE")]
+    clinic: Option<ClinicCode>,
+    /// Prints one object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `token`.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// Folder that holds the county's data.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The clinic whose box is to join.
+    #[arg(long, value_name = "CODE")]
+    clinic: ClinicCode,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Folder that holds the county's data.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Only what this clinic holds.
+    #[arg(long, value_name = "CODE")]
+    clinic: Option<ClinicCode>,
+    /// Prints one object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::from_word(text).ok_or_else(|| {
+        let words: Vec<&str> = Role::ALL.iter().map(|role| role.word()).collect();
+        format!("one of: {}", words.join(", "))
+    })
+}
+
+/// Why a verb failed, in words for the person or script that called it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// One clear sentence.
+    pub(crate) sentence: String,
+}
+
+impl Failure {
+    /// A failure with its sentence.
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
+        Self {
+            sentence: sentence.into(),
+        }
+    }
+
+    /// A failure whose sentence ends in the whole chain of causes.
+    pub(crate) fn of(doing: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::new(format!("{doing}: {}", chain(error)))
+    }
+}
+
+/// An error and its causes as one text, without saying the same twice.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let words = next.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = next.source();
+    }
+    text
+}
+
+/// Result of a verb: its exit code where it went to its end.
+pub(crate) type Outcome = Result<ExitCode, Failure>;
+
+/// Runs the verb that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.verb.wants_json();
+    match cli.verb.run() {
+        Ok(code) => code,
+        Err(failure) => {
+            complain(&format!("error: {}", failure.sentence));
+            if json {
+                say(&serde_json::json!({ "error": failure.sentence }).to_string());
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Verb {
+    fn wants_json(&self) -> bool {
+        match self {
+            Self::Serve(_) | Self::Clinic(_) | Self::Ca(_) | Self::Token(_) => false,
+            Self::Staff(StaffVerb::Add(args)) => args.json,
+            Self::Verify(args) => args.json,
+        }
+    }
+
+    fn run(self) -> Outcome {
+        match self {
+            Self::Serve(args) => serve::run(args),
+            Self::Clinic(ClinicVerb::Add(args)) => on_runtime(fleet::add_clinic(args)),
+            Self::Staff(StaffVerb::Add(args)) => on_runtime(fleet::add_staff(args)),
+            Self::Ca(args) => on_runtime(fleet::ca(args)),
+            Self::Token(args) => on_runtime(fleet::token(args)),
+            Self::Verify(args) => on_runtime(verify::run(args)),
+        }
+    }
+}
+
+/// A runtime for one verb.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of("cannot start", &error))
+}
+
+fn on_runtime(verb: impl Future<Output = Outcome>) -> Outcome {
+    runtime()?.block_on(verb)
+}
+
+/// Prints one line on stdout. A closed pipe is the reader's choice and no failure of the verb.
+pub(crate) fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _closed_pipe = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Prints one line on stderr.
+pub(crate) fn complain(line: &str) {
+    let _closed_pipe = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_role_and_a_code_are_checked_before_anything_is_opened() {
+        let add = |role: &str, code: &str| {
+            let words = [
+                "sync-server",
+                "staff",
+                "add",
+                "--data",
+                "d",
+                "--name",
+                "x",
+                "--role",
+                role,
+                "--clinic",
+                code,
+            ];
+            Cli::try_parse_from(words).is_ok()
+        };
+        assert!(add("nurse", "0017"));
+        assert!(!add("chief", "0017") && !add("nurse", "17 a"));
+    }
+}

@@ -1,0 +1,102 @@
+//! What stands in a chart for long, changed at the county: the change travels to the clinic's box.
+
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use maud::html;
+use records::patients::ChartCommand;
+use records::staff::Action;
+use serde::Deserialize;
+use store::AuditAct;
+use web::checks::Checked;
+use web::fields::Fields;
+use web::layout::{Page, heading};
+use web::people::Names;
+use web::people::standing::{ChartForms, Part, opened, wanted};
+
+use super::person::Person;
+use super::visitor::{Visitor, go_to};
+use super::{heads_text, new_form};
+use crate::errors::Page as Answer;
+
+/// What is asked of the page.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    /// Problem that is looked for in the table of diagnoses.
+    #[serde(default)]
+    q: String,
+    /// Problem that was chosen there.
+    #[serde(default)]
+    code: String,
+}
+
+/// `GET /patients/{id}/chart`.
+pub async fn page(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<Asked>) -> Answer {
+    let person = Person::of(&visitor, &id).await?;
+    let fields = opened(visitor.lang, &asked.q, &asked.code);
+    visitor
+        .page(&draw(&visitor, &person, None, &fields, &Checked::default()).await?)
+        .await
+}
+
+async fn draw(
+    visitor: &Visitor,
+    person: &Person,
+    sent: Option<Part>,
+    fields: &Fields,
+    checked: &Checked,
+) -> Answer<Page> {
+    let lang = visitor.lang;
+    let title = lang.t("chart-title");
+    let names = Names::of(&visitor.state.store.staff().await?);
+    let forms = ChartForms {
+        lang,
+        chart: &person.chart,
+        path: &person.href(),
+        base: &heads_text(&person.heads),
+        form: &new_form,
+        names: &names,
+        may_refute: visitor.may(Action::RefuteAllergy),
+    };
+    let body = html! {
+        (heading(&title, &html! { a.button href=(person.href()) { (lang.t("back-to-patient")) } }))
+        p.quiet { (lang.t("hub-chart-travels")) }
+        div.narrow.stack { (forms.markup(sent, fields, checked)) }
+    };
+    Ok(Page::new(title.clone(), body).about(person.banner(visitor, false)))
+}
+
+/// `POST /patients/{id}/chart/{part}`.
+pub async fn change(
+    visitor: Visitor,
+    Path((id, part)): Path<(String, String)>,
+    fields: Fields,
+) -> Answer<Response> {
+    let person = Person::of(&visitor, &id).await?;
+    let (command, sent) = wanted(&part, &fields)?;
+    if matches!(command, ChartCommand::RefuteAllergy { .. }) {
+        visitor.require(Action::RefuteAllergy)?;
+    }
+    let place = format!("{}/chart#{}", person.href(), sent.anchor());
+    if visitor.state.store.form_applied(fields.form()?).await? {
+        return go_to(&place);
+    }
+    match command.edits(
+        &person.chart,
+        visitor.person.staff,
+        visitor.now(),
+        &mut rand::random,
+    ) {
+        Ok(edits) => {
+            person
+                .write(&visitor, AuditAct::ChartChange, edits, &fields)
+                .await?;
+            go_to(&place)
+        }
+        Err(faults) => {
+            let checked = Checked::of(visitor.lang, &faults, &fields);
+            visitor
+                .refused(draw(&visitor, &person, Some(sent), &fields, &checked).await?)
+                .await
+        }
+    }
+}

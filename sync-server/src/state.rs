@@ -1,0 +1,61 @@
+//! What every page of the hub needs: the store, the clock, live events.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::Store;
+use tokio::sync::watch;
+use web::guard::RateLimit;
+
+use crate::live::Live;
+
+/// Sign-in tries of one address at once; the store's lock-out counts per person besides.
+const SIGN_IN_BURST: u32 = 20;
+const SIGN_IN_EACH: Duration = Duration::from_secs(3);
+
+/// Shared by all pages; a cheap clone.
+#[derive(Clone)]
+pub struct HubState {
+    /// What the hub keeps on disk.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn store::Clock>,
+    /// Events for open pages.
+    pub live: Live,
+    /// Bounds on sign-in tries, by address.
+    pub sign_in: Arc<RateLimit<Option<IpAddr>>>,
+    /// Whether the desks come over HTTPS, so that their cookies never travel without it.
+    pub secure: bool,
+    /// Address for boxes, as a clinic types it when its box joins.
+    pub link: Option<Arc<str>>,
+    /// Tells when the hub is stopping.
+    pub closing: Closing,
+    /// Words above every page, such as 演示数据.
+    pub notice: Option<Arc<str>>,
+}
+
+impl HubState {
+    /// The bounds on tries.
+    pub fn limits() -> Arc<RateLimit<Option<IpAddr>>> {
+        Arc::new(RateLimit::new(SIGN_IN_BURST, SIGN_IN_EACH))
+    }
+}
+
+/// Tells streams and loops when the hub is stopping.
+#[derive(Debug, Clone)]
+pub struct Closing(watch::Receiver<bool>);
+
+impl Closing {
+    /// The switch and what it tells.
+    pub fn new() -> (watch::Sender<bool>, Self) {
+        let (switch, told) = watch::channel(false);
+        (switch, Self(told))
+    }
+
+    /// Waits until the hub is stopping.
+    pub async fn closed(mut self) {
+        // A dropped switch means the same.
+        let _stopping = self.0.wait_for(|stopping| *stopping).await;
+    }
+}
