@@ -152,6 +152,31 @@ async fn a_suspended_account_and_one_without_secret_never_sign_in() {
 }
 
 #[tokio::test]
+async fn at_a_hub_nobody_of_a_clinic_takes_the_name_of_one_of_the_county() {
+    let bench = Bench::new();
+    let mut options = bench.options();
+    options.side = Side::Hub;
+    let store = Store::open(bench.folder.path(), options).unwrap();
+    let county = doctor(&store).await;
+    let village = StaffMember {
+        id: StaffId([1; 8]),
+        name: "A".into(),
+        clinic: Some(crate::workbench::clinic()),
+        password_hash: store.hash_secret("other").await.unwrap(),
+        ..county.clone()
+    };
+    store.put_roster(vec![village, county], true).await.unwrap();
+    assert_eq!(
+        store.check_password("li", "correct horse").await.unwrap(),
+        SignIn::Ok(DOCTOR)
+    );
+    assert!(matches!(
+        store.check_password("li", "other").await.unwrap(),
+        SignIn::Wrong { .. }
+    ));
+}
+
+#[tokio::test]
 async fn an_idle_tablet_locks_and_the_pin_unlocks_it() {
     let bench = Bench::new();
     let store = with_doctor(&bench).await;

@@ -13,7 +13,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::audit::{self, AuditAct, By};
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
-use crate::{derive, open, settings};
+use crate::open::Side;
+use crate::{derive, settings};
 
 /// Wrong tries in a row that lock an account's password or PIN.
 pub const WRONG_MAX: u32 = 5;
@@ -112,9 +113,12 @@ impl Store {
 
     /// Checks a password. `login` is what the person types, or their id in hexadecimal.
     pub async fn check_password(&self, login: &str, password: &str) -> Result<SignIn, StoreError> {
-        let folded = records::text::fold(login.trim()).to_lowercase();
+        let folded = fold_login(login);
+        let hub = self.inner.side == Side::Hub;
         let member = self.staff().await?.into_iter().find(|member| {
-            records::text::fold(&member.login).to_lowercase() == folded || member.id.to_string() == folded
+            // Staff of a clinic sign in at their box: none of them can take the name of one of the county's.
+            let signs_in_here = !hub || member.clinic.is_none();
+            signs_in_here && (fold_login(&member.login) == folded || member.id.to_string() == folded)
         });
         self.check(member, Secret::Password, password).await
     }
@@ -166,6 +170,10 @@ impl Store {
         });
         same.await.map_err(|_| StoreError::Closed)
     }
+}
+
+fn fold_login(login: &str) -> String {
+    records::text::fold(login.trim()).to_lowercase()
 }
 
 fn hash(secret: &str, salt: &[u8], cost_kib: Option<u32>) -> Result<String, StoreError> {
@@ -280,9 +288,9 @@ fn millis(time: Duration) -> i64 {
 }
 
 /// Everybody known: on a box the clinic's document and the roster, on a hub the roster.
-pub(crate) fn members(sql: &Connection, side: open::Side) -> Result<Vec<StaffMember>, StoreError> {
+pub(crate) fn members(sql: &Connection, side: Side) -> Result<Vec<StaffMember>, StoreError> {
     let mut all = roster(sql)?;
-    if side == open::Side::Box
+    if side == Side::Box
         && let Some(clinic) = settings::clinic(sql)?
     {
         for member in derive::members_of(sql, &clinic)? {
