@@ -1,24 +1,18 @@
 //! The link to the county hub: joining it, keeping it, and asking it to try at once.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use link::client::{Client, ClientOptions};
+use link::client::{Client, ClientOptions, OnHubTime};
 use link::enrol::EnrolError;
-use records::time::{ClockSource, WallTime};
+use records::time::ClockSource;
 use store::{Store, StoreError};
 
 use crate::state::AppState;
 
 pub use link::Cable;
 
-/// Time for which changes of a visit are gathered before they travel together.
-const GATHER: Duration = Duration::from_secs(5);
 /// Name under which the hub lists this program.
 const SOFTWARE: &str = concat!("appliance ", env!("CARGO_PKG_VERSION"));
-
-/// Hears the hub's time.
-pub type OnHubTime = Arc<dyn Fn(WallTime) + Send + Sync>;
 
 /// Why the box did not join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,13 +43,13 @@ pub enum JoinFault {
 impl From<EnrolError> for JoinFault {
     fn from(error: EnrolError) -> Self {
         match error {
-            EnrolError::BadAddress => Self::BadAddress,
-            EnrolError::BadToken | EnrolError::ExpiredToken | EnrolError::WrongToken => Self::BadToken,
-            EnrolError::NotThisHub => Self::NotThisHub,
+            EnrolError::BadAddress(_) => Self::BadAddress,
+            EnrolError::BadToken(_) | EnrolError::ExpiredToken | EnrolError::WrongToken => Self::BadToken,
+            EnrolError::NotThisHub | EnrolError::WrongCa => Self::NotThisHub,
             EnrolError::Unreached(_) => Self::Unreached,
             EnrolError::UsedToken => Self::TokenUsed,
             EnrolError::OtherClinic => Self::OtherClinic,
-            EnrolError::Refused => Self::Refused,
+            EnrolError::Refused(_) => Self::Refused,
             EnrolError::Store(error) => {
                 tracing::error!(%error, "the enrolment could not be kept");
                 Self::Refused
@@ -66,12 +60,7 @@ impl From<EnrolError> for JoinFault {
 
 /// Options of the link as this program keeps it.
 pub fn client_options(cable: Option<Cable>, on_hub_time: Option<OnHubTime>) -> ClientOptions {
-    ClientOptions {
-        software: SOFTWARE.to_owned(),
-        gather: GATHER,
-        cable: cable.unwrap_or_default(),
-        on_hub_time,
-    }
+    ClientOptions { cable: cable.unwrap_or_default(), on_hub_time, ..ClientOptions::new(SOFTWARE) }
 }
 
 /// Joins a hub: the box's key is certified, the enrolment kept.
@@ -81,7 +70,7 @@ pub async fn join(
     token: &str,
     hub_ca: Option<&str>,
     cable: &Cable,
-) -> Result<(), JoinFault> {
+) -> Result<(), EnrolError> {
     let name = store.device().to_string();
     link::enrol::join(store, url, token, hub_ca, &name, cable).await?;
     Ok(())
@@ -111,7 +100,7 @@ impl HubLink {
             running.spawn(async move { told.offer_time(at, ClockSource::Hub).await });
         });
         let options = client_options(Some(self.cable.clone()), Some(on_hub_time));
-        let client = Client::start(self.store.clone(), options);
+        let client = Client::start(self.store.clone(), self.hub.clone(), options);
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
     }
 

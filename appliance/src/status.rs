@@ -32,8 +32,7 @@ pub fn light_of(link: &LinkStatus, joined: bool, persons: u64) -> StatusLight {
     if !joined {
         return StatusLight::Alone { kept: link.pending };
     }
-    let waits_for_a_try = link.cause.is_some() || link.next_try.is_some();
-    if waits_for_a_try || link.last_contact.is_none() {
+    if !link.connected || link.cause.is_some() {
         return StatusLight::Unreached { kept: link.pending };
     }
     if link.pending > 0 {
@@ -112,6 +111,7 @@ mod tests {
             last_contact: Some(WallTime(5)),
             cause: None,
             next_try: (!connected).then_some(WallTime(9)),
+            connected,
             parked: 0,
             spent_today: store::Spent::default(),
         }

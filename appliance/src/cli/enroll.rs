@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{EnrollArgs, Failure, Outcome, say};
+use super::{EnrollArgs, Failure, Outcome, chain, say};
 use crate::hub_link::join;
 
 /// Path that stands for stdin.
@@ -18,7 +18,7 @@ pub(super) async fn run(args: EnrollArgs) -> Outcome {
     let store = super::open::alone(&args.data).await?;
     let cable = link::Cable::default();
     let joined = join(&store, &args.hub, token.trim(), hub_ca.as_deref(), &cable).await;
-    joined.map_err(|fault| Failure::new(format!("not enrolled: {fault}")))?;
+    joined.map_err(|error| Failure::new(format!("not enrolled: {}", chain(&error))))?;
     let clinic = store.clinic().await.ok().flatten();
     say(&format!("enrolled at {} as clinic {}", args.hub, clinic.map_or_else(String::new, |code| code.as_str().to_owned())));
     Ok(ExitCode::SUCCESS)
