@@ -1,0 +1,65 @@
+//! Lines of a made-up clinic, from `workload/gen.py`: one seed gives the same bytes everywhere.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What is generated.
+#[derive(Debug, Clone, Copy)]
+pub struct Workload {
+    /// Patients.
+    pub patients: u32,
+    /// Years of history.
+    pub years: u32,
+    /// Visits of a patient in a year.
+    pub visits: u32,
+    /// Seed.
+    pub seed: u64,
+}
+
+impl Workload {
+    /// Writes the panel with its history.
+    pub fn write(self, path: &Path) {
+        self.run(path, &[]);
+    }
+
+    /// Writes the lines of one working day of the same clinic.
+    pub fn write_day(self, path: &Path) {
+        self.run(path, &["--day"]);
+    }
+
+    fn run(self, path: &Path, more: &[&str]) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("workload/gen.py");
+        let numbers = [
+            ("--patients", u64::from(self.patients)),
+            ("--years", u64::from(self.years)),
+            ("--visits", u64::from(self.visits)),
+            ("--seed", self.seed),
+        ];
+        let arguments = numbers.iter().flat_map(|(name, n)| [(*name).to_owned(), n.to_string()]);
+        let status = Command::new("python3")
+            .arg(script)
+            .args(arguments)
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(File::create(path).unwrap())
+            .status()
+            .unwrap_or_else(|error| panic!("python3 is needed for the workload: {error}"));
+        assert!(status.success(), "gen.py failed");
+    }
+}
+
+impl std::fmt::Display for Workload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            patients,
+            years,
+            visits,
+            seed,
+        } = self;
+        write!(
+            f,
+            "gen.py --patients {patients} --years {years} --visits {visits} --seed {seed}"
+        )
+    }
+}
