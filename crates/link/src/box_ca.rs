@@ -73,7 +73,7 @@ pub fn base_time(now: Stamp, built_at: WallTime) -> WallTime {
 /// what a better clock tells.
 pub fn wants_renewal(not_after: WallTime, base: WallTime) -> bool {
     let left = not_after.0 - base.0;
-    left < RENEWAL_DAYS * DAY_MILLISECONDS || left > LEAF_DAYS * DAY_MILLISECONDS
+    !(RENEWAL_DAYS * DAY_MILLISECONDS..=LEAF_DAYS * DAY_MILLISECONDS).contains(&left)
 }
 
 impl BoxCa {

@@ -107,7 +107,14 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite>(
 ) -> End {
     let (read, write) = tokio::io::split(stream);
     let events = outside.store.changes();
-    let mut line = Line { read, write, out: Vec::new(), unflushed: false, buffer: vec![0; READ_BYTES], carried };
+    let mut line = Line {
+        read,
+        write,
+        out: Vec::new(),
+        unflushed: false,
+        buffer: vec![0; READ_BYTES],
+        carried,
+    };
     let end = line.run(exchange, started, answers, outside, events).await;
     let bye = match &end {
         End::Settled => None,
@@ -183,7 +190,9 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                     self.out.drain(..count);
                 }
                 Happened::News => {
-                    Lane::ALL.into_iter().for_each(|lane| exchange.wake(lane, started.elapsed()));
+                    Lane::ALL
+                        .into_iter()
+                        .for_each(|lane| exchange.wake(lane, started.elapsed()));
                 }
                 Happened::TimeIsUp => {
                     if let Err(fault) = exchange.handle_timeout(started.elapsed()) {
@@ -198,7 +207,9 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
 
     fn fill(&mut self, exchange: &mut Exchange, started: Instant) {
         while self.out.len() < WRITE_BYTES {
-            let Some(bytes) = exchange.poll_transmit(started.elapsed()) else { break };
+            let Some(bytes) = exchange.poll_transmit(started.elapsed()) else {
+                break;
+            };
             self.out.extend_from_slice(&bytes);
         }
     }
@@ -210,7 +221,14 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
         outside: &mut Outside<'_>,
         events: &mut broadcast::Receiver<StoreEvent>,
     ) -> Happened {
-        let Self { read, write, out, unflushed, buffer, .. } = self;
+        let Self {
+            read,
+            write,
+            out,
+            unflushed,
+            buffer,
+            ..
+        } = self;
         let write = async {
             if !out.is_empty() {
                 write.write(out).await

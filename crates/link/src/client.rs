@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::cable::Cable;
 use crate::carry::{Answers, Carried, End, Outside, carry};
-use crate::dial::{HubAddress, LinkError, Meter, dial};
+use crate::dial::{HubAddress, Limits, LinkError, Meter, dial};
 use crate::tls::{BoxIdentity, Trust, client_config};
 
 /// Changes of the day's work are gathered this long before they are sent.
@@ -35,12 +35,20 @@ pub struct ClientOptions {
     pub cable: Cable,
     /// Hears the hub's time.
     pub on_hub_time: Option<OnHubTime>,
+    /// How long each step may take.
+    pub limits: Limits,
 }
 
 impl ClientOptions {
     /// Options of an ordinary link.
     pub fn new(software: &str) -> Self {
-        Self { software: software.to_owned(), gather: GATHER, cable: Cable::default(), on_hub_time: None }
+        Self {
+            software: software.to_owned(),
+            gather: GATHER,
+            cable: Cable::default(),
+            on_hub_time: None,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -114,7 +122,11 @@ impl Running {
                 backoff.succeeded();
             }
             let wait = backoff.failed(random());
-            tracing::info!(cause = outcome.cause.word(), wait_ms = wait.as_millis() as u64, "link down");
+            tracing::info!(
+                cause = outcome.cause.word(),
+                wait_ms = wait.as_millis() as u64,
+                "link down"
+            );
             if let Err(error) = self.store.note_failure(outcome.cause, Some(wait)).await {
                 tracing::error!(%error, "the state of the link could not be written");
             }
@@ -132,7 +144,12 @@ impl Running {
     /// Waits until the box may have joined a hub.
     async fn until_joined(&mut self) {
         let mut events = self.store.changes();
-        if self.store.enrolment().await.is_ok_and(|enrolment| enrolment.is_some()) {
+        if self
+            .store
+            .enrolment()
+            .await
+            .is_ok_and(|enrolment| enrolment.is_some())
+        {
             return;
         }
         let told = async {
@@ -176,12 +193,17 @@ impl Running {
             let _ = stop.wait_for(|stop| *stop).await.map(|_| ());
         });
         let mut contact = Contact::new(&self.store, &self.options);
-        let end = contact.make(enrolment, self.hub_url.as_deref(), false, stopped).await;
+        let end = contact
+            .make(enrolment, self.hub_url.as_deref(), false, stopped)
+            .await;
         let cause = match end {
             Ok(end) => end.cause().unwrap_or(Cause::Cut),
             Err(error) => error.cause,
         };
-        Outcome { opened: contact.opened, cause }
+        Outcome {
+            opened: contact.opened,
+            cause,
+        }
     }
 }
 
@@ -219,7 +241,13 @@ impl Answers for BoxAnswers<'_> {
 
 impl<'a> Contact<'a> {
     fn new(store: &'a Store, options: &'a ClientOptions) -> Self {
-        Self { store, options, opened: false, counts: Counts::default(), carried: Carried::default() }
+        Self {
+            store,
+            options,
+            opened: false,
+            counts: Counts::default(),
+            carried: Carried::default(),
+        }
     }
 
     async fn make(
@@ -230,7 +258,9 @@ impl<'a> Contact<'a> {
         stop: impl Future<Output = ()> + Unpin + Send,
     ) -> Result<End, LinkError> {
         let meter = Meter::default();
-        let outcome = self.connected(enrolment, hub_url, until_settled, stop, &meter).await;
+        let outcome = self
+            .connected(enrolment, hub_url, until_settled, stop, &meter)
+            .await;
         if let Err(error) = self.store.note_spent(meter.up(), meter.down()).await {
             tracing::error!(%error, "the data plan's meter could not be written");
         }
@@ -248,14 +278,17 @@ impl<'a> Contact<'a> {
         let own = |error: StoreError| LinkError::by(Cause::OwnStore, error);
         let address = HubAddress::parse(hub_url.unwrap_or(&enrolment.hub_url))
             .map_err(|error| LinkError::by(Cause::Unreachable, error))?;
-        let identity = BoxIdentity { certificate: &enrolment.certificate, key: self.store.device_key() };
+        let identity = BoxIdentity {
+            certificate: &enrolment.certificate,
+            key: self.store.device_key(),
+        };
         let config = client_config(Trust::Root(enrolment.ca.clone()), Some(&identity))
             .map_err(|error| LinkError::by(Cause::OwnStore, error))?;
         let cable = &self.options.cable;
         let stream = tokio::select! {
             biased;
             () = &mut stop => return Ok(End::Stopped),
-            stream = dial(&address, config, cable, meter) => stream?,
+            stream = dial(&address, config, cable, meter, self.options.limits) => stream?,
         };
         let hello = self.store.hello(&self.options.software).await.map_err(own)?;
         let hello = hello.ok_or_else(|| LinkError::new(Cause::NotJoined))?;
@@ -265,12 +298,33 @@ impl<'a> Contact<'a> {
             peer: enrolment.hub().map_err(own)?,
         };
         let started = Instant::now();
-        let gather = if until_settled { Duration::ZERO } else { self.options.gather };
+        let gather = if until_settled {
+            Duration::ZERO
+        } else {
+            self.options.gather
+        };
         let mut exchange = Exchange::for_box(credentials, &hello, gather, Duration::ZERO);
-        let mut answers = BoxAnswers { store: self.store, on_hub_time: self.options.on_hub_time.as_ref() };
-        let outside =
-            Outside { store: self.store, cable, stop: &mut stop, look_every: None, until_settled };
-        let end = carry(stream, &mut exchange, started, &mut answers, outside, &mut self.carried).await;
+        exchange.set_silence_limit(self.options.limits.silence);
+        let mut answers = BoxAnswers {
+            store: self.store,
+            on_hub_time: self.options.on_hub_time.as_ref(),
+        };
+        let outside = Outside {
+            store: self.store,
+            cable,
+            stop: &mut stop,
+            look_every: None,
+            until_settled,
+        };
+        let end = carry(
+            stream,
+            &mut exchange,
+            started,
+            &mut answers,
+            outside,
+            &mut self.carried,
+        )
+        .await;
         self.opened = exchange.is_open();
         self.counts = exchange.counts();
         Ok(end)
@@ -316,7 +370,9 @@ pub async fn sync_once(
     let enrolment = store.enrolment().await.map_err(own)?;
     let enrolment = enrolment.ok_or_else(|| LinkError::new(Cause::NotJoined))?;
     let mut contact = Contact::new(store, options);
-    let outcome = contact.make(&enrolment, hub_url, true, std::future::pending()).await;
+    let outcome = contact
+        .make(&enrolment, hub_url, true, std::future::pending())
+        .await;
     let failed = match outcome {
         Ok(End::Settled) => None,
         Ok(end) => Some(LinkError::by(end.cause().unwrap_or(Cause::Cut), end)),

@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, Error as TlsError};
 use socket2::{Domain, Protocol, Socket, Type};
 use store::Cause;
+use sync_core::exchange::SILENCE_LIMIT;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -20,10 +21,29 @@ use tokio_rustls::client::TlsStream;
 
 use crate::cable::Cable;
 
-/// How long finding and reaching the address may take.
-pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// How long the TLS handshake may take.
 pub(crate) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(25);
+
+/// How long each step of a contact may take without a word from the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Finding and reaching the address.
+    pub connect: Duration,
+    /// The TLS handshake.
+    pub handshake: Duration,
+    /// Silence where an answer is due; 30 s at most.
+    pub silence: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(15),
+            handshake: HANDSHAKE_LIMIT,
+            silence: SILENCE_LIMIT,
+        }
+    }
+}
 /// Segments fit into the smallest packets that IPv6 must carry (1,280 bytes, RFC 8200): some ways drop larger
 /// ones without a word.
 const SEGMENT_MAX: u32 = 1220;
@@ -52,7 +72,10 @@ impl LinkError {
     }
 
     pub(crate) fn by<E: std::error::Error + Send + Sync + 'static>(cause: Cause, source: E) -> Self {
-        Self { cause, source: Some(Box::new(source)) }
+        Self {
+            cause,
+            source: Some(Box::new(source)),
+        }
     }
 }
 
@@ -85,7 +108,10 @@ impl HubAddress {
         if host.is_empty() || host.len() > HOST_MAX || !host.chars().all(plain) || port == 0 {
             return Err(BadAddress);
         }
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
     }
 
     fn server_name(&self) -> Result<ServerName<'static>, BadAddress> {
@@ -115,7 +141,11 @@ pub(crate) struct Metered {
 }
 
 impl AsyncRead for Metered {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, into);
         self.meter.0[1].fetch_add((into.filled().len() - before) as u64, Ordering::Relaxed);
@@ -147,6 +177,7 @@ pub(crate) async fn dial(
     config: ClientConfig,
     cable: &Cable,
     meter: &Meter,
+    limits: Limits,
 ) -> Result<TlsStream<Metered>, LinkError> {
     if cable.is_cut() {
         return Err(LinkError::new(Cause::Unreachable));
@@ -154,7 +185,7 @@ pub(crate) async fn dial(
     tokio::select! {
         biased;
         () = cable.until_cut() => Err(LinkError::new(Cause::Cut)),
-        outcome = reach(address, config, meter) => outcome,
+        outcome = reach(address, config, meter, limits) => outcome,
     }
 }
 
@@ -162,16 +193,22 @@ async fn reach(
     address: &HubAddress,
     config: ClientConfig,
     meter: &Meter,
+    limits: Limits,
 ) -> Result<TlsStream<Metered>, LinkError> {
-    let name = address.server_name().map_err(|error| LinkError::by(Cause::Unreachable, error))?;
-    let stream = match timeout(CONNECT_LIMIT, connect(address)).await {
+    let name = address
+        .server_name()
+        .map_err(|error| LinkError::by(Cause::Unreachable, error))?;
+    let stream = match timeout(limits.connect, connect(address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(LinkError::by(Cause::Unreachable, error)),
         Err(_) => return Err(LinkError::new(Cause::Unreachable)),
     };
-    let stream = Metered { stream, meter: meter.clone() };
+    let stream = Metered {
+        stream,
+        meter: meter.clone(),
+    };
     let connector = TlsConnector::from(Arc::new(config));
-    match timeout(HANDSHAKE_LIMIT, connector.connect(name, stream)).await {
+    match timeout(limits.handshake, connector.connect(name, stream)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(LinkError::by(tls_cause(&error), error)),
         Err(_) => Err(LinkError::new(Cause::Silent)),
@@ -218,8 +255,16 @@ mod tests {
 
     #[test]
     fn addresses_are_read_strictly() {
-        let address = |host: &str, port| Ok(HubAddress { host: host.to_owned(), port });
-        assert_eq!(HubAddress::parse("https://hub.example:8443"), address("hub.example", 8443));
+        let address = |host: &str, port| {
+            Ok(HubAddress {
+                host: host.to_owned(),
+                port,
+            })
+        };
+        assert_eq!(
+            HubAddress::parse("https://hub.example:8443"),
+            address("hub.example", 8443)
+        );
         assert_eq!(HubAddress::parse(" https://10.0.0.1/ "), address("10.0.0.1", 443));
         assert_eq!(HubAddress::parse("https://[::1]:9"), address("::1", 9));
         for wrong in [

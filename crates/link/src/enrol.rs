@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::cable::Cable;
-use crate::dial::{HubAddress, LinkError, Meter, dial};
+use crate::dial::{HubAddress, Limits, LinkError, Meter, dial};
 use crate::hub_ca::{HubCa, county_of};
 use crate::tls::{Trust, client_config};
 use crate::token::Token;
@@ -112,7 +112,9 @@ async fn ask(
 ) -> Result<EnrolAnswer, EnrolError> {
     let config = client_config(Trust::County(token.county), None)
         .map_err(|error| EnrolError::Unreached(LinkError::by(Cause::Malformed, error)))?;
-    let mut stream = dial(address, config, cable, meter).await.map_err(unreached)?;
+    let mut stream = dial(address, config, cable, meter, Limits::default())
+        .await
+        .map_err(unreached)?;
     let clinic = store.clinic().await?;
     let request = EnrolRequest::sign(store.device_key(), store.actor(), token.secret, clinic, box_name);
     let exchange = async {
@@ -134,7 +136,11 @@ async fn ask(
 }
 
 fn unreached(error: LinkError) -> EnrolError {
-    if error.cause == Cause::LoginPage { EnrolError::NotThisHub } else { EnrolError::Unreached(error) }
+    if error.cause == Cause::LoginPage {
+        EnrolError::NotThisHub
+    } else {
+        EnrolError::Unreached(error)
+    }
 }
 
 fn refused(refusal: EnrolRefusal) -> EnrolError {
@@ -143,7 +149,9 @@ fn refused(refusal: EnrolRefusal) -> EnrolError {
         EnrolRefusal::UsedToken => EnrolError::UsedToken,
         EnrolRefusal::ExpiredToken => EnrolError::ExpiredToken,
         EnrolRefusal::OtherClinic => EnrolError::OtherClinic,
-        EnrolRefusal::BadProof | EnrolRefusal::Revoked | EnrolRefusal::HubFault => EnrolError::Refused(refusal),
+        EnrolRefusal::BadProof | EnrolRefusal::Revoked | EnrolRefusal::HubFault => {
+            EnrolError::Refused(refusal)
+        }
     }
 }
 
@@ -170,8 +178,12 @@ pub(crate) async fn serve_enrolment(
     store: &Store,
     ca: &HubCa,
 ) -> std::io::Result<()> {
-    let Ok(frame) = timeout(ENROL_LIMIT, read_frame(stream)).await else { return Ok(()) };
-    let Frame::Enrol(request) = frame? else { return Ok(()) };
+    let Ok(frame) = timeout(ENROL_LIMIT, read_frame(stream)).await else {
+        return Ok(());
+    };
+    let Frame::Enrol(request) = frame? else {
+        return Ok(());
+    };
     let answer = match take_in(store, ca, &request).await {
         Ok(answer) => answer,
         Err(error) => {
@@ -200,7 +212,9 @@ enum TakeInFault {
 }
 
 async fn take_in(store: &Store, ca: &HubCa, request: &EnrolRequest) -> Result<EnrolAnswer, TakeInFault> {
-    let Ok(key) = request.verify() else { return Ok(EnrolAnswer::Refused(EnrolRefusal::BadProof)) };
+    let Ok(key) = request.verify() else {
+        return Ok(EnrolAnswer::Refused(EnrolRefusal::BadProof));
+    };
     let taken = match store.enrol_device(request, key).await? {
         Ok(taken) => taken,
         Err(refusal) => return Ok(EnrolAnswer::Refused(refusal)),

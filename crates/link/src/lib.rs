@@ -16,4 +16,4 @@ pub mod token;
 
 pub use cable::Cable;
 pub use certificate_files::CaFault;
-pub use dial::{BadAddress, HubAddress, LinkError};
+pub use dial::{BadAddress, HubAddress, Limits, LinkError};

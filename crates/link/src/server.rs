@@ -64,8 +64,16 @@ struct Shared {
     cable: Cable,
     /// Open connections by device and session: a session that connects again takes its old connection's place;
     /// a clone of the box is another session and stays.
-    open: Mutex<BTreeMap<Actor, Arc<Notify>>>,
+    open: Mutex<BTreeMap<Actor, Entry>>,
     enrolments: Semaphore,
+}
+
+/// An open connection.
+struct Entry {
+    /// Closes it.
+    close: Arc<Notify>,
+    /// When its box greeted.
+    since: Instant,
 }
 
 impl Server {
@@ -165,7 +173,9 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, stop: 
     match key {
         Some(key) => serve_box(stream, shared, key, clinic, stop).await,
         None => {
-            let Ok(_turn) = shared.enrolments.try_acquire() else { return };
+            let Ok(_turn) = shared.enrolments.try_acquire() else {
+                return;
+            };
             let served = serve_enrolment(&mut stream, &shared.store, &shared.ca).await;
             if let Err(error) = served {
                 tracing::debug!(%error, "an enrolment was not finished");
@@ -199,19 +209,45 @@ struct HubAnswers<'a> {
     key: DevicePublicKey,
     replaced: Arc<Notify>,
     actor: Option<Actor>,
+    alarmed: bool,
+}
+
+impl HubAnswers<'_> {
+    /// A session that still works after another session of its device connected is a twin: one card was written
+    /// twice. A box that merely started again left its old session silent.
+    fn is_twin(&self) -> bool {
+        let Some(own) = self.actor else { return false };
+        let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mine) = open.get(&own).map(|entry| entry.since) else {
+            return false;
+        };
+        open.iter()
+            .any(|(actor, entry)| actor.device == own.device && *actor != own && entry.since > mine)
+    }
 }
 
 impl Answers for HubAnswers<'_> {
     async fn answer(&mut self, ask: Ask) -> Result<Answer, StoreError> {
         if let Ask::Greet(hello) = &ask {
             self.actor = Some(hello.actor);
+            let entry = Entry {
+                close: Arc::clone(&self.replaced),
+                since: Instant::now(),
+            };
             let before = {
                 let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-                open.insert(hello.actor, Arc::clone(&self.replaced))
+                open.insert(hello.actor, entry)
             };
             if let Some(before) = before {
-                before.notify_one();
+                before.close.notify_one();
             }
+        }
+        let came_from_box = matches!(ask, Ask::TakeBatch { .. } | Ask::TakeAudit { .. } | Ask::Acked(_));
+        if came_from_box && !self.alarmed && self.is_twin() {
+            self.alarmed = true;
+            let device = self.key.device().to_string();
+            tracing::warn!(%device, "two boxes with one key are connected");
+            self.shared.store.raise_alarm("clone", &device).await?;
         }
         self.shared.store.answer_as_hub(self.key.device(), ask).await
     }
@@ -221,7 +257,10 @@ impl Drop for HubAnswers<'_> {
     fn drop(&mut self) {
         let Some(actor) = self.actor else { return };
         let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.get(&actor).is_some_and(|current| Arc::ptr_eq(current, &self.replaced)) {
+        if open
+            .get(&actor)
+            .is_some_and(|current| Arc::ptr_eq(&current.close, &self.replaced))
+        {
             open.remove(&actor);
         }
     }
@@ -234,10 +273,12 @@ async fn serve_box(
     clinic: Option<ClinicCode>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let refusal = standing(&shared.store, key, clinic).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "the directory could not be read");
-        Some(Bye::StoreFault)
-    });
+    let refusal = standing(&shared.store, key, clinic)
+        .await
+        .unwrap_or_else(|error| {
+            tracing::error!(%error, "the directory could not be read");
+            Some(Bye::StoreFault)
+        });
     if let Some(bye) = refusal {
         let say = async {
             stream.write_all(&Frame::Bye(bye).encode()).await?;
@@ -247,12 +288,21 @@ async fn serve_box(
         let _ = timeout(HANDSHAKE_LIMIT, say).await;
         return;
     }
-    let credentials =
-        Credentials { key: shared.store.device_key().clone(), county: shared.ca.county(), peer: key };
+    let credentials = Credentials {
+        key: shared.store.device_key().clone(),
+        county: shared.ca.county(),
+        peer: key,
+    };
     let started = Instant::now();
     let mut exchange = Exchange::for_hub(credentials, Duration::ZERO);
     let replaced = Arc::new(Notify::new());
-    let mut answers = HubAnswers { shared, key, replaced: Arc::clone(&replaced), actor: None };
+    let mut answers = HubAnswers {
+        shared,
+        key,
+        replaced: Arc::clone(&replaced),
+        actor: None,
+        alarmed: false,
+    };
     let mut ended = Box::pin(async move {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => {}
@@ -267,7 +317,15 @@ async fn serve_box(
         until_settled: false,
     };
     let mut carried = Carried::default();
-    let end = carry(stream, &mut exchange, started, &mut answers, outside, &mut carried).await;
+    let end = carry(
+        stream,
+        &mut exchange,
+        started,
+        &mut answers,
+        outside,
+        &mut carried,
+    )
+    .await;
     match &end {
         End::Settled | End::Stopped | End::Cut(_) => {
             tracing::debug!(device = %key.device(), up = carried.up, down = carried.down, %end, "link closed");

@@ -105,7 +105,10 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     let (mut bits, mut held) = (0u32, 0);
-    for letter in text.chars().filter(|letter| !letter.is_whitespace() && *letter != '-') {
+    for letter in text
+        .chars()
+        .filter(|letter| !letter.is_whitespace() && *letter != '-')
+    {
         let letter = match letter.to_ascii_uppercase() {
             'O' => '0',
             'I' | 'L' => '1',
@@ -128,20 +131,40 @@ mod tests {
 
     #[test]
     fn a_token_survives_being_copied_by_hand() {
-        let token = Token { secret: [0xa5; 16], county: [0x3c; 32] };
+        let token = Token {
+            secret: [0xa5; 16],
+            county: [0x3c; 32],
+        };
         let text = token.text();
         assert!(text.len() < 100 && text.is_ascii());
-        let by_hand = format!(" {}\n", text.to_lowercase().replace('-', " ").replace('0', "o").replace('1', "l"));
+        let by_hand = format!(
+            " {}\n",
+            text.to_lowercase()
+                .replace('-', " ")
+                .replace('0', "o")
+                .replace('1', "l")
+        );
         assert!(Token::parse(&by_hand) == Ok(token));
     }
 
     #[test]
     fn a_slip_of_the_pen_is_noticed() {
-        let text = Token { secret: [1; 16], county: [2; 32] }.text();
+        let text = Token {
+            secret: [1; 16],
+            county: [2; 32],
+        }
+        .text();
         let at = text.len() / 2;
         let other = if text.as_bytes()[at] == b'7' { "8" } else { "7" };
         let slip = format!("{}{other}{}", &text[..at], &text[at + 1..]);
-        for wrong in [slip.as_str(), "", "U", "卫生室", &text[..text.len() - 3], &"0".repeat(2000)] {
+        for wrong in [
+            slip.as_str(),
+            "",
+            "U",
+            "卫生室",
+            &text[..text.len() - 3],
+            &"0".repeat(2000),
+        ] {
             assert!(Token::parse(wrong) == Err(BadToken), "{wrong}");
         }
     }

@@ -131,6 +131,7 @@ pub struct Exchange {
     pending_ack: Option<Ack>,
     counts: Counts,
     silent_since: Duration,
+    silence_limit: Duration,
     pinged: bool,
     /// Whether something was sent since the last wait that counted as a round trip.
     sent_since_wait: bool,
@@ -167,9 +168,15 @@ impl Exchange {
             pending_ack: None,
             counts: Counts::default(),
             silent_since: now,
+            silence_limit: SILENCE_LIMIT,
             pinged: false,
             sent_since_wait: false,
         }
+    }
+
+    /// Gives a silent end up earlier than [`SILENCE_LIMIT`].
+    pub fn set_silence_limit(&mut self, limit: Duration) {
+        self.silence_limit = limit.min(SILENCE_LIMIT);
     }
 
     /// Takes bytes as they came from the stream.
@@ -187,7 +194,7 @@ impl Exchange {
         while let Some(incoming) = self.pipe.next_incoming(now)? {
             match incoming {
                 Incoming::Message(lane, bytes) => self.handle_message(lane, &bytes)?,
-                Incoming::Control(frame) => self.handle_control(frame)?,
+                Incoming::Control(frame) => self.handle_control(*frame)?,
             }
         }
         self.after_event();
@@ -421,10 +428,10 @@ impl Exchange {
     fn silence_limit(&self) -> (&'static str, Duration) {
         let expects = self.is_awaiting();
         match &self.end {
-            End::Box(end) if !end.is_welcomed() => ("the greeting", SILENCE_LIMIT),
-            End::Hub(end) if !end.is_greeted() => ("the greeting", SILENCE_LIMIT),
-            End::Box(_) | End::Hub(_) if expects => ("an acknowledgement", SILENCE_LIMIT),
-            End::Box(_) if self.pinged => ("a sign of life", PING_AFTER + SILENCE_LIMIT),
+            End::Box(end) if !end.is_welcomed() => ("the greeting", self.silence_limit),
+            End::Hub(end) if !end.is_greeted() => ("the greeting", self.silence_limit),
+            End::Box(_) | End::Hub(_) if expects => ("an acknowledgement", self.silence_limit),
+            End::Box(_) if self.pinged => ("a sign of life", PING_AFTER + self.silence_limit),
             End::Box(_) => ("a sign of life", PING_AFTER),
             End::Hub(_) => ("a sign of life", HUB_SILENCE_LIMIT),
         }

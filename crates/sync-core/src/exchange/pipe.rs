@@ -31,7 +31,7 @@ pub(crate) enum Incoming {
     /// A whole message of a lane.
     Message(Lane, Vec<u8>),
     /// A frame that is no segment.
-    Control(Frame),
+    Control(Box<Frame>),
 }
 
 /// Both directions of one connection.
@@ -74,7 +74,7 @@ impl Pipe {
                 | Frame::Want(_)
                 | Frame::Bye(_)
                 | Frame::Enrol(_)
-                | Frame::EnrolAnswer(_)) => return Ok(Some(Incoming::Control(other))),
+                | Frame::EnrolAnswer(_)) => return Ok(Some(Incoming::Control(Box::new(other)))),
             }
         }
         Ok(None)

@@ -358,7 +358,13 @@ fn every_message_survives_and_its_signature_fits() {
 #[test]
 fn an_enrolment_request_proves_its_key() {
     let device = key().device();
-    let request = EnrolRequest::sign(&key(), Actor { device, ..actor(1) }, [3; 16], None, &"卫".repeat(40));
+    let request = EnrolRequest::sign(
+        &key(),
+        Actor { device, ..actor(1) },
+        [3; 16],
+        None,
+        &"卫".repeat(40),
+    );
     assert!(request.box_name.len() <= MAX_BOX_NAME);
     assert_eq!(request.verify(), Ok(key().public()));
     let other = EnrolRequest {

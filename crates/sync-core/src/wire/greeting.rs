@@ -354,7 +354,9 @@ pub(crate) fn read_optional_clinic(from: &mut Reader<'_>) -> Result<Option<Clini
     if code.is_empty() {
         return Ok(None);
     }
-    code.parse().map(Some).map_err(|_| WireFault::BadValue("clinic code"))
+    code.parse()
+        .map(Some)
+        .map_err(|_| WireFault::BadValue("clinic code"))
 }
 
 fn version(from: &mut Reader<'_>) -> Result<u16, WireFault> {

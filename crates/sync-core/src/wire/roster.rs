@@ -68,7 +68,16 @@ pub fn decode_roster(bytes: &[u8]) -> Result<Vec<RosterEntry>, WireFault> {
         let must_change = from.flag("must change")?;
         let password_hash = from.text(MAX_HASH, "password hash")?;
         let pin_hash = from.text(MAX_HASH, "pin hash")?;
-        staff.push(RosterEntry { id, name, login, roles, state, must_change, password_hash, pin_hash });
+        staff.push(RosterEntry {
+            id,
+            name,
+            login,
+            roles,
+            state,
+            must_change,
+            password_hash,
+            pin_hash,
+        });
     }
     from.end("roster")?;
     Ok(staff)

@@ -127,7 +127,8 @@ pub(in crate::exchange) struct ModelBox {
     epoch: u32,
     pub(super) parked: BTreeSet<Position>,
     pub(super) hub_print: Option<[u8; 8]>,
-    pub(super) stored_twice: u64,
+    /// Changes that came although they were held.
+    pub(super) repeated: u64,
 }
 
 impl ModelBox {
@@ -156,7 +157,7 @@ impl ModelBox {
             epoch: 0,
             parked: BTreeSet::new(),
             hub_print: None,
-            stored_twice: 0,
+            repeated: 0,
         }
     }
 
@@ -409,11 +410,13 @@ impl ModelBox {
                     if change.position.actor.device == self.device() {
                         self.acked.insert(change.position);
                     }
-                    if self.log.contains_key(&change.position) {
-                        self.stored_twice += 1;
-                    } else {
-                        taken.new_changes += 1;
-                        self.log.insert(change.position, Entry { change, lane });
+                    let new = Entry { change, lane };
+                    match self.log.entry(new.change.position) {
+                        std::collections::btree_map::Entry::Occupied(_) => self.repeated += 1,
+                        std::collections::btree_map::Entry::Vacant(place) => {
+                            taken.new_changes += 1;
+                            place.insert(new);
+                        }
                     }
                 }
                 FeedItem::Fact(_) => {}

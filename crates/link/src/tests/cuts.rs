@@ -1,0 +1,90 @@
+//! A way that breaks after any number of bytes.
+
+use super::*;
+use crate::client::sync_once;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A proxy that lets so many bytes through each way, over all, and then drops the connection.
+struct BreakingWay {
+    url: String,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl BreakingWay {
+    async fn new(hub: &Hub, after: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let to = hub.server.local_addr();
+        let task = tokio::spawn(async move {
+            let (near, _) = listener.accept().await.unwrap();
+            let far = TcpStream::connect(to).await.unwrap();
+            let (near_read, near_write) = near.into_split();
+            let (far_read, far_write) = far.into_split();
+            let up = pass(near_read, far_write, after);
+            let down = pass(far_read, near_write, after);
+            // Whichever way breaks first takes the other with it.
+            tokio::select! {
+                () = up => {}
+                () = down => {}
+            }
+        });
+        Self { url, task }
+    }
+}
+
+async fn pass(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, mut left: usize) {
+    let mut buffer = [0; 1024];
+    while left > 0 {
+        let most = left.min(buffer.len());
+        let Ok(count) = from.read(&mut buffer[..most]).await else {
+            return;
+        };
+        if count == 0 || to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+        left -= count;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_that_breaks_anywhere_loses_nothing() {
+    let hub = Hub::new().await;
+    let mut machine = joined(&hub, "0017").await;
+    let (mut patients, mut blobs) = (Vec::new(), Vec::new());
+    for round in 0..14usize {
+        let patient = chart(&machine.store, "0017", &format!("示例{round}")).await;
+        visit(&machine.store, "0017", patient, &"头痛".repeat(20 * round)).await;
+        blobs.push(attach(&machine.store, patient, 9_000 + 7 * round).await);
+        patients.push(patient);
+        let at_hub = &hub.machine.store;
+        for known in patients.iter().step_by(3) {
+            if name_of(at_hub, *known).await.is_some() {
+                edit(at_hub, *known, &["address", "group"], &format!("{round}组")).await;
+            }
+        }
+        let way = BreakingWay::new(&hub, 211 * round * round + 300).await;
+        // Broken or not: what was acknowledged stays, the rest comes again.
+        let _ = sync_once(&machine.store, Some(&way.url), &options())
+            .await
+            .map(|_| ());
+        way.task.abort();
+        if round % 5 == 4 {
+            machine = machine.restart();
+        }
+    }
+    sync_once(&machine.store, None, &options()).await.unwrap();
+    same(&machine, &hub, "0017").await;
+    for blob in blobs {
+        let there = hub.machine.store.blob(blob).await.unwrap();
+        assert!(there.is_some() && there == machine.store.blob(blob).await.unwrap());
+    }
+    for patient in patients {
+        assert_eq!(
+            name_of(&hub.machine.store, patient).await,
+            name_of(&machine.store, patient).await
+        );
+    }
+    assert_eq!(status(&machine).await.pending, 0);
+    hub.server.stop().await;
+}
