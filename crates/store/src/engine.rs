@@ -108,16 +108,16 @@ impl Store {
         if serving {
             folder::make(folder)?;
         }
+        let path = folder.join(folder::DATABASE);
+        if !serving && !path.exists() {
+            return Err(OpenError::Missing);
+        }
         let lock = serving.then(|| folder::lock(folder)).transpose()?;
         let key = folder::device_key(folder, serving, || {
             let mut seed = [0; 32];
             (options.random)(&mut seed);
             seed
         })?;
-        let path = folder.join(folder::DATABASE);
-        if !serving && !path.exists() {
-            return Err(OpenError::Missing);
-        }
         let aside = if serving {
             set_aside_if_damaged(folder, &path, &options)?
         } else {
