@@ -28,13 +28,15 @@ pub(super) fn run(args: ServeArgs) -> Outcome {
 }
 
 async fn serve(options: Options) -> Outcome {
+    // Before anything says that the hub is there: who hears that may stop it at once.
+    let stop = stop_signal()?;
     let started = crate::run(options).await;
     let running = started.map_err(|error| Failure::new(super::chain(&error)))?;
     for (name, url) in running.addresses() {
         say(&format!("listening {name} {url}"));
     }
     notify(&[NotifyState::Ready]);
-    wait_for_signal().await?;
+    stop.await;
     notify(&[NotifyState::Stopping]);
     tracing::info!("stopping");
     running.stop().await;
@@ -42,15 +44,17 @@ async fn serve(options: Options) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn wait_for_signal() -> Result<(), Failure> {
+/// Listens for the signals that stop the hub from now on; the answer waits for the first.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let listen = |kind| signal(kind).map_err(|error| Failure::of("cannot listen for signals", &error));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// Log lines are JSON on stderr: the console's reader is a machine.

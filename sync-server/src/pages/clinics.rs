@@ -115,12 +115,12 @@ fn line(visitor: &Visitor, clinic: &ClinicRow) -> Markup {
         tr {
             th scope="row" { a href={ "/clinics/" (clinic.code) } { (clinic.name) } " " span.quiet.num { (clinic.code) } }
             td { (state_tag(visitor, clinic)) }
-            td.num { (when(visitor, clinic.last_contact)) }
+            td { (when(visitor, clinic.last_contact)) }
             td.num { @if clinic.last_contact.is_some() { (waiting(clinic)) } @else { (lang.t("unknown")) } }
-            td.num { @match oldest(clinic) { Some(at) => (when(visitor, Some(at))), None => "—" } }
+            td { @match oldest(clinic) { Some(at) => (when(visitor, Some(at))), None => "—" } }
             td.num { (clinic.devices) }
             td.num { (clinic.patients) }
-            td.num { (if clinic.software.is_empty() { lang.t("unknown") } else { clinic.software.clone() }) }
+            td { (if clinic.software.is_empty() { lang.t("unknown") } else { clinic.software.clone() }) }
         }
     }
 }
@@ -294,7 +294,7 @@ fn queue(visitor: &Visitor, clinic: &ClinicRow) -> Markup {
                 th scope="row" { (lane_words(lang, lane)) }
                 td.num { (report.items) }
                 td.num { (report.bytes / 1000) "." (report.bytes % 1000 / 100) " kB" }
-                td.num { @match report.oldest { Some(at) => (when(visitor, Some(at))), None => "—" } }
+                td { @match report.oldest { Some(at) => (when(visitor, Some(at))), None => "—" } }
             } } }
         } }
     }
@@ -350,8 +350,10 @@ pub async fn token(visitor: Visitor, Path(code): Path<String>) -> Answer {
             (panel(lang, Class::Must, &lang.t("hub-token-once"), &html! { p { (lang.t("hub-token-about")) } }))
             section.card.stack {
                 p { strong { (clinic.name) } " " span.quiet.num { (clinic.code) } }
-                label for="token" { (lang.t("hub-token")) }
-                textarea #token readonly rows="4" spellcheck="false" { (token) }
+                div.field {
+                    label for="token" { (lang.t("hub-token")) }
+                    textarea #token readonly rows="3" spellcheck="false" { (token) }
+                }
                 (code)
                 @if let Some(link) = &visitor.state.link {
                     p { (lang.t("hub-token-address")) " " span.num { (link) } }

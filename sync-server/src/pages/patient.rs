@@ -125,7 +125,7 @@ pub async fn page(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<
     let renew = format!("{}?range={}&seen={print}", person.href(), range.code());
     let trigger = format!("live-patient-{} from:body, live-tick from:body", person.id);
     let body = html! {
-        div #record hx-get=(renew) hx-trigger=(trigger) hx-swap="outerHTML" {
+        div.stack #record hx-get=(renew) hx-trigger=(trigger) hx-swap="outerHTML" {
             @if asked.kept.is_some() { (panel(lang, Class::Done, &lang.t("hub-kept"), &html! { p { (lang.t("hub-kept-about")) } })) }
             (draw(&visitor, &person, &record, range))
         }

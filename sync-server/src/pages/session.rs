@@ -3,6 +3,7 @@
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use maud::html;
 use records::staff::StaffMember;
 use records::text::fold_search;
 use serde::Deserialize;
@@ -45,7 +46,7 @@ fn sign_in_form(lang: Lang, user: &str, next: &str, faults: &Faults, status: Sta
         user,
         next,
         faults,
-        note: None,
+        note: Some(html! { p.quiet.small { (lang.t("hub-sign-in-clinic")) } }),
     };
     (status, sign_in::page(lang, &view)).into_response()
 }
@@ -74,7 +75,6 @@ pub async fn sign_in(
             .check_password(&login_of(&staff, user), fields.get("password"))
             .await?;
         match answer {
-            SignIn::Ok(id) if is_of_a_clinic(&staff, id) => faults.add("user", lang.t("hub-sign-in-clinic")),
             SignIn::Ok(id) => {
                 let token = state.store.new_session(id, &browser_name(&headers)).await?;
                 let mut response = Redirect::to(next).into_response();
@@ -94,15 +94,7 @@ pub async fn sign_in(
     ))
 }
 
-/// Staff of a clinic work at its box; the desks are the county's.
-fn is_of_a_clinic(staff: &[StaffMember], id: records::ids::StaffId) -> bool {
-    staff
-        .iter()
-        .any(|member| member.id == id && member.clinic.is_some())
-}
-
-/// People sign in by login, or by what they are called where only one of the county is called so. The county's own
-/// logins come before those of clinics, which were given without knowing of each other.
+/// People sign in by login, or by what they are called where only one of the county is called so.
 fn login_of(staff: &[StaffMember], user: &str) -> String {
     let wanted = fold_search(user);
     let county = || staff.iter().filter(|member| member.clinic.is_none());

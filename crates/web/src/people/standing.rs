@@ -203,7 +203,7 @@ impl ChartForms<'_> {
             submit,
             ..Form::default()
         };
-        form.around(self.lang, inner, &html! {})
+        html! { div.short-form { (form.around(self.lang, inner, &html! {})) } }
     }
 
     /// A form that ends one entry, with its reason.
@@ -306,8 +306,8 @@ impl ChartForms<'_> {
                     button.button type="submit" { (Icon::Search.svg()) (lang.t("search-go")) }
                 }
                 @if !found.is_empty() {
-                    ul.facts { @for line in found { li { a href={ (self.path) "/chart?code=" (line.code_cn) "#problems" } {
-                        (if lang == Lang::Zh { &line.zh } else { &line.en }) " " span.quiet { (line.code_cn) }
+                    ul.lines { @for line in found { li { a.line-row href={ (self.path) "/chart?code=" (line.code_cn) "#problems" } {
+                        span.line-main { span { (if lang == Lang::Zh { &line.zh } else { &line.en }) } span.line-sub { (line.code_cn) } }
                     } } } }
                 }
                 (self.around("problem", &submit, checked, &inner))

@@ -9,7 +9,7 @@ hub-nav-audit = Audit log
 hub-nav-account = My password
 hub-list-comma = {", "}
 
-hub-sign-in-clinic = This account belongs to a clinic; sign in on the clinic's tablet
+hub-sign-in-clinic = Staff of clinics sign in on their clinic's tablet.
 hub-account-same = The new password must differ from the one-time password
 
 hub-patients-title = Residents of the county

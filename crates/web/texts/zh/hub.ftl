@@ -9,7 +9,7 @@ hub-nav-audit = 查看记录
 hub-nav-account = 我的密码
 hub-list-comma = 、
 
-hub-sign-in-clinic = 这是诊室人员的账号,请在诊室的平板上登录
+hub-sign-in-clinic = 诊室人员请在诊室的平板上登录。
 hub-account-same = 新密码不能和一次性密码相同
 
 hub-patients-title = 全县居民
