@@ -5,6 +5,8 @@
 
 pub mod attachment;
 pub mod ecgs;
+#[cfg(test)]
+mod hour_tests;
 pub mod keeper;
 pub mod readings;
 pub mod recorder;
@@ -12,8 +14,6 @@ pub mod runner;
 pub mod shown;
 pub mod tray;
 pub mod wave;
-#[cfg(test)]
-mod hour_tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -642,6 +642,7 @@ impl Bays {
             return;
         };
         bay.lock().last = Some((self.now(), patient, shown.clone()));
+        self.inner.queue.set_stuck(false);
         match (patient, handed) {
             (Some(patient), _) => self.tell(number, News::Attached(patient, shown)),
             (None, Some(reason)) => self.tell(number, News::Handed(reason)),
@@ -652,7 +653,14 @@ impl Bays {
 
     /// The keeper cannot save at present.
     pub fn cannot_save(&self, number: usize) {
+        self.inner.queue.set_stuck(true);
         self.tell(number, News::CannotSave);
+        self.inner.live.tell(LiveEvent::Sync);
+    }
+
+    /// Whether readings wait that could not be saved.
+    pub fn is_stuck(&self) -> bool {
+        self.inner.queue.is_stuck()
     }
 
     /// Names, devices and lines of all bays, as the `status` verb tells them.

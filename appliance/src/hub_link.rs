@@ -60,7 +60,11 @@ impl From<EnrolError> for JoinFault {
 
 /// Options of the link as this program keeps it.
 pub fn client_options(cable: Option<Cable>, on_hub_time: Option<OnHubTime>) -> ClientOptions {
-    ClientOptions { cable: cable.unwrap_or_default(), on_hub_time, ..ClientOptions::new(SOFTWARE) }
+    ClientOptions {
+        cable: cable.unwrap_or_default(),
+        on_hub_time,
+        ..ClientOptions::new(SOFTWARE)
+    }
 }
 
 /// Joins a hub: the box's key is certified, the enrolment kept.
@@ -88,7 +92,12 @@ pub struct HubLink {
 impl HubLink {
     /// The link of this box; nothing runs yet.
     pub fn new(store: &Store, hub: Option<String>, cable: Option<Cable>) -> Self {
-        Self { store: store.clone(), hub, cable: cable.unwrap_or_default(), client: Arc::default() }
+        Self {
+            store: store.clone(),
+            hub,
+            cable: cable.unwrap_or_default(),
+            client: Arc::default(),
+        }
     }
 
     /// Starts the loop that waits for an enrolment and then keeps the link.
@@ -131,7 +140,12 @@ impl HubLink {
 
     /// Tries at once.
     pub fn try_now(&self) {
-        if let Some(client) = self.client.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if let Some(client) = self
+            .client
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+        {
             client.try_now();
         }
     }

@@ -9,15 +9,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use device_drivers::catalogue::{Measures, StartedBy};
+use device_drivers::catalogue::Measures;
 use records::text::fold_name;
 use store::{AuditAct, By, Clock, Store};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::bays::attachment::Person;
-use crate::bays::{Bays, News};
+use crate::bays::{BayRefusal, Bays, News};
 use crate::live::Live;
+use crate::storage::Storage;
 use flow::{Desk, Effect, Flow, Guest, Press, Step};
 
 /// All kiosks of the box. A cheap clone.
@@ -151,9 +152,16 @@ impl Kiosks {
                     .collect()
             }
             News::Attached(patient, shown) => {
-                flows
+                let here = flows
                     .values_mut()
-                    .for_each(|flow| flow.attached(bay, patient, shown.clone(), now));
+                    .filter_map(|flow| flow.attached(bay, patient, shown.clone(), now).then_some(()))
+                    .count();
+                if shown.critical && here > 0 {
+                    // Whatever the person does next: somebody must look now.
+                    self.inner
+                        .live
+                        .call(self.inner.bays.name(bay).unwrap_or("1"), self.inner.clock.now());
+                }
                 Vec::new()
             }
             News::Handed(reason) => {
@@ -188,39 +196,39 @@ impl Kiosks {
                 });
             }
             Some(Effect::Open(guest, bay)) => self.open(reader, guest, bay),
+            Some(Effect::Start(bay)) => self.heed(reader, bay, bays.start(bay)),
             Some(Effect::Close(bay)) => bays.end(bay),
             Some(Effect::Touch(bay)) => bays.touched(bay),
         }
     }
 
     fn open(&self, reader: usize, guest: Guest, bay: usize) {
-        let bays = &self.inner.bays;
         let person = Person {
             patient: guest.patient,
             subjects: guest.subjects,
         };
-        let program_starts = |view: crate::bays::BayView| view.device.started_by != StartedBy::Device;
-        let opened = bays.open_by_card(bay, reader, person).and_then(|()| {
-            if bays.bay(bay).is_some_and(program_starts) {
-                bays.start(bay)
-            } else {
-                Ok(())
+        let opened = self.inner.bays.open_by_card(bay, reader, person);
+        self.heed(reader, bay, opened);
+    }
+
+    /// A bay that does not do what the kiosk asked is shown as gone.
+    fn heed(&self, reader: usize, bay: usize, asked: Result<(), BayRefusal>) {
+        let Err(refusal) = asked else { return };
+        tracing::warn!(bay, %refusal, "a bay did not do what the kiosk asked");
+        self.inner.bays.end(bay);
+        let now = self.now();
+        self.with_flows(|flows| {
+            if let Some(flow) = flows.get_mut(&reader) {
+                flow.failed(bay, flow::Failure::DeviceGone, now);
             }
         });
-        if let Err(refusal) = opened {
-            tracing::warn!(bay, %refusal, "a bay did not start for the kiosk");
-            bays.end(bay);
-            let now = self.now();
-            self.with_flows(|flows| {
-                if let Some(flow) = flows.get_mut(&reader) {
-                    flow.failed(bay, flow::Failure::DeviceGone, now);
-                }
-            });
-        }
     }
 
     /// The chart of the card on a reader. The card's number and name must both be the chart's.
     async fn look_up(&self, reader: usize) -> Result<Guest, Desk> {
+        if !Storage::of(self.inner.store.folder()).takes_writes() {
+            return Err(Desk::CannotSave);
+        }
         let (_, card) = self.inner.bays.card(Some(reader)).ok_or(Desk::UnreadableCard)?;
         let found = self
             .inner

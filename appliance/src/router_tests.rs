@@ -8,18 +8,22 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Method, Request, StatusCode, header};
 use device_drivers::session::LinkState;
+use records::ids::FormId;
 use records::staff::Role;
 use tower::ServiceExt as _;
 use web::guard::Access;
 
 use super::*;
 use crate::bays::attachment::TrayReason;
-use crate::bays::tray::{Identifier, ClaimRefusal};
+use crate::bays::tray::{ClaimRefusal, Identifier};
 use crate::config::BayConfig;
 use crate::workbench::{Bench, bay, card, id_number, pressure};
 
 const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 40_000);
-const TABLET: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 8, 20)), 40_000);
+const TABLET: SocketAddr = SocketAddr::new(
+    std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 8, 20)),
+    40_000,
+);
 
 struct Browser {
     router: Router,
@@ -40,7 +44,12 @@ impl Browser {
             Transport::Loopback => (HERE, "localhost:8080"),
             Transport::Lan => (TABLET, "box.clinic.internal"),
         };
-        Self { router: pages(bench.state.clone(), transport), peer, host, cookie: None }
+        Self {
+            router: pages(bench.state.clone(), transport),
+            peer,
+            host,
+            cookie: None,
+        }
     }
 
     async fn ask(&self, method: Method, path: &str, form: &str) -> Answer {
@@ -57,7 +66,11 @@ impl Browser {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 4 << 20).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -76,10 +89,19 @@ fn bays() -> [BayConfig; 2] {
 #[tokio::test]
 async fn a_kiosk_is_a_place_and_not_a_person() {
     let bench = Bench::new(&bays()).await;
-    assert_eq!(Browser::new(&bench, Transport::Loopback).get("/kiosk").await.status, StatusCode::OK);
+    assert_eq!(
+        Browser::new(&bench, Transport::Loopback)
+            .get("/kiosk")
+            .await
+            .status,
+        StatusCode::OK
+    );
     let tablet = Browser::new(&bench, Transport::Lan);
     assert_eq!(tablet.get("/kiosk").await.status, StatusCode::FORBIDDEN);
-    assert_eq!(tablet.post("/kiosk/press", "press=yes").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        tablet.post("/kiosk/press", "press=yes").await.status,
+        StatusCode::FORBIDDEN
+    );
 }
 
 #[tokio::test]
@@ -88,7 +110,10 @@ async fn a_screen_becomes_a_kiosk_by_pairing_and_stops_when_it_is_forgotten() {
     let mut screen = Browser::new(&bench, Transport::Lan);
     let (_, doctor) = bench.sign_in(Role::VillageDoctor).await;
     screen.cookie = Some(doctor);
-    assert_eq!(screen.post("/kiosk/pair", "reader=0").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        screen.post("/kiosk/pair", "reader=0").await.status,
+        StatusCode::FORBIDDEN
+    );
     let (_, administrator) = bench.sign_in(Role::ClinicAdministrator).await;
     screen.cookie = Some(administrator.clone());
     let paired = screen.post("/kiosk/pair", "reader=0").await;
@@ -101,7 +126,13 @@ async fn a_screen_becomes_a_kiosk_by_pairing_and_stops_when_it_is_forgotten() {
     let mut signed_out = Browser::new(&bench, Transport::Lan);
     signed_out.cookie = Some(administrator);
     assert_ne!(signed_out.post("/kiosk/forget", "").await.status, StatusCode::OK);
-    bench.state.kiosks.screens().forget_all(&bench.state.store).await.unwrap();
+    bench
+        .state
+        .kiosks
+        .screens()
+        .forget_all(&bench.state.store)
+        .await
+        .unwrap();
     assert_eq!(screen.get("/kiosk").await.status, StatusCode::FORBIDDEN);
 }
 
@@ -115,8 +146,14 @@ async fn from_card_to_result_and_nothing_is_left() {
     let asked = kiosk.get("/kiosk").await.text;
     assert!(asked.contains("您是 王*英 吗?"), "{asked}");
     assert!(!asked.contains(name) && !asked.contains(&number));
-    assert!(asked.contains("http-equiv=\"refresh\""), "renews itself without a script");
-    assert_eq!(kiosk.post("/kiosk/press", "press=yes").await.status, StatusCode::SEE_OTHER);
+    assert!(
+        asked.contains("http-equiv=\"refresh\""),
+        "renews itself without a script"
+    );
+    assert_eq!(
+        kiosk.post("/kiosk/press", "press=yes").await.status,
+        StatusCode::SEE_OTHER
+    );
     let offered = kiosk.get("/kiosk").await.text;
     assert!(offered.contains("量血压") && offered.contains("value=\"bay-1\""));
     kiosk.post("/kiosk/press", "press=bay-1").await;
@@ -124,9 +161,17 @@ async fn from_card_to_result_and_nothing_is_left() {
     bench.pass(Duration::from_secs(40)).await;
     bench.device(1, pressure(138, 86, None)).await;
     let result = kiosk.get("/kiosk").await.text;
-    assert!(result.contains("138/86") && result.contains("mmHg") && result.contains("正常"), "{result}");
+    assert!(
+        result.contains("138/86") && result.contains("mmHg") && result.contains("正常"),
+        "{result}"
+    );
     assert!(!result.contains("高血压") && !result.contains(name));
-    let readings = bench.state.store.observations_of(patient, None, 10).await.unwrap();
+    let readings = bench
+        .state
+        .store
+        .observations_of(patient, None, 10)
+        .await
+        .unwrap();
     assert_eq!(readings.len(), 1);
     kiosk.post("/kiosk/clear", "").await;
     let cleared = kiosk.get("/kiosk").await;
@@ -176,7 +221,10 @@ async fn whoever_the_card_does_not_fit_is_sent_to_the_doctor() {
 async fn the_screen_is_renewed_only_when_something_changed() {
     let mut bench = Bench::new(&bays()).await;
     let kiosk = Browser::new(&bench, Transport::Loopback);
-    assert_eq!(kiosk.get("/kiosk/changed?seen=0").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        kiosk.get("/kiosk/changed?seen=0").await.status,
+        StatusCode::NO_CONTENT
+    );
     bench.device(0, card("王秀英", &id_number(7))).await;
     let changed = kiosk.get("/kiosk/changed?seen=0").await;
     assert_eq!(changed.headers["hx-refresh"], "true");
@@ -190,7 +238,10 @@ async fn the_red_button_calls_the_doctor_once() {
         assert!(kiosk.post("/kiosk/call", "").await.text.contains("已经呼叫医生"));
     }
     let calls = bench.state.live.calls();
-    assert_eq!(calls.iter().map(|call| call.place.as_str()).collect::<Vec<_>>(), ["读卡"]);
+    assert_eq!(
+        calls.iter().map(|call| call.place.as_str()).collect::<Vec<_>>(),
+        ["读卡"]
+    );
 }
 
 #[tokio::test]
@@ -199,7 +250,9 @@ async fn kiosk_presses_are_bounded() {
     let kiosk = Browser::new(&bench, Transport::Loopback);
     let mut refused = 0;
     for _ in 0..60 {
-        refused += usize::from(kiosk.post("/kiosk/press", "press=leave").await.status == StatusCode::TOO_MANY_REQUESTS);
+        refused += usize::from(
+            kiosk.post("/kiosk/press", "press=leave").await.status == StatusCode::TOO_MANY_REQUESTS,
+        );
     }
     assert!(refused >= 10);
     for word in ["bay-9", "bay-0", "nonsense"] {
@@ -214,7 +267,10 @@ async fn plain_http_answers_only_under_the_names_of_this_machine() {
     let bench = Bench::new(&bays()).await;
     let mut browser = Browser::new(&bench, Transport::Loopback);
     browser.host = "evil.example";
-    assert_eq!(browser.get("/kiosk").await.status, StatusCode::MISDIRECTED_REQUEST);
+    assert_eq!(
+        browser.get("/kiosk").await.status,
+        StatusCode::MISDIRECTED_REQUEST
+    );
 }
 
 #[tokio::test]
@@ -233,31 +289,59 @@ async fn no_page_is_open_but_those_that_must_be() {
         .filter(|line| line.access == Access::Open)
         .map(|line| format!("{} {}", line.method, line.path))
         .collect();
-    let must = ["/setup", "/sign-in", "/start", "/ping", "/language", "/assets", "/unlock", "/worker"];
+    let must = [
+        "/setup",
+        "/sign-in",
+        "/start",
+        "/ping",
+        "/language",
+        "/assets",
+        "/unlock",
+        "/worker",
+    ];
     for line in open {
-        assert!(must.iter().any(|path| line.contains(path)) || line == "GET /", "{line} is open to everybody");
+        assert!(
+            must.iter().any(|path| line.contains(path)) || line == "GET /",
+            "{line} is open to everybody"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_set_up_listener_shows_nothing_else() {
     let bench = Bench::new(&bays()).await;
-    let browser = Browser { router: setup_page(bench.state.clone()), ..Browser::new(&bench, Transport::Lan) };
+    let browser = Browser {
+        router: setup_page(bench.state.clone()),
+        ..Browser::new(&bench, Transport::Lan)
+    };
     assert_eq!(browser.get("/").await.status, StatusCode::OK);
     assert_eq!(browser.get("/setup/ca.crt").await.status, StatusCode::NOT_FOUND);
     for path in ["/kiosk", "/patients", "/sign-in"] {
-        assert_eq!(browser.get(path).await.status, StatusCode::TEMPORARY_REDIRECT, "{path}");
+        assert_eq!(
+            browser.get(path).await.status,
+            StatusCode::TEMPORARY_REDIRECT,
+            "{path}"
+        );
     }
-    let probe = Browser { host: "connectivitycheck.gstatic.com", ..browser };
+    let probe = Browser {
+        host: "connectivitycheck.gstatic.com",
+        ..browser
+    };
     assert_eq!(probe.get("/generate_204").await.status, StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]
 async fn the_check_page_is_not_green_over_plain_http() {
     let bench = Bench::new(&bays()).await;
-    let plain = Browser::new(&bench, Transport::Loopback).get("/setup/check").await.text;
+    let plain = Browser::new(&bench, Transport::Loopback)
+        .get("/setup/check")
+        .await
+        .text;
     assert!(plain.contains("trust-bad") && !plain.contains("<trust-check"));
-    let secure = Browser::new(&bench, Transport::Lan).get("/setup/check").await.text;
+    let secure = Browser::new(&bench, Transport::Lan)
+        .get("/setup/check")
+        .await
+        .text;
     assert!(secure.contains("<trust-check") && !secure.contains("trust-good"));
 }
 
@@ -279,17 +363,32 @@ async fn a_reading_in_the_tray_is_claimed_by_two_identifiers_and_given_back() {
     assert!(matches!(twice, Err(ClaimRefusal::TwoIdentifiers)));
     let other = bays::tray::claim(state, id, patient, &[name.clone(), wrong], doctor).await;
     assert!(matches!(other, Err(ClaimRefusal::NotThisPerson)));
-    bays::tray::claim(state, id, patient, &[name.clone(), birth.clone()], doctor).await.unwrap();
+    bays::tray::claim(state, id, patient, &[name.clone(), birth.clone()], doctor)
+        .await
+        .unwrap();
     let again = bays::tray::claim(state, id, patient, &[name.clone(), birth.clone()], doctor).await;
     assert!(matches!(again, Err(ClaimRefusal::Moved)));
     let readings = state.store.observations_of(patient, None, 10).await.unwrap();
     assert_eq!(readings[0].observation.by, Some(doctor));
-    bays::tray::give_back(state, id, doctor, "wrong_person").await.unwrap();
+    bays::tray::give_back(state, id, doctor, "wrong_person")
+        .await
+        .unwrap();
     let readings = state.store.observations_of(patient, None, 10).await.unwrap();
-    assert_eq!(readings[0].observation.withdrawn.as_ref().unwrap().reason, "wrong_person");
-    assert_eq!(bays::tray::list(state, store::TrayState::Waiting).await.unwrap().len(), 1);
+    assert_eq!(
+        readings[0].observation.withdrawn.as_ref().unwrap().reason,
+        "wrong_person"
+    );
+    assert_eq!(
+        bays::tray::list(state, store::TrayState::Waiting)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     let phone = Identifier::PhoneTail("0000".to_owned());
-    bays::tray::claim(state, id, patient, &[birth, phone], doctor).await.unwrap();
+    bays::tray::claim(state, id, patient, &[birth, phone], doctor)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -303,7 +402,87 @@ async fn a_device_that_goes_away_is_said_on_the_screen() {
     kiosk.post("/kiosk/press", "press=bay-1").await;
     bench.link(1, LinkState::Gone).await;
     let text = kiosk.get("/kiosk").await.text;
-    assert!(text.contains("仪器没有连接") || text.contains("您想测什么"), "{text}");
+    assert!(
+        text.contains("仪器没有连接") || text.contains("您想测什么"),
+        "{text}"
+    );
     bench.link(0, LinkState::Gone).await;
     assert!(kiosk.get("/kiosk").await.text.contains("读卡器没有连接"));
+}
+
+#[tokio::test]
+async fn a_critical_value_at_the_kiosk_calls_the_doctor() {
+    let mut bench = Bench::new(&bays()).await;
+    let number = id_number(7);
+    bench.register("王秀英", &number).await;
+    let kiosk = Browser::new(&bench, Transport::Loopback);
+    bench.device(0, card("王秀英", &number)).await;
+    kiosk.post("/kiosk/press", "press=yes").await;
+    kiosk.post("/kiosk/press", "press=bay-1").await;
+    bench.pass(Duration::from_secs(40)).await;
+    bench.device(1, pressure(210, 125, None)).await;
+    assert!(kiosk.get("/kiosk").await.text.contains("请找医生"));
+    assert_eq!(bench.state.live.calls().len(), 1);
+}
+
+/// A full disk while a reading is on its way: the kiosk stops, the light says that a person is needed, and the
+/// reading is saved once there is room.
+#[tokio::test]
+async fn a_reading_on_a_full_disk_is_kept_until_there_is_room() {
+    let mut bench = Bench::with_pages(&bays(), Some(330)).await;
+    let number = id_number(7);
+    let patient = bench.register("王秀英", &number).await;
+    let kiosk = Browser::new(&bench, Transport::Loopback);
+    bench.device(0, card("王秀英", &number)).await;
+    kiosk.post("/kiosk/press", "press=yes").await;
+    kiosk.post("/kiosk/press", "press=bay-1").await;
+    bench.pass(Duration::from_secs(40)).await;
+    // Drafts take room that can be given back; charts fill the rest.
+    let draft = serde_json::json!("x".repeat(30_000));
+    let forms: Vec<FormId> = (0..8).map(|n| FormId([n; 16])).collect();
+    for form in &forms {
+        let staff = records::ids::StaffId([1; 8]);
+        assert!(
+            bench
+                .state
+                .store
+                .put_draft(*form, staff, "filler", &draft)
+                .await
+                .unwrap()
+        );
+    }
+    let mut n = 100;
+    while bench.try_register("甲", &id_number(n)).await.is_ok() {
+        n += 1;
+    }
+    bench.device(1, pressure(138, 86, None)).await;
+    assert!(kiosk.get("/kiosk").await.text.contains("现在不能保存"));
+    assert!(matches!(
+        bench.state.light().await.unwrap(),
+        web::light::StatusLight::NeedsPerson { .. }
+    ));
+    assert!(
+        bench
+            .state
+            .store
+            .observations_of(patient, None, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    for form in forms {
+        bench.state.store.drop_draft(form).await.unwrap();
+    }
+    bench.save_again().await;
+    assert_eq!(
+        bench
+            .state
+            .store
+            .observations_of(patient, None, 10)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert!(!bench.state.bays.is_stuck());
 }

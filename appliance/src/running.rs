@@ -178,7 +178,13 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
     let (switch, closing) = Closing::new();
     let addresses = (lan.as_ref().map(|lan| lan.1), setup.as_ref().map(|setup| setup.1));
     let tls = match addresses.0 {
-        Some(address) => Some(LanTls::load(&options.data, &options.lan, address, addresses.1, clock.now())?),
+        Some(address) => Some(LanTls::load(
+            &options.data,
+            &options.lan,
+            address,
+            addresses.1,
+            clock.now(),
+        )?),
         None => None,
     };
     let state = AppState {
@@ -311,9 +317,8 @@ impl Running {
         let server = server.handle(handle.clone());
         let served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>());
         self.servers.push((handle, tokio::spawn(served)));
-        self.tasks.push(tokio::spawn(
-            tls.keep_fresh(Arc::clone(&self.state.clock)),
-        ));
+        self.tasks
+            .push(tokio::spawn(tls.keep_fresh(Arc::clone(&self.state.clock))));
         Ok(())
     }
 

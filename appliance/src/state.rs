@@ -19,6 +19,7 @@ use crate::kiosk::Kiosks;
 use crate::limits::Limits;
 use crate::live::Live;
 use crate::setup::Lan;
+use crate::storage::Storage;
 
 /// Shared by all pages; a cheap clone.
 #[derive(Clone)]
@@ -71,6 +72,11 @@ impl AppState {
     /// What the status light shows, from stored facts.
     pub async fn light(&self) -> Result<StatusLight, store::StoreError> {
         crate::status::light(self).await
+    }
+
+    /// What the data folder lies on.
+    pub fn storage(&self) -> Storage {
+        Storage::of(self.store.folder())
     }
 
     /// A patient as the person of a bay session; `None` where there is no such chart.

@@ -21,7 +21,12 @@ pub async fn light(state: &AppState) -> Result<StatusLight, StoreError> {
     let joined = store.enrolment().await?.is_some();
     let alarms = store.alarms().await?.len() as u64;
     let calls = state.live.calls().len() as u64;
-    Ok(light_of(&link, joined, alarms + calls + link.parked))
+    let cannot_save = u64::from(state.bays.is_stuck() || !state.storage().takes_writes());
+    Ok(light_of(
+        &link,
+        joined,
+        alarms + calls + link.parked + cannot_save,
+    ))
 }
 
 /// The light of these facts; `persons` things need a person.
@@ -36,9 +41,13 @@ pub fn light_of(link: &LinkStatus, joined: bool, persons: u64) -> StatusLight {
         return StatusLight::Unreached { kept: link.pending };
     }
     if link.pending > 0 {
-        return StatusLight::Sending { waiting: link.pending };
+        return StatusLight::Sending {
+            waiting: link.pending,
+        };
     }
-    StatusLight::Synced { at: link.last_contact }
+    StatusLight::Synced {
+        at: link.last_contact,
+    }
 }
 
 /// The object of `status --json`.
@@ -47,7 +56,9 @@ pub async fn object(store: &Store, data: &Path) -> Result<Value, StoreError> {
     let enrolment = store.enrolment().await?;
     let notes = store.clock_notes().await?;
     let now = store.clock().now();
-    let heard = notes.last().map(|note| json!({ "at": time(Some(note.stamp.at)), "source": note.stamp.source.word() }));
+    let heard = notes
+        .last()
+        .map(|note| json!({ "at": time(Some(note.stamp.at)), "source": note.stamp.source.word() }));
     let storage = Storage::of(data);
     let devices = store.setting(DEVICES_SETTING).await?.unwrap_or_else(|| json!([]));
     Ok(json!({
@@ -78,14 +89,17 @@ pub async fn object(store: &Store, data: &Path) -> Result<Value, StoreError> {
 
 fn queue(link: &LinkStatus) -> Value {
     let lanes = Lane::ALL.into_iter().zip(&link.queue).map(|(lane, waiting)| {
-        let waiting = json!({ "items": waiting.items, "bytes": waiting.bytes, "oldest": time(waiting.oldest) });
+        let waiting =
+            json!({ "items": waiting.items, "bytes": waiting.bytes, "oldest": time(waiting.oldest) });
         (format!("P{}", lane.number()), waiting)
     });
     Value::Object(lanes.collect::<Map<_, _>>())
 }
 
 fn alarms(raised: &[Alarm], storage: &Storage) -> Vec<Value> {
-    let raised = raised.iter().map(|alarm| json!({ "kind": alarm.kind, "text": alarm.text, "at": time(Some(alarm.at)) }));
+    let raised = raised
+        .iter()
+        .map(|alarm| json!({ "kind": alarm.kind, "text": alarm.text, "at": time(Some(alarm.at)) }));
     let mut all: Vec<Value> = raised.collect();
     if storage.read_only == Some(true) {
         all.push(json!({ "kind": "read_only", "text": "the data folder takes no writes" }));
@@ -119,10 +133,27 @@ mod tests {
 
     #[test]
     fn the_light_claims_no_more_than_is_known() {
-        assert_eq!(light_of(&link(3, false), false, 0), StatusLight::Alone { kept: 3 });
-        assert_eq!(light_of(&link(3, false), true, 0), StatusLight::Unreached { kept: 3 });
-        assert_eq!(light_of(&link(3, true), true, 0), StatusLight::Sending { waiting: 3 });
-        assert_eq!(light_of(&link(0, true), true, 0), StatusLight::Synced { at: Some(WallTime(5)) });
-        assert_eq!(light_of(&link(0, true), true, 2), StatusLight::NeedsPerson { count: 2 });
+        assert_eq!(
+            light_of(&link(3, false), false, 0),
+            StatusLight::Alone { kept: 3 }
+        );
+        assert_eq!(
+            light_of(&link(3, false), true, 0),
+            StatusLight::Unreached { kept: 3 }
+        );
+        assert_eq!(
+            light_of(&link(3, true), true, 0),
+            StatusLight::Sending { waiting: 3 }
+        );
+        assert_eq!(
+            light_of(&link(0, true), true, 0),
+            StatusLight::Synced {
+                at: Some(WallTime(5))
+            }
+        );
+        assert_eq!(
+            light_of(&link(0, true), true, 2),
+            StatusLight::NeedsPerson { count: 2 }
+        );
     }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Free space below which the box says so, in bytes: a day of a busy clinic with its ECGs, many times over.
 pub const LOW_BYTES: u64 = 512 * 1024 * 1024;
+/// Free space that saving a reading needs, with its database's working room.
+const NEEDED_BYTES: u64 = 16 * 1024 * 1024;
 /// Devices below devices that are looked at: a logical volume on LUKS on a RAID is three.
 const DEPTH_MAX: usize = 8;
 
@@ -27,11 +29,24 @@ impl Storage {
     pub fn of(folder: &Path) -> Self {
         let stat = rustix::fs::statvfs(folder).ok();
         Self {
-            free: stat.as_ref().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
-            size: stat.as_ref().map(|stat| stat.f_blocks.saturating_mul(stat.f_frsize)),
+            free: stat
+                .as_ref()
+                .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
+            size: stat
+                .as_ref()
+                .map(|stat| stat.f_blocks.saturating_mul(stat.f_frsize)),
             read_only: stat.map(|stat| stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY)),
-            encrypted: encrypted(folder, Path::new("/proc/self/mountinfo"), Path::new("/sys/dev/block")),
+            encrypted: encrypted(
+                folder,
+                Path::new("/proc/self/mountinfo"),
+                Path::new("/sys/dev/block"),
+            ),
         }
+    }
+
+    /// Whether a reading can be saved: nothing is measured that would be lost.
+    pub fn takes_writes(&self) -> bool {
+        self.read_only != Some(true) && self.free.is_none_or(|free| free > NEEDED_BYTES)
     }
 
     /// Whether so little is free that somebody should make room.
@@ -68,12 +83,20 @@ fn is_encrypted(device: &Path, depth: usize) -> Option<bool> {
     if fs::read_to_string(device.join("dm/uuid")).is_ok_and(|uuid| uuid.starts_with("CRYPT-")) {
         return Some(true);
     }
-    let below: Vec<PathBuf> =
-        fs::read_dir(device.join("slaves")).ok().into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let below: Vec<PathBuf> = fs::read_dir(device.join("slaves"))
+        .ok()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     if below.is_empty() {
         return Some(false);
     }
-    below.iter().map(|device| is_encrypted(device, depth - 1)).reduce(|all, one| Some(all? && one?))?
+    below
+        .iter()
+        .map(|device| is_encrypted(device, depth - 1))
+        .reduce(|all, one| Some(all? && one?))?
 }
 
 #[cfg(test)]

@@ -69,7 +69,13 @@ impl LanTls {
             address: format!("https://{}{}", config.name, port(address, HTTPS_PORT)),
             setup_address: setup.map(|setup| setup_address(config, setup)),
         };
-        Ok(Self { ca, names, leaf, lan, config: served })
+        Ok(Self {
+            ca,
+            names,
+            leaf,
+            lan,
+            config: served,
+        })
     }
 
     /// What the set-up pages say about it.
@@ -110,18 +116,28 @@ fn names(config: &LanConfig, address: SocketAddr) -> LanNames {
     if !address.ip().is_unspecified() && !addresses.contains(&address.ip()) {
         addresses.push(address.ip());
     }
-    LanNames { names: vec![config.name.clone()], addresses }
+    LanNames {
+        names: vec![config.name.clone()],
+        addresses,
+    }
 }
 
 fn port(address: SocketAddr, usual: u16) -> String {
-    if address.port() == usual { String::new() } else { format!(":{}", address.port()) }
+    if address.port() == usual {
+        String::new()
+    } else {
+        format!(":{}", address.port())
+    }
 }
 
 /// A tablet that is being set up may not use the box's DNS yet: it gets an address.
 fn setup_address(config: &LanConfig, setup: SocketAddr) -> String {
     let own = (!setup.ip().is_unspecified()).then(|| setup.ip());
     let host = own.or_else(|| config.addresses.first().copied());
-    let host = host.map_or_else(|| config.name.clone(), |host| SocketAddr::new(host, 0).to_string());
+    let host = host.map_or_else(
+        || config.name.clone(),
+        |host| SocketAddr::new(host, 0).to_string(),
+    );
     let host = host.strip_suffix(":0").unwrap_or(&host);
     format!("http://{host}{}/", port(setup, HTTP_PORT))
 }
@@ -147,13 +163,22 @@ mod tests {
 
     fn load(data: &Path, now: Stamp) -> Result<LanTls, TlsFault> {
         let address = "0.0.0.0:8443".parse().unwrap();
-        LanTls::load(data, &LanConfig::default(), address, "0.0.0.0:80".parse().ok(), now)
+        LanTls::load(
+            data,
+            &LanConfig::default(),
+            address,
+            "0.0.0.0:80".parse().ok(),
+            now,
+        )
     }
 
     #[test]
     fn the_root_stays_and_its_words_with_it() {
         let folder = tempfile::tempdir().unwrap();
-        let now = Stamp { at: BUILT_AT, source: ClockSource::Hub };
+        let now = Stamp {
+            at: BUILT_AT,
+            source: ClockSource::Hub,
+        };
         let first = load(folder.path(), now).unwrap();
         let again = load(folder.path(), now).unwrap();
         assert_eq!(first.lan(), again.lan());
@@ -167,7 +192,14 @@ mod tests {
     fn a_clock_that_nobody_set_dates_nothing() {
         for at in [0, 4_050_000_000_000] {
             let folder = tempfile::tempdir().unwrap();
-            let tls = load(folder.path(), Stamp { at: WallTime(at), source: ClockSource::None }).unwrap();
+            let tls = load(
+                folder.path(),
+                Stamp {
+                    at: WallTime(at),
+                    source: ClockSource::None,
+                },
+            )
+            .unwrap();
             assert!(!wants_renewal(tls.leaf.not_after, BUILT_AT));
         }
     }
@@ -175,11 +207,20 @@ mod tests {
     #[test]
     fn a_certificate_near_its_end_or_from_the_future_is_made_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let now = Stamp { at: BUILT_AT, source: ClockSource::Hub };
+        let now = Stamp {
+            at: BUILT_AT,
+            source: ClockSource::Hub,
+        };
         let tls = load(folder.path(), now).unwrap();
         let day = 24 * 3600 * 1000;
-        assert!(wants_renewal(tls.leaf.not_after, WallTime(BUILT_AT.0 + 700 * day)));
-        assert!(wants_renewal(tls.leaf.not_after, WallTime(BUILT_AT.0 - 365 * day)));
+        assert!(wants_renewal(
+            tls.leaf.not_after,
+            WallTime(BUILT_AT.0 + 700 * day)
+        ));
+        assert!(wants_renewal(
+            tls.leaf.not_after,
+            WallTime(BUILT_AT.0 - 365 * day)
+        ));
     }
 
     #[test]

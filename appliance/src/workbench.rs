@@ -14,7 +14,7 @@ use records::staff::{Role, StaffMember, StaffState};
 use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::Edit;
 use records::units::{Bpm, MmHg};
-use store::{AuditAct, By, Clock, Commit, Lane, Mode, OpenOptions, Side, Store, Target, Write};
+use store::{AuditAct, By, Clock, Commit, CommitError, Lane, Mode, OpenOptions, Side, Store, Target, Write};
 use tempfile::TempDir;
 use tokio::sync::{broadcast, watch};
 
@@ -35,13 +35,17 @@ pub(crate) struct HandClock(AtomicI64);
 
 impl HandClock {
     pub(crate) fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.0
+            .fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 }
 
 impl Clock for HandClock {
     fn now(&self) -> Stamp {
-        Stamp { at: WallTime(START + self.0.load(Ordering::SeqCst)), source: ClockSource::Tablet }
+        Stamp {
+            at: WallTime(START + self.0.load(Ordering::SeqCst)),
+            source: ClockSource::Tablet,
+        }
     }
 
     fn uptime(&self) -> Duration {
@@ -65,16 +69,26 @@ pub(crate) fn clinic() -> ClinicCode {
 
 /// A bay of this device; its port is never opened.
 pub(crate) fn bay(name: &str, device: &str) -> BayConfig {
-    BayConfig { name: name.to_owned(), device: device.to_owned(), port: format!("/nowhere/{name}").into() }
+    BayConfig {
+        name: name.to_owned(),
+        device: device.to_owned(),
+        port: format!("/nowhere/{name}").into(),
+    }
 }
 
 impl Bench {
     pub(crate) async fn new(bays: &[BayConfig]) -> Self {
+        Self::with_pages(bays, None).await
+    }
+
+    /// A box whose database takes at most so many pages.
+    pub(crate) async fn with_pages(bays: &[BayConfig], pages: Option<u32>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(10_000_000)));
         let random = Box::new(|bytes: &mut [u8]| rand::fill(bytes));
         let mut options = OpenOptions::new(Side::Box, clock.clone(), random);
         options.mode = Mode::Serve;
+        options.pages_max = pages;
         options.password_cost_kib = Some(64);
         let store = Store::open(folder.path(), options).unwrap();
         store.set_clinic(&clinic()).await.unwrap();
@@ -104,22 +118,35 @@ impl Bench {
             closing,
             notice: None,
         };
-        Self { clock, state, keeper, news, _switch: switch, _folder: folder }
+        Self {
+            clock,
+            state,
+            keeper,
+            news,
+            _switch: switch,
+            _folder: folder,
+        }
     }
 
     /// Lets everything that follows from the last event happen.
     pub(crate) async fn settle(&mut self) {
         loop {
-            let mut idle = true;
             while let Ok((bay, news)) = self.news.try_recv() {
-                idle = false;
                 self.state.kiosks.hear(bay, news).await;
             }
-            self.keeper.drain().await;
-            if idle && self.news.is_empty() {
+            if !self.state.bays.is_stuck() {
+                self.keeper.drain().await;
+            }
+            if self.news.is_empty() {
                 return;
             }
         }
+    }
+
+    /// The keeper tries again what it could not save.
+    pub(crate) async fn save_again(&mut self) {
+        self.keeper.drain().await;
+        self.settle().await;
     }
 
     /// Lets time pass, with all that becomes due.
@@ -142,6 +169,10 @@ impl Bench {
 
     /// Registers a person with this ID number.
     pub(crate) async fn register(&self, name: &str, id_number: &str) -> PatientId {
+        self.try_register(name, id_number).await.unwrap()
+    }
+
+    pub(crate) async fn try_register(&self, name: &str, id_number: &str) -> Result<PatientId, CommitError> {
         let person = NewPatient {
             name: name.to_owned(),
             id_number: id_number.to_owned(),
@@ -150,12 +181,19 @@ impl Bench {
         };
         let store = self.state.store.clone();
         let edits = person.edits(None, self.clock.now(), &mut || store.fresh());
-        PatientId(self.create(DocKind::Chart, edits).await)
+        self.create(DocKind::Chart, edits).await.map(PatientId)
     }
 
-    async fn create(&self, kind: DocKind, edits: Vec<Edit>) -> [u8; 16] {
+    async fn create(&self, kind: DocKind, edits: Vec<Edit>) -> Result<[u8; 16], CommitError> {
         let commit = Commit {
-            writes: vec![Write { target: Target::New { kind, owner: clinic() }, base: None, edits }],
+            writes: vec![Write {
+                target: Target::New {
+                    kind,
+                    owner: clinic(),
+                },
+                base: None,
+                edits,
+            }],
             blobs: Vec::new(),
             by: By::System,
             act: AuditAct::Register,
@@ -163,7 +201,7 @@ impl Bench {
             form: None,
             settle: Vec::new(),
         };
-        self.state.store.commit(commit).await.unwrap().docs[0].0
+        Ok(self.state.store.commit(commit).await?.docs[0].0)
     }
 
     /// A member of staff with this role, signed in: the cookie of their browser.
@@ -192,7 +230,9 @@ pub(crate) fn id_number(n: u32) -> String {
     let digits = format!("11010519491231{n:03}");
     let checks = "0123456789X".chars();
     let mut numbers = checks.map(|check| format!("{digits}{check}"));
-    numbers.find(|number| ResidentIdNumber::parse(number).is_ok()).unwrap()
+    numbers
+        .find(|number| ResidentIdNumber::parse(number).is_ok())
+        .unwrap()
 }
 
 pub(crate) fn card(name: &str, number: &str) -> DeviceEvent {

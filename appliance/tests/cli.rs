@@ -46,9 +46,17 @@ impl Served {
         let mut arguments = vec!["serve", "--data", text(data), "--listen", "127.0.0.1:0"];
         arguments.extend(more);
         let mut command = Command::new(PROGRAM);
-        let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut reader = BufReader::new(child.stdout.take().unwrap());
-        let wanted = 1 + more.iter().filter(|argument| argument.ends_with("-listen")).count();
+        let wanted = 1 + more
+            .iter()
+            .filter(|argument| argument.ends_with("-listen"))
+            .count();
         let lines = (0..wanted)
             .map(|_| {
                 let mut line = String::new();
@@ -62,13 +70,20 @@ impl Served {
     fn address(&self, name: &str) -> String {
         let prefix = format!("listening {name} ");
         let line = self.lines.iter().find_map(|line| line.strip_prefix(&prefix));
-        line.unwrap_or_else(|| panic!("no {name} in {:?}", self.lines)).to_owned()
+        line.unwrap_or_else(|| panic!("no {name} in {:?}", self.lines))
+            .to_owned()
     }
 
     /// Ends it as a service manager does; returns the exit code.
     fn terminate(mut self) -> i32 {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         self.child.wait().unwrap().code().unwrap()
     }
 }
@@ -84,19 +99,29 @@ fn ask(address: &str, path: &str) -> String {
     use std::io::Write as _;
     let host = address.trim_start_matches("http://").trim_end_matches('/');
     let mut stream = std::net::TcpStream::connect(host).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
 }
 
 const LINES: &str = concat!(
-    r#"{"t":"meta","format":1,"seed":1}"#, "\n",
-    r#"{"t":"clinic","code":"0017","region":"410122","town":"青石镇","villages":["上湾村"],"doctors":["王伟"],"device":"BOX"}"#, "\n",
-    r#"{"t":"patient","id":"P0017-000000","clinic":"0017","name":"张示例","sex":"女","birth_date":"1949-12-31","id_no":"11010519491231002X","phone":"13800000000"}"#, "\n",
-    r#"{"t":"encounter","id":"E0017-251103-00001","patient":"P0017-000000","clinic":"0017","doctor":"王伟","started_at":"2025-11-03T08:30:00","ended_at":"2025-11-03T08:40:00","chief_complaint":"头晕3天","temp_c":36.5,"fee_total":12.50}"#, "\n",
-    r#"{"t":"vital","id":"V0017-251103-00001-bp-0","patient":"P0017-000000","encounter":"E0017-251103-00001","kind":"bp","values":[138,86,77],"taken_at":"2025-11-03T08:20:00","device":"BP-88/0042","quality":"ok"}"#, "\n",
-    r#"{"t":"edit","doc":"P0017-000000","at":"2025-11-04T09:00:00","path":["phone"],"op":"set","value":"13900000000"}"#, "\n",
+    r#"{"t":"meta","format":1,"seed":1}"#,
+    "\n",
+    r#"{"t":"clinic","code":"0017","region":"410122","town":"青石镇","villages":["上湾村"],"doctors":["王伟"],"device":"BOX"}"#,
+    "\n",
+    r#"{"t":"patient","id":"P0017-000000","clinic":"0017","name":"张示例","sex":"女","birth_date":"1949-12-31","id_no":"11010519491231002X","phone":"13800000000"}"#,
+    "\n",
+    r#"{"t":"encounter","id":"E0017-251103-00001","patient":"P0017-000000","clinic":"0017","doctor":"王伟","started_at":"2025-11-03T08:30:00","ended_at":"2025-11-03T08:40:00","chief_complaint":"头晕3天","temp_c":36.5,"fee_total":12.50}"#,
+    "\n",
+    r#"{"t":"vital","id":"V0017-251103-00001-bp-0","patient":"P0017-000000","encounter":"E0017-251103-00001","kind":"bp","values":[138,86,77],"taken_at":"2025-11-03T08:20:00","device":"BP-88/0042","quality":"ok"}"#,
+    "\n",
+    r#"{"t":"edit","doc":"P0017-000000","at":"2025-11-04T09:00:00","path":["phone"],"op":"set","value":"13900000000"}"#,
+    "\n",
 );
 
 fn workload(folder: &TempDir, name: &str, lines: &str) -> PathBuf {
@@ -119,7 +144,9 @@ fn usage_errors_exit_with_2_and_help_with_0() {
     assert_eq!(code(&appliance(&["frobnicate"])), 2);
     assert_eq!(code(&appliance(&["verify"])), 2);
     assert_eq!(code(&appliance(&["sync", "--data", "x"])), 2);
-    for verb in ["serve", "enroll", "import", "export", "sync", "status", "verify", "ecg"] {
+    for verb in [
+        "serve", "enroll", "import", "export", "sync", "status", "verify", "ecg",
+    ] {
         assert_eq!(code(&appliance(&[verb, "--help"])), 0, "{verb}");
     }
 }
@@ -132,12 +159,18 @@ fn the_same_lines_twice_change_nothing() {
     let again = appliance(&["import", "--data", text(&data), text(&file), "--json"]);
     let counted = object(&again);
     assert_eq!(counted["lines"], 6);
-    assert_eq!((&counted["new"], &counted["known"], &counted["refused"]), (&0.into(), &6.into(), &0.into()));
+    assert_eq!(
+        (&counted["new"], &counted["known"], &counted["refused"]),
+        (&0.into(), &6.into(), &0.into())
+    );
     assert!(counted["seconds"].is_number());
     let after = object(&appliance(&["verify", "--data", text(&data), "--json"]));
     assert_eq!(verified["fingerprint"], after["fingerprint"]);
     assert_eq!(after["fingerprint"].as_str().unwrap().len(), 64);
-    assert_eq!((&after["patients"], &after["encounters"], &after["observations"]), (&1.into(), &1.into(), &1.into()));
+    assert_eq!(
+        (&after["patients"], &after["encounters"], &after["observations"]),
+        (&1.into(), &1.into(), &1.into())
+    );
     assert_eq!(after["problems"].as_array().unwrap().len(), 0);
 }
 
@@ -151,7 +184,10 @@ fn refused_lines_are_named_by_their_number_and_the_rest_goes_on() {
     let output = appliance(&["import", "--data", text(&data), text(&file), "--json"]);
     assert_eq!(code(&output), 1);
     let counted = object(&output);
-    assert_eq!((&counted["lines"], &counted["new"], &counted["refused"]), (&10.into(), &6.into(), &4.into()));
+    assert_eq!(
+        (&counted["lines"], &counted["new"], &counted["refused"]),
+        (&10.into(), &6.into(), &4.into())
+    );
     for line in ["line 7:", "line 8:", "line 9:", "line 10:"] {
         assert!(errors(&output).contains(line), "{line} in {}", errors(&output));
     }
@@ -172,7 +208,12 @@ fn a_folder_without_data_is_said_and_not_made() {
     let data = folder.path().join("nothing");
     let output = appliance(&["verify", "--data", text(&data), "--json"]);
     assert_eq!(code(&output), 1);
-    assert!(object(&output)["error"].as_str().unwrap().contains("no clinic data"));
+    assert!(
+        object(&output)["error"]
+            .as_str()
+            .unwrap()
+            .contains("no clinic data")
+    );
     assert!(!data.exists());
 }
 
@@ -193,7 +234,11 @@ fn a_folder_in_use_refuses_writers_and_lets_readers_in() {
     let served = Served::start(&data, &[]);
     let second = appliance(&["serve", "--data", text(&data), "--listen", "127.0.0.1:0"]);
     assert_eq!(code(&second), 1);
-    assert!(errors(&second).contains("in use by process"), "{}", errors(&second));
+    assert!(
+        errors(&second).contains("in use by process"),
+        "{}",
+        errors(&second)
+    );
     let file = workload(&folder, "more.ndjson", LINES);
     let import = appliance(&["import", "--data", text(&data), text(&file), "--json"]);
     assert_eq!(code(&import), 1);
@@ -210,7 +255,11 @@ fn a_port_in_use_is_said() {
     let address = taken.local_addr().unwrap().to_string();
     let output = appliance(&["serve", "--data", text(folder.path()), "--listen", &address]);
     assert_eq!(code(&output), 1);
-    assert!(errors(&output).contains("is in use by another program"), "{}", errors(&output));
+    assert!(
+        errors(&output).contains("is in use by another program"),
+        "{}",
+        errors(&output)
+    );
 }
 
 #[test]
@@ -224,7 +273,11 @@ fn pages_are_not_served_over_plain_http_beyond_this_machine() {
 #[test]
 fn an_unknown_key_in_the_settings_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let config = workload(&folder, "box.toml", "[[bay]]\nname = \"a\"\ndevice = \"omron-hbp9030\"\nport = \"/p\"\nbaud = 1\n");
+    let config = workload(
+        &folder,
+        "box.toml",
+        "[[bay]]\nname = \"a\"\ndevice = \"omron-hbp9030\"\nport = \"/p\"\nbaud = 1\n",
+    );
     let output = appliance(&["serve", "--data", text(folder.path()), "--config", text(&config)]);
     assert_eq!(code(&output), 1);
     assert!(errors(&output).contains("unknown field"), "{}", errors(&output));
@@ -239,10 +292,21 @@ fn a_damaged_database_is_set_aside_and_reported() {
     std::fs::write(&database, bytes).unwrap();
     let served = Served::start(&data, &[]);
     let status = object(&appliance(&["status", "--data", text(&data), "--json"]));
-    assert!(status["alarms"].as_array().unwrap().iter().any(|alarm| alarm["kind"] == "damaged"), "{status}");
+    assert!(
+        status["alarms"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|alarm| alarm["kind"] == "damaged"),
+        "{status}"
+    );
     assert_eq!(served.terminate(), 0);
     let aside = std::fs::read_dir(&data).unwrap().flatten();
-    assert!(aside.into_iter().any(|entry| entry.file_name().to_string_lossy().contains("damaged")));
+    assert!(
+        aside
+            .into_iter()
+            .any(|entry| entry.file_name().to_string_lossy().contains("damaged"))
+    );
 }
 
 #[test]
@@ -251,10 +315,22 @@ fn status_has_every_lane_and_words_for_the_cause() {
     let status = object(&appliance(&["status", "--data", text(&data), "--json"]));
     for lane in ["P0", "P1", "P2", "P3", "P4"] {
         let lane = &status["queue"][lane];
-        assert!(lane["items"].is_u64() && lane["bytes"].is_u64() && lane.get("oldest").is_some(), "{status}");
+        assert!(
+            lane["items"].is_u64() && lane["bytes"].is_u64() && lane.get("oldest").is_some(),
+            "{status}"
+        );
     }
     assert!(status["pending"].is_u64());
-    for key in ["last_contact", "cause", "next_try", "clock", "storage", "devices", "alarms", "versions"] {
+    for key in [
+        "last_contact",
+        "cause",
+        "next_try",
+        "clock",
+        "storage",
+        "devices",
+        "alarms",
+        "versions",
+    ] {
         assert!(status.get(key).is_some(), "{key}");
     }
 }
@@ -263,10 +339,20 @@ fn status_has_every_lane_and_words_for_the_cause() {
 fn an_export_gives_back_every_field_of_every_line() {
     let (folder, data) = imported();
     let out = folder.path().join("out.ndjson");
-    let output = appliance(&["export", "--data", text(&data), "--patient", "P0017-000000", text(&out)]);
+    let output = appliance(&[
+        "export",
+        "--data",
+        text(&data),
+        "--patient",
+        "P0017-000000",
+        text(&out),
+    ]);
     assert_eq!(code(&output), 0, "{}", errors(&output));
     let exported = std::fs::read_to_string(&out).unwrap();
-    let values: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let values: Vec<Value> = exported
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     for line in LINES.lines().skip(2) {
         let original: Value = serde_json::from_str(line).unwrap();
         assert!(values.contains(&original), "{line} not in\n{exported}");
@@ -280,26 +366,42 @@ fn sync_without_an_enrolment_says_so() {
     let (_folder, data) = imported();
     let output = appliance(&["sync", "--data", text(&data), "--once", "--json"]);
     assert_eq!(code(&output), 1);
-    assert!(object(&output)["error"].as_str().unwrap().contains("enrol"), "{}", object(&output));
+    assert!(
+        object(&output)["error"].as_str().unwrap().contains("enrol"),
+        "{}",
+        object(&output)
+    );
 }
 
 #[test]
 fn a_heart_is_measured() {
     let folder = tempfile::tempdir().unwrap();
-    let heart = Heart::new(HeartSettings { rate_bpm: 72.0, ..HeartSettings::default() }, 1);
+    let heart = Heart::new(
+        HeartSettings {
+            rate_bpm: 72.0,
+            ..HeartSettings::default()
+        },
+        1,
+    );
     let record = ecg::wfdb::write(&heart.record(10.0, SampleRateHz::DIAGNOSTIC), "heart").unwrap();
     std::fs::write(folder.path().join("heart.hea"), record.header).unwrap();
     std::fs::write(folder.path().join("heart.dat"), record.samples).unwrap();
     let path = folder.path().join("heart");
     let measured = object(&appliance(&["ecg", text(&path), "--json"]));
-    assert_eq!((&measured["fs_hz"], &measured["samples"]), (&500.into(), &5000.into()));
+    assert_eq!(
+        (&measured["fs_hz"], &measured["samples"]),
+        (&500.into(), &5000.into())
+    );
     assert_eq!(measured["leads"].as_array().unwrap().len(), 12);
     let rate = measured["heart_rate_per_min"].as_f64().unwrap();
     assert!((71.0..73.0).contains(&rate), "{rate}");
     let drawn = folder.path().join("heart.svg");
     let with_ending = format!("{}.hea", text(&path));
     let beats = appliance(&["ecg", &with_ending, "--beats", "--svg", text(&drawn)]);
-    let numbers: Vec<u32> = String::from_utf8_lossy(&beats.stdout).lines().map(|line| line.parse().unwrap()).collect();
+    let numbers: Vec<u32> = String::from_utf8_lossy(&beats.stdout)
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect();
     assert!(numbers.len() >= 11 && numbers.is_sorted());
     assert!(std::fs::read_to_string(drawn).unwrap().contains("<svg"));
     let missing = appliance(&["ecg", text(&folder.path().join("none")), "--json"]);

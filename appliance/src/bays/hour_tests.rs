@@ -24,7 +24,10 @@ enum Act {
     Lift,
     Press(Press),
     /// The cuff of this kiosk finishes measuring this person, and names that one.
-    Reading { of: u32, names: Option<u32> },
+    Reading {
+        of: u32,
+        names: Option<u32>,
+    },
     Unplug,
     Replug,
 }
@@ -53,7 +56,13 @@ fn visit(kiosk: usize, me: u32, t: u64, dice: &mut Dice, hour: &mut Vec<(u64, us
     match dice.below(6) {
         // All goes well.
         0 => {
-            at(began + takes, Act::Reading { of: me, names: Some(me).filter(|_| takes.is_multiple_of(2)) });
+            at(
+                began + takes,
+                Act::Reading {
+                    of: me,
+                    names: Some(me).filter(|_| takes.is_multiple_of(2)),
+                },
+            );
             at(began + takes + 10, Act::Lift);
             began + takes + 15
         }
@@ -68,7 +77,13 @@ fn visit(kiosk: usize, me: u32, t: u64, dice: &mut Dice, hour: &mut Vec<(u64, us
         // Walks away with the card; a stranger sits down and measures.
         2 => {
             at(began + 4, Act::Lift);
-            at(began + 8 + takes, Act::Reading { of: other, names: None });
+            at(
+                began + 8 + takes,
+                Act::Reading {
+                    of: other,
+                    names: None,
+                },
+            );
             began + takes + 20
         }
         // Measures, but the next one puts a card down before the result is there.
@@ -77,20 +92,38 @@ fn visit(kiosk: usize, me: u32, t: u64, dice: &mut Dice, hour: &mut Vec<(u64, us
             let next_began = arrive(cuff, began + 6, other, &mut at);
             let result = (began + takes).max(next_began + 1);
             at(result, Act::Reading { of: me, names: None });
-            at(result + 30, Act::Reading { of: other, names: None });
+            at(
+                result + 30,
+                Act::Reading {
+                    of: other,
+                    names: None,
+                },
+            );
             at(result + 35, Act::Lift);
             result + 40
         }
         // Began before the card was read.
         4 => {
-            at(began + dice.below(15), Act::Reading { of: other, names: None });
+            at(
+                began + dice.below(15),
+                Act::Reading {
+                    of: other,
+                    names: None,
+                },
+            );
             at(began + 20 + takes, Act::Reading { of: me, names: None });
             at(began + takes + 25, Act::Lift);
             began + takes + 30
         }
         // The monitor still has the number of somebody else.
         _ => {
-            at(began + takes, Act::Reading { of: other, names: Some(other) });
+            at(
+                began + takes,
+                Act::Reading {
+                    of: other,
+                    names: Some(other),
+                },
+            );
             at(began + takes + 5, Act::Lift);
             began + takes + 10
         }
@@ -131,7 +164,9 @@ async fn play(bench: &mut Bench, kiosk: usize, act: Act, names: &[String]) -> bo
         Act::Reading { of, names } => {
             let subject = names.map(id_number);
             // The pressure tells whose it really is.
-            bench.device(kiosk + 2, pressure(100 + i64::from(of), 60, subject.as_deref())).await;
+            bench
+                .device(kiosk + 2, pressure(100 + i64::from(of), 60, subject.as_deref()))
+                .await;
             return true;
         }
         Act::Unplug => bench.link(kiosk + 2, LinkState::Gone).await,
@@ -144,9 +179,16 @@ async fn play(bench: &mut Bench, kiosk: usize, act: Act, names: &[String]) -> bo
 async fn nobody_gets_the_reading_of_somebody_else() {
     let mut attached_in_all = 0;
     for seed in 0..6 {
-        let bays = [bay("读卡1", "idcard-sam"), bay("读卡2", "idcard-sam"), bay("血压1", "omron-hbp9030"), bay("血压2", "omron-hbp9030")];
+        let bays = [
+            bay("读卡1", "idcard-sam"),
+            bay("读卡2", "idcard-sam"),
+            bay("血压1", "omron-hbp9030"),
+            bay("血压2", "omron-hbp9030"),
+        ];
         let mut bench = Bench::new(&bays).await;
-        let names: Vec<String> = (0..PEOPLE).map(|n| format!("示例{}", char::from_u32(0x4e00 + n).unwrap())).collect();
+        let names: Vec<String> = (0..PEOPLE)
+            .map(|n| format!("示例{}", char::from_u32(0x4e00 + n).unwrap()))
+            .collect();
         let mut patients: BTreeMap<PatientId, u32> = BTreeMap::new();
         for n in 0..PEOPLE {
             patients.insert(bench.register(&names[n as usize], &id_number(n)).await, n);
@@ -163,15 +205,36 @@ async fn nobody_gets_the_reading_of_somebody_else() {
         bench.pass(Duration::from_secs(300)).await;
         let mut attached = 0;
         for (patient, me) in &patients {
-            for line in bench.state.store.observations_of(*patient, None, 100).await.unwrap() {
-                let Measured::BloodPressure { systolic, .. } = line.observation.measured else { panic!("a pressure") };
-                assert_eq!(systolic.get(), 100 + i64::from(*me), "seed {seed}: attached to somebody else");
+            for line in bench
+                .state
+                .store
+                .observations_of(*patient, None, 100)
+                .await
+                .unwrap()
+            {
+                let Measured::BloodPressure { systolic, .. } = line.observation.measured else {
+                    panic!("a pressure")
+                };
+                assert_eq!(
+                    systolic.get(),
+                    100 + i64::from(*me),
+                    "seed {seed}: attached to somebody else"
+                );
                 attached += 1;
             }
         }
-        let waiting = bench.state.store.tray_list(TrayState::Waiting, 1000).await.unwrap().len();
+        let waiting = bench
+            .state
+            .store
+            .tray_list(TrayState::Waiting, 1000)
+            .await
+            .unwrap()
+            .len();
         assert_eq!(attached + waiting, sent, "seed {seed}: a reading got lost");
         attached_in_all += attached;
     }
-    assert!(attached_in_all > 30, "the ordinary cases are attached: {attached_in_all}");
+    assert!(
+        attached_in_all > 30,
+        "the ordinary cases are attached: {attached_in_all}"
+    );
 }

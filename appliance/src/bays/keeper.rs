@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use records::ids::{BlobId, ClinicCode, DocId, EcgId, FormId, ObservationId, PatientId, TrayId};
@@ -69,24 +69,36 @@ pub enum Keep {
 }
 
 /// What waits to be saved.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Queue {
-    items: Mutex<VecDeque<Keep>>,
+    items: Mutex<VecDeque<Job>>,
     woken: Notify,
     closed: AtomicBool,
+    /// The last try to save a reading failed.
+    stuck: AtomicBool,
+}
+
+/// Something to do: as it came, or ready to be written and tried before.
+enum Job {
+    New(Keep),
+    Again(Box<Ready>, Verdict),
 }
 
 impl Queue {
     /// Adds something.
     pub fn push(&self, keep: Keep) {
-        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut items = self.lock();
         let dispensable = matches!(keep, Keep::Note { .. } | Keep::Devices(_));
         if dispensable && items.len() >= NOTES_MAX {
             return;
         }
-        items.push_back(keep);
+        items.push_back(Job::New(keep));
         drop(items);
         self.woken.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Job>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing is added any more: the keeper ends when all is saved.
@@ -95,18 +107,30 @@ impl Queue {
         self.woken.notify_one();
     }
 
+    /// Notes whether a reading could not be saved.
+    pub fn set_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Ordering::Release);
+    }
+
+    /// Whether a reading waits that could not be saved.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Acquire)
+    }
+
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    fn pop(&self) -> Option<Keep> {
-        self.items
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+    fn pop(&self) -> Option<Job> {
+        self.lock().pop_front()
     }
 
-    async fn next(&self) -> Option<Keep> {
+    /// Puts back what could not be saved: nothing overtakes it.
+    fn put_back(&self, job: Job) {
+        self.lock().push_front(job);
+    }
+
+    async fn next(&self) -> Option<Job> {
         loop {
             if let Some(item) = self.pop() {
                 return Some(item);
@@ -127,16 +151,16 @@ pub struct Keeper {
 }
 
 /// A reading or recording ready to be written, the same at every try.
-pub(super) struct Ready {
-    pub(super) place: Place,
-    pub(super) taken: Stamp,
-    pub(super) form: FormId,
-    pub(super) tray: TrayId,
-    pub(super) content: Content,
+struct Ready {
+    place: Place,
+    taken: Stamp,
+    form: FormId,
+    tray: TrayId,
+    content: Content,
 }
 
 /// What is written.
-pub(super) enum Content {
+enum Content {
     Reading(ObservationId, Found),
     Ecg(EcgId, Box<ecgs::Recording>),
 }
@@ -156,31 +180,68 @@ impl Keeper {
         Self { store, bays, queue }
     }
 
-    /// Runs until the queue is closed and empty.
+    /// Runs until the queue is closed and empty, or cannot be emptied any more.
     pub async fn run(self) {
-        while let Some(item) = self.queue.next().await {
-            self.take(item).await;
+        let mut last_tries = 0;
+        while let Some(job) = self.queue.next().await {
+            let Err(job) = self.take(job).await else { continue };
+            self.queue.put_back(job);
+            last_tries += u32::from(self.queue.is_closed());
+            if last_tries >= LAST_TRIES {
+                tracing::error!("the box stopped before everything could be saved");
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
-    /// Saves everything that waits now.
+    /// Saves what waits now, until something cannot be saved.
     pub async fn drain(&self) {
-        while let Some(item) = self.queue.pop() {
-            self.take(item).await;
+        while let Some(job) = self.queue.pop() {
+            if let Err(job) = self.take(job).await {
+                self.queue.put_back(job);
+                return;
+            }
         }
     }
 
-    async fn take(&self, item: Keep) {
-        match item {
+    /// Does one job; a reading that could not be saved comes back.
+    async fn take(&self, job: Job) -> Result<(), Job> {
+        let (ready, verdict) = match job {
+            Job::Again(ready, verdict) => (ready, verdict),
+            Job::New(keep) => match self.prepare(keep).await {
+                Some((ready, verdict)) => (Box::new(ready), verdict),
+                None => return Ok(()),
+            },
+        };
+        let number = ready.place.number;
+        match self.save(&ready, verdict).await {
+            Ok((patient, shown, handed)) => {
+                self.bays.saved(number, patient, shown, handed);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "a reading could not be saved");
+                self.bays.cannot_save(number);
+                Err(Job::Again(ready, verdict))
+            }
+        }
+    }
+
+    /// Notes are kept at once; a reading or recording is made ready to be written, the same at every try.
+    async fn prepare(&self, keep: Keep) -> Option<(Ready, Verdict)> {
+        match keep {
             Keep::Note { bay, word, detail } => {
                 if let Err(error) = self.store.bay_note(&bay, word, &detail).await {
                     tracing::warn!(%error, word, "a note of a bay was not kept");
                 }
+                None
             }
             Keep::Devices(devices) => {
                 if let Err(error) = self.store.put_setting(DEVICES_SETTING, &devices).await {
                     tracing::warn!(%error, "the state of the bays was not kept");
                 }
+                None
             }
             Keep::Reading {
                 place,
@@ -189,7 +250,7 @@ impl Keeper {
                 taken,
             } => {
                 let content = Content::Reading(ObservationId(self.store.fresh()), found);
-                self.keep(self.ready(place, taken, content), verdict).await;
+                Some((self.ready(place, taken, content), verdict))
             }
             Keep::Ecg {
                 place,
@@ -201,10 +262,16 @@ impl Keeper {
                 match encoded {
                     Ok(Ok(recording)) => {
                         let content = Content::Ecg(EcgId(self.store.fresh()), Box::new(recording));
-                        self.keep(self.ready(place, taken, content), verdict).await;
+                        Some((self.ready(place, taken, content), verdict))
                     }
-                    Ok(Err(error)) => tracing::error!(%error, "a recording is no waveform"),
-                    Err(_) => tracing::error!("encoding a recording ended by a panic"),
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "a recording is no waveform");
+                        None
+                    }
+                    Err(_) => {
+                        tracing::error!("encoding a recording ended by a panic");
+                        None
+                    }
                 }
             }
         }
@@ -221,29 +288,6 @@ impl Keeper {
             form: FormId(form),
             tray: TrayId(tray),
             content,
-        }
-    }
-
-    /// Tries until it is saved.
-    async fn keep(&self, ready: Ready, verdict: Verdict) {
-        let mut tries = 0;
-        loop {
-            match self.save(&ready, verdict).await {
-                Ok((patient, shown, handed)) => {
-                    self.bays.saved(ready.place.number, patient, shown, handed);
-                    return;
-                }
-                Err(error) => {
-                    tries += 1;
-                    tracing::error!(%error, tries, "a reading could not be saved");
-                    self.bays.cannot_save(ready.place.number);
-                    if self.queue.is_closed() && tries >= LAST_TRIES {
-                        tracing::error!("the box stopped before a reading could be saved");
-                        return;
-                    }
-                    tokio::time::sleep(AGAIN).await;
-                }
-            }
         }
     }
 

@@ -30,7 +30,10 @@ pub(super) async fn run(args: ExportArgs) -> Outcome {
         },
     };
     note(&store, &what).await;
-    let sink = Arc::new(Mutex::new(Sink { out: open(&args.path)?, fault: None }));
+    let sink = Arc::new(Mutex::new(Sink {
+        out: open(&args.path)?,
+        fault: None,
+    }));
     let bar = super::progress::things();
     let (counted, taking) = (bar.clone(), Arc::clone(&sink));
     let written = store
@@ -60,7 +63,8 @@ fn open(path: &Path) -> Result<Box<dyn Write + Send>, Failure> {
     if path.as_os_str() == STDOUT {
         return Ok(Box::new(std::io::stdout()));
     }
-    let file = File::create(path).map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+    let file = File::create(path)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
     Ok(Box::new(BufWriter::new(file)))
 }
 
@@ -71,6 +75,9 @@ async fn note(store: &Store, what: &ExportOf) {
         ExportOf::Patient(patient) => Some(*patient),
     };
     if let Err(error) = store.audit_note(By::System, AuditAct::Export, patient).await {
-        complain(&format!("the audit log did not take this export: {}", chain(&error)));
+        complain(&format!(
+            "the audit log did not take this export: {}",
+            chain(&error)
+        ));
     }
 }

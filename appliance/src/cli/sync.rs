@@ -10,12 +10,20 @@ use super::{Failure, Outcome, SyncArgs, chain, say};
 
 pub(super) async fn run(args: SyncArgs) -> Outcome {
     let store = super::open::alone(&args.data).await?;
-    let failed = |error: &(dyn std::error::Error + 'static)| Failure::new(format!("no exchange: {}", chain(error)));
+    let failed =
+        |error: &(dyn std::error::Error + 'static)| Failure::new(format!("no exchange: {}", chain(error)));
     if store.enrolment().await.map_err(|error| failed(&error))?.is_none() {
-        return Err(Failure::new("this box has not enrolled at a hub yet; use appliance enroll first"));
+        return Err(Failure::new(
+            "this box has not enrolled at a hub yet; use appliance enroll first",
+        ));
     }
-    let options = ClientOptions { gather: Duration::ZERO, ..crate::hub_link::client_options(None, None) };
-    let report = sync_once(&store, args.hub.as_deref(), &options).await.map_err(|error| failed(&error))?;
+    let options = ClientOptions {
+        gather: Duration::ZERO,
+        ..crate::hub_link::client_options(None, None)
+    };
+    let report = sync_once(&store, args.hub.as_deref(), &options)
+        .await
+        .map_err(|error| failed(&error))?;
     if args.json {
         say(&object(&report).to_string());
     } else {

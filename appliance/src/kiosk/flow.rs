@@ -69,6 +69,8 @@ pub enum Step {
         guest: Guest,
         /// Number of the bay.
         bay: usize,
+        /// Whether somebody pressed start here; where the device has a start key of its own it stays `false`.
+        started: bool,
     },
     /// The result in large type.
     Result {
@@ -104,8 +106,10 @@ pub enum Step {
 pub enum Effect {
     /// Find the chart of the card on the reader; answer by [`Flow::looked_up`].
     LookUp,
-    /// Open a session for the guest at this bay, and start its device where we start it.
+    /// Open a session for the guest at this bay.
     Open(Guest, usize),
+    /// Start the device of this bay.
+    Start(usize),
     /// Close the session at this bay.
     Close(usize),
     /// The guest touched the screen: a sign for the session at this bay.
@@ -121,6 +125,8 @@ pub enum Press {
     Leave,
     /// Measure at this bay.
     Bay(usize),
+    /// "I am ready": start the device.
+    Start,
     /// Measure again.
     Again,
     /// Back to the choice.
@@ -270,8 +276,26 @@ impl Flow {
                 self.go(Step::Choose(guest), now);
                 return closed;
             }
+            (
+                Press::Start,
+                Step::Measure {
+                    guest,
+                    bay,
+                    started: false,
+                },
+            ) => {
+                self.go(
+                    Step::Measure {
+                        guest,
+                        bay,
+                        started: true,
+                    },
+                    now,
+                );
+                return Some(Effect::Start(bay));
+            }
             (Press::Stay, Step::Measure { bay, .. }) => return Some(Effect::Touch(bay)),
-            (Press::Yes | Press::Bay(_) | Press::Again | Press::Other | Press::Stay, _) => {}
+            (Press::Yes | Press::Bay(_) | Press::Start | Press::Again | Press::Other | Press::Stay, _) => {}
         }
         None
     }
@@ -281,26 +305,30 @@ impl Flow {
             Step::Measure {
                 guest: guest.clone(),
                 bay,
+                started: false,
             },
             now,
         );
         Effect::Open(guest, bay)
     }
 
-    /// A reading was attached to the guest and saved.
-    pub fn attached(&mut self, at_bay: usize, patient: PatientId, shown: Shown, now: Duration) {
-        if let Some(guest) = self.guest_measured_at(at_bay)
-            && guest.patient == patient
-        {
-            self.go(
-                Step::Result {
-                    guest,
-                    bay: at_bay,
-                    shown,
-                },
-                now,
-            );
-        }
+    /// A reading was attached to the guest and saved; `true` if the guest of this kiosk sees it.
+    pub fn attached(&mut self, at_bay: usize, patient: PatientId, shown: Shown, now: Duration) -> bool {
+        let Some(guest) = self
+            .guest_measured_at(at_bay)
+            .filter(|guest| guest.patient == patient)
+        else {
+            return false;
+        };
+        self.go(
+            Step::Result {
+                guest,
+                bay: at_bay,
+                shown,
+            },
+            now,
+        );
+        true
     }
 
     /// A reading at the guest's bay went to the tray.
@@ -348,7 +376,7 @@ impl Flow {
 
     fn guest_measured_at(&self, at_bay: usize) -> Option<Guest> {
         match &self.step {
-            Step::Measure { guest, bay } if *bay == at_bay => Some(guest.clone()),
+            Step::Measure { guest, bay, .. } if *bay == at_bay => Some(guest.clone()),
             Step::Handed { guest, bay, .. } | Step::Failed { guest, bay, .. } if *bay == at_bay => {
                 Some(guest.clone())
             }
@@ -478,6 +506,14 @@ mod tests {
     }
 
     #[test]
+    fn the_device_is_started_once() {
+        let mut flow = measuring();
+        assert_eq!(flow.press(Press::Start, s(12)), Some(Effect::Start(2)));
+        assert_eq!(flow.press(Press::Start, s(13)), None);
+        assert_eq!(flow.press(Press::Stay, s(14)), Some(Effect::Touch(2)));
+    }
+
+    #[test]
     fn late_presses_change_nothing() {
         let mut flow = measuring();
         assert_eq!(flow.press(Press::Yes, s(20)), None);
@@ -532,7 +568,7 @@ mod tests {
                     match effect {
                         Effect::Open(_, bay) => open = Some(bay),
                         Effect::Close(_) => open = None,
-                        Effect::LookUp | Effect::Touch(_) => {}
+                        Effect::LookUp | Effect::Touch(_) | Effect::Start(_) => {}
                     }
                 }
             }

@@ -7,7 +7,7 @@ use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use device_drivers::catalogue::Measures;
+use device_drivers::catalogue::{Measures, StartedBy};
 use device_drivers::session::LinkState;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -98,7 +98,7 @@ fn screen(lang: Lang, state: &AppState, step: &Step, reader: usize) -> Markup {
             }))
         },
         Step::Choose(_) => choose(lang, &state.kiosks.offers()),
-        Step::Measure { bay, .. } => measure(lang, state.bays.bay(*bay).as_ref()),
+        Step::Measure { bay, started, .. } => measure(lang, state.bays.bay(*bay).as_ref(), *started),
         Step::Result { shown, .. } => result(lang, shown),
         Step::Handed { .. } => html! {
             (picture(Icon::Tray))
@@ -202,11 +202,17 @@ fn what(lang: Lang, measures: Measures) -> String {
     }
 }
 
-fn measure(lang: Lang, bay: Option<&BayView>) -> Markup {
+fn measure(lang: Lang, bay: Option<&BayView>, started: bool) -> Markup {
     let measures = bay.map_or(Measures::BloodPressure, |bay| bay.device.measures);
+    let started_here = bay.is_some_and(|bay| bay.device.started_by != StartedBy::Device);
     let (first, second) = match measures {
         Measures::BloodPressure | Measures::IdentityCard => {
-            (lang.t("kiosk-measure-bp"), lang.t("kiosk-measure-bp-still"))
+            let first = if started_here {
+                lang.t("kiosk-measure-bp-here")
+            } else {
+                lang.t("kiosk-measure-bp")
+            };
+            (first, lang.t("kiosk-measure-bp-still"))
         }
         Measures::Ecg => (lang.t("kiosk-measure-ecg"), lang.t("kiosk-measure-ecg-still")),
         Measures::SurfaceTemperature => (lang.t("kiosk-measure-temperature"), lang.t("kiosk-measure-still")),
@@ -216,7 +222,10 @@ fn measure(lang: Lang, bay: Option<&BayView>) -> Markup {
         h1 { (second) }
         p.kiosk-sentence { (first) }
         @if let Some(bay) = bay { p.kiosk-bay { (bay.name) } }
-        (choices(&press_button("other", "button-back", &lang.t("kiosk-stop"))))
+        (choices(&html! {
+            @if started_here && !started { (press_button("start", "button-go", &lang.t("kiosk-start"))) }
+            (press_button("other", "button-back", &lang.t("kiosk-stop")))
+        }))
     }
 }
 
@@ -280,7 +289,7 @@ pub async fn changed(State(state): State<AppState>, caller: Caller, Query(seen):
 /// A button of the kiosk.
 #[derive(Debug, Deserialize)]
 pub struct Pressed {
-    /// Its word: `yes`, `leave`, `again`, `other`, `stay`, or `bay-` and a number.
+    /// Its word: `yes`, `leave`, `start`, `again`, `other`, `stay`, or `bay-` and a number.
     press: String,
 }
 
@@ -288,6 +297,7 @@ fn press_of(word: &str) -> Option<Press> {
     match word {
         "yes" => Some(Press::Yes),
         "leave" => Some(Press::Leave),
+        "start" => Some(Press::Start),
         "again" => Some(Press::Again),
         "other" => Some(Press::Other),
         "stay" => Some(Press::Stay),
