@@ -1,5 +1,6 @@
 //! The desks as a browser without scripts sees them, over a real store in a folder of its own.
 
+mod county;
 mod desk;
 
 use std::sync::Arc;
@@ -97,11 +98,15 @@ fn clinic() -> ClinicCode {
 }
 
 fn open(folder: &TempDir) -> Store {
+    open_as(folder, store::Side::Hub)
+}
+
+fn open_as(folder: &TempDir, side: store::Side) -> Store {
     let random = Box::new(|bytes: &mut [u8]| rand::fill(bytes));
     let clock = Arc::new(HubClock::start());
     let options = store::OpenOptions {
         password_cost_kib: Some(64),
-        ..store::OpenOptions::new(store::Side::Hub, clock, random)
+        ..store::OpenOptions::new(side, clock, random)
     };
     Store::open(folder.path(), options).unwrap()
 }
