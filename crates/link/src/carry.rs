@@ -75,6 +75,9 @@ fn bye_cause(bye: Bye) -> Cause {
 pub(crate) trait Answers {
     /// Carries it out.
     async fn answer(&mut self, ask: Ask) -> Result<Answer, StoreError>;
+
+    /// The lanes that may have something to send since this was asked last.
+    async fn news(&mut self) -> Result<Vec<Lane>, StoreError>;
 }
 
 /// What ends or wakes a connection from outside.
@@ -189,11 +192,12 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                     self.unflushed = count > 0;
                     self.out.drain(..count);
                 }
-                Happened::News => {
-                    Lane::ALL
+                Happened::News => match answers.news().await {
+                    Ok(lanes) => lanes
                         .into_iter()
-                        .for_each(|lane| exchange.wake(lane, started.elapsed()));
-                }
+                        .for_each(|lane| exchange.wake(lane, started.elapsed())),
+                    Err(error) => return error.into(),
+                },
                 Happened::TimeIsUp => {
                     if let Err(fault) = exchange.handle_timeout(started.elapsed()) {
                         return fault.into();

@@ -8,6 +8,7 @@ use records::time::WallTime;
 use store::{Cause, Enrolment, Store, StoreError, StoreEvent};
 use sync_core::backoff::Backoff;
 use sync_core::exchange::{Answer, Ask, Counts, Credentials, Exchange};
+use sync_core::wire::Lane;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -236,6 +237,10 @@ impl Answers for BoxAnswers<'_> {
             tell(welcome.at);
         }
         self.store.answer_as_box(ask).await
+    }
+
+    async fn news(&mut self) -> Result<Vec<Lane>, StoreError> {
+        Ok(Lane::ALL.to_vec())
     }
 }
 

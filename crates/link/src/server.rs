@@ -10,7 +10,7 @@ use records::time::WallTime;
 use store::{Standing, Store, StoreError};
 use sync_core::exchange::{Answer, Ask, Credentials, Exchange};
 use sync_core::identity::{Actor, DevicePublicKey};
-use sync_core::wire::{Bye, Frame};
+use sync_core::wire::{Bye, Frame, Lane};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -210,6 +210,8 @@ struct HubAnswers<'a> {
     replaced: Arc<Notify>,
     actor: Option<Actor>,
     alarmed: bool,
+    /// Ends of the clinic's feed when it was last looked at.
+    seen: [u64; Lane::COUNT],
 }
 
 impl HubAnswers<'_> {
@@ -250,6 +252,17 @@ impl Answers for HubAnswers<'_> {
             self.shared.store.raise_alarm("clone", &device).await?;
         }
         self.shared.store.answer_as_hub(self.key.device(), ask).await
+    }
+
+    async fn news(&mut self) -> Result<Vec<Lane>, StoreError> {
+        // Most news are of other clinics: one look tells whether any lane of this feed grew.
+        let ends = self.shared.store.feed_positions(self.key.device()).await?;
+        let grown = Lane::ALL
+            .into_iter()
+            .filter(|lane| ends[lane.index()] != self.seen[lane.index()])
+            .collect();
+        self.seen = ends;
+        Ok(grown)
     }
 }
 
@@ -302,6 +315,7 @@ async fn serve_box(
         replaced: Arc::clone(&replaced),
         actor: None,
         alarmed: false,
+        seen: [0; Lane::COUNT],
     };
     let mut ended = Box::pin(async move {
         tokio::select! {

@@ -371,6 +371,12 @@ impl Exchange {
     }
 
     fn send(&mut self, lane: Lane, message: &Message) {
+        if self.pipe.take_back_last()
+            && let End::Hub(hub) = &mut self.end
+        {
+            // The quiet that waited is not true any more; another one follows.
+            hub.news();
+        }
         let cost = self.pipe.send_message(lane, message.encode());
         if matches!(message, Message::Audit(_)) {
             self.counts.audit_bytes += cost;

@@ -17,7 +17,12 @@ CREATE TABLE IF NOT EXISTS link_pieces(
     UNIQUE(blob, start));
 CREATE TABLE IF NOT EXISTS link_wanted(
     blob BLOB PRIMARY KEY, doc BLOB NOT NULL, lane INTEGER NOT NULL, length INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_deferred(
+    blob BLOB PRIMARY KEY, times INTEGER NOT NULL, contacts_left INTEGER NOT NULL) WITHOUT ROWID;
 ";
+
+/// Most contacts that a blob waits for after the hub had no room for it.
+const DEFERRED_MAX: i64 = 64;
 
 /// Notes that a document names a blob.
 pub(crate) fn name(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane, length: u64) -> Result<(), StoreError> {
@@ -132,6 +137,40 @@ pub(crate) fn read(sql: &Connection, blob: BlobId, offset: u64) -> Result<Vec<u8
         row.get(0)
     });
     Ok(bytes.optional()?.unwrap_or_default())
+}
+
+/// The hub has no room for a blob: it is offered again after one contact, then two, four ... so that a full hub
+/// does not eat the box's data plan.
+pub(crate) fn defer(tx: &Tx<'_>, blob: BlobId) -> Result<(), StoreError> {
+    let mut put = tx.sql.prepare_cached(
+        "INSERT INTO link_deferred(blob, times, contacts_left) VALUES(?1, 1, 1)
+         ON CONFLICT(blob) DO UPDATE SET times = times + 1, contacts_left = min(1 << min(times, 10), ?2)",
+    )?;
+    put.execute(params![blob.as_bytes(), DEFERRED_MAX])?;
+    Ok(())
+}
+
+/// A contact began: blobs that wait for it are one contact nearer.
+pub(crate) fn count_contact(sql: &Connection) -> Result<(), StoreError> {
+    sql.execute(
+        "UPDATE link_deferred SET contacts_left = contacts_left - 1 WHERE contacts_left >= 0",
+        [],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn is_deferred(sql: &Connection, blob: BlobId) -> Result<bool, StoreError> {
+    let mut find =
+        sql.prepare_cached("SELECT 1 FROM link_deferred WHERE blob = ?1 AND contacts_left >= 0")?;
+    Ok(find.exists([blob.as_bytes()])?)
+}
+
+/// The hub has a blob whole.
+pub(crate) fn undefer(tx: &Tx<'_>, blob: BlobId) -> Result<(), StoreError> {
+    tx.sql
+        .prepare_cached("DELETE FROM link_deferred WHERE blob = ?1")?
+        .execute([blob.as_bytes()])?;
+    Ok(())
 }
 
 /// A box was offered a blob: keeps the wish until the blob is whole.

@@ -85,6 +85,17 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Hub: the last positions of the feed of a device's clinic.
+    pub async fn feed_positions(&self, device: DeviceId) -> Result<[u64; Lane::COUNT], StoreError> {
+        self.read(move |sql| {
+            let ends = feeds::feed_ends(sql, served(sql, device)?)?;
+            Ok(ends.map(|end| end.position))
+        })
+        .await
+    }
+}
+
 fn served(sql: &Connection, device: DeviceId) -> Result<i64, StoreError> {
     let known = directory::known(sql, device)?.filter(|known| !known.revoked);
     known

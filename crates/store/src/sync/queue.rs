@@ -14,7 +14,7 @@ use sync_core::wire::{Ack, BlobOffer, BlobState, ChangeItem, Holds, Lane, MAX_IT
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
-use crate::sync::{ranges, state};
+use crate::sync::{blobs, ranges, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_queue(
@@ -113,7 +113,13 @@ pub(crate) fn next(sql: &Connection, lane: Lane, after: u64, budget: usize) -> R
             AUDIT => next
                 .items
                 .extend(audit_entry(sql, row)?.map(|item| (place, item))),
-            BLOB => next.items.extend(blob(sql, row)?.map(|item| (place, item))),
+            BLOB => {
+                if let Some(offer) = blob(sql, row)?
+                    && !blobs::is_deferred(sql, offer.blob)?
+                {
+                    next.items.push((place, LaneItem::Blob(offer)));
+                }
+            }
             _ => {}
         }
         size += next.items[before..]
@@ -185,17 +191,17 @@ fn audit_entry(sql: &Connection, row: i64) -> Result<Option<LaneItem>, StoreErro
     Ok(item.optional()?)
 }
 
-fn blob(sql: &Connection, row: i64) -> Result<Option<LaneItem>, StoreError> {
+fn blob(sql: &Connection, row: i64) -> Result<Option<BlobOffer>, StoreError> {
     let mut find = sql.prepare_cached(
         "SELECT blobs.id, link_blobs.doc, blobs.length FROM blobs JOIN link_blobs ON link_blobs.blob = blobs.id
          WHERE b = ?1 LIMIT 1",
     )?;
     let item = find.query_row([row], |row| {
-        Ok(LaneItem::Blob(BlobOffer {
+        Ok(BlobOffer {
             blob: BlobId(row.get(0)?),
             doc: DocId(row.get(1)?),
             length: row.get::<_, i64>(2)?.cast_unsigned(),
-        }))
+        })
     });
     Ok(item.optional()?)
 }
@@ -226,6 +232,13 @@ pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
             "DELETE FROM link_queue WHERE kind = ?1 AND row = (SELECT b FROM blobs WHERE id = ?2)",
         )?;
         done.execute(params![BLOB, have.blob.as_bytes()])?;
+    }
+    for have in &ack.blobs {
+        match have.state {
+            BlobState::NotNow => blobs::defer(tx, have.blob)?,
+            BlobState::Complete => blobs::undefer(tx, have.blob)?,
+            BlobState::Wanted => {}
+        }
     }
     state::note_parked(tx, &ack.parked)?;
     tx.emit(StoreEvent::SyncState);

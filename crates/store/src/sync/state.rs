@@ -9,7 +9,7 @@ use sync_core::identity::{DevicePublicKey, PUBLIC_KEY_LEN, Position};
 use sync_core::wire::{FeedEnd, Hello, Lane, ParkReason, QueueReport, VERSIONS, Welcome};
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
-use crate::sync::{queue, ranges};
+use crate::sync::{blobs, queue, ranges};
 use crate::{AuditAct, By, audit, settings};
 
 pub(crate) const TABLES: &str = "
@@ -297,6 +297,7 @@ pub(crate) fn welcomed(tx: &mut Tx<'_>, welcome: &Welcome) -> Result<(), StoreEr
     put_number(tx.sql, NEXT_TRY, None)?;
     put(tx.sql, CAUSE, None)?;
     put(tx.sql, CONNECTED, Some(&[1]))?;
+    blobs::count_contact(tx.sql)?;
     tx.emit(StoreEvent::SyncState);
     Ok(())
 }

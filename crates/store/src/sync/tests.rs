@@ -11,7 +11,7 @@ use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::Edit;
 use sync_core::exchange::{Answer, Ask, Counts, Credentials, Exchange, ExchangeFault};
 use sync_core::identity::DevicePublicKey;
-use sync_core::wire::{BlobOffer, BlobState, Bye, EnrolRefusal, EnrolRequest};
+use sync_core::wire::{Ack, BlobHave, BlobOffer, BlobState, Bye, EnrolRefusal, EnrolRequest};
 use tempfile::TempDir;
 
 use super::Enrolment;
@@ -649,4 +649,45 @@ async fn nobody_reads_a_blob_by_its_hash_alone() {
         (taken.ack.blobs[0].state, taken.ack.blobs[0].have),
         (BlobState::Wanted, 0)
     );
+}
+
+#[tokio::test]
+async fn a_blob_for_which_the_hub_has_no_room_is_offered_ever_more_rarely() {
+    let hub = hub().await;
+    let end = boxed(&hub, 110, "0017").await;
+    let patient = chart(&end, "0017", "示例").await;
+    let blob = attach(&end, patient, 20_000).await;
+    let mut tries = 0;
+    for _ in 0..300 {
+        let next = end
+            .store
+            .read(|sql| super::queue::next(sql, Lane::P4, 0, 1000))
+            .await
+            .unwrap();
+        if !next.items.is_empty() {
+            tries += 1;
+            let full = BlobHave {
+                blob,
+                have: 0,
+                state: BlobState::NotNow,
+            };
+            let ack = Ack {
+                blobs: vec![full],
+                ..Ack::default()
+            };
+            end.store.answer_as_box(Ask::Acked(ack)).await.unwrap();
+        }
+        // A contact that brings everything but this blob.
+        end.store
+            .write(|tx| super::blobs::count_contact(tx.sql))
+            .await
+            .unwrap();
+    }
+    assert!((8..=14).contains(&tries), "{tries} tries in 300 contacts");
+    assert_eq!(end.store.link_status().await.unwrap().pending, 3);
+    for _ in 0..66 {
+        sync(&end, &hub).await;
+    }
+    assert!(hub.store.blob(blob).await.unwrap().is_some());
+    assert_eq!(end.store.link_status().await.unwrap().pending, 0);
 }

@@ -113,6 +113,11 @@ impl Pipe {
         self.last = Some(frame.encode());
     }
 
+    /// Takes back what [`Self::send_last`] left waiting; `true` where something was.
+    pub(crate) fn take_back_last(&mut self) -> bool {
+        self.last.take().is_some()
+    }
+
     /// Puts a message in its lane; gives the bytes that it will take on the stream.
     pub(crate) fn send_message(&mut self, lane: Lane, message: Vec<u8>) -> u64 {
         let segments = message.len().div_ceil(MAX_SEGMENT);
