@@ -11,7 +11,6 @@ pub mod clashes;
 pub mod demographics;
 pub mod drafts;
 pub mod ecg;
-pub mod faults;
 pub mod fields;
 pub mod find;
 pub mod more;

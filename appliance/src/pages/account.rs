@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use records::faults::{FaultKind, FieldFault};
 use records::staff::StaffMember;
 use store::SignIn;
+use web::fields::Fields;
 use web::forms::{Faults, Form, Input};
 use web::layout::{Page, heading};
 use web::panels::{Class, panel};
@@ -13,7 +14,6 @@ use web::trouble::Trouble;
 
 use crate::errors::Page as Answer;
 use crate::founding::keep_member;
-use crate::pages::fields::Fields;
 use crate::pages::staff::secret_faults;
 use crate::pages::visitor::{Visitor, go_to};
 
@@ -77,7 +77,7 @@ pub async fn change(visitor: Visitor, fields: Fields) -> Answer<Response> {
     let mut member = own(&visitor).await?;
     let mut faults = Faults::none();
     for fault in wanted_faults(&fields) {
-        faults.add(fault.field, crate::pages::faults::secret_sentence(lang, fault));
+        faults.add(fault.field, web::checks::secret_sentence(lang, fault));
     }
     if fields.get("password") != fields.get("repeat") {
         faults.add("repeat", lang.t("password-repeat-differs"));

@@ -4,11 +4,12 @@ use axum::extract::Query;
 use maud::{Markup, html};
 use records::ids::{PatientId, StaffId};
 use serde::Deserialize;
-use store::{AuditAct, AuditFilter, AuditLine, By};
-use web::forms::{Faults, Input, Pick};
+use store::{AuditAct, AuditFilter, By};
+use web::forms::{Faults, Pick};
 use web::icons::Icon;
 use web::layout::{Page, heading};
-use web::moments;
+use web::people::AuditRow;
+use web::people::audit::table;
 use web::texts::Lang;
 
 use crate::errors::Page as Answer;
@@ -25,13 +26,6 @@ pub struct Wanted {
     #[serde(default)]
     by: String,
     before: Option<i64>,
-}
-
-/// A line with the names that belong to it.
-struct Shown {
-    line: AuditLine,
-    who: String,
-    patient: Option<(PatientId, String)>,
 }
 
 /// `GET /audit`.
@@ -63,7 +57,12 @@ pub async fn page(visitor: Visitor, Query(wanted): Query<Wanted>) -> Answer {
                 .find(|member| member.id == id)
                 .map(|member| member.name.clone())
         });
-        shown.push(Shown { line, who, patient });
+        shown.push(AuditRow {
+            at: line.at,
+            who,
+            act: line.act,
+            patient,
+        });
     }
     let people = staff
         .iter()
@@ -76,7 +75,7 @@ pub async fn page(visitor: Visitor, Query(wanted): Query<Wanted>) -> Answer {
     let body = html! {
         (heading(&title, &html! {}))
         (filters(lang, &wanted, about, people))
-        section.card { (table(&visitor, &shown)) }
+        section.card { (table(lang, &shown, visitor.today())) }
         @if let Some(older) = older { p.pages { a.button href=(older) { (lang.t("audit-older")) } } }
     };
     visitor.page(&Page::new(title.clone(), body)).await
@@ -101,33 +100,6 @@ fn filters(lang: Lang, wanted: &Wanted, about: Option<PatientId>, people: Vec<(S
     }
 }
 
-fn table(visitor: &Visitor, lines: &[Shown]) -> Markup {
-    let lang = visitor.lang;
-    let today = visitor.today();
-    html! {
-        @if lines.is_empty() { p.empty { (lang.t("audit-empty")) } } @else {
-            div.scroll tabindex="0" role="group" aria-label=(lang.t("audit-title")) {
-                table.table {
-                    thead { tr {
-                        th scope="col" { (lang.t("column-time")) }
-                        th scope="col" { (lang.t("audit-who")) }
-                        th scope="col" { (lang.t("audit-what")) }
-                        th scope="col" { (lang.t("audit-whom")) }
-                    } }
-                    tbody { @for shown in lines {
-                        tr {
-                            td.num { (moments::day_and_clock(lang, shown.line.at, today)) }
-                            td { (shown.who) }
-                            td { (act(lang, &shown.line.act)) }
-                            td { @if let Some((id, name)) = &shown.patient { a href={ "/audit?patient=" (id) } { (name) } } }
-                        }
-                    } }
-                }
-            }
-        }
-    }
-}
-
 fn who(lang: Lang, by: By, name: impl Fn(StaffId) -> Option<String>) -> String {
     match by {
         By::Staff(id) => name(id).unwrap_or_else(|| lang.t("staff-unknown")),
@@ -136,47 +108,5 @@ fn who(lang: Lang, by: By, name: impl Fn(StaffId) -> Option<String>) -> String {
         By::Import => lang.t("audit-by-import"),
         By::System => lang.t("audit-by-system"),
         By::Hub => lang.t("audit-by-hub"),
-    }
-}
-
-/// The words for an act; a newer release's word is shown as it is.
-fn act(lang: Lang, word: &str) -> String {
-    let Some(act) = AuditAct::ALL.iter().copied().find(|act| act.word() == word) else {
-        return word.to_owned();
-    };
-    match act {
-        AuditAct::SignIn => lang.t("act-sign-in"),
-        AuditAct::SignInFailed => lang.t("act-sign-in-failed"),
-        AuditAct::LockedOut => lang.t("act-locked-out"),
-        AuditAct::SignOut => lang.t("act-sign-out"),
-        AuditAct::Unlock => lang.t("act-unlock"),
-        AuditAct::Pair => lang.t("act-pair"),
-        AuditAct::Setup => lang.t("act-setup"),
-        AuditAct::Enroll => lang.t("act-enroll"),
-        AuditAct::Register => lang.t("act-register"),
-        AuditAct::ChartChange => lang.t("act-chart-change"),
-        AuditAct::ClashResolve => lang.t("act-clash-resolve"),
-        AuditAct::VisitOpen => lang.t("act-visit-open"),
-        AuditAct::VisitSave => lang.t("act-visit-save"),
-        AuditAct::VisitSign => lang.t("act-visit-sign"),
-        AuditAct::VisitAmend => lang.t("act-visit-amend"),
-        AuditAct::ReadingAttach => lang.t("act-reading-attach"),
-        AuditAct::ReadingType => lang.t("act-reading-type"),
-        AuditAct::ReadingClaim => lang.t("act-reading-claim"),
-        AuditAct::ReadingReturn => lang.t("act-reading-return"),
-        AuditAct::ReadingWithdraw => lang.t("act-reading-withdraw"),
-        AuditAct::EcgRecord => lang.t("act-ecg-record"),
-        AuditAct::EcgWithdraw => lang.t("act-ecg-withdraw"),
-        AuditAct::ViewPatient => lang.t("act-view-patient"),
-        AuditAct::ViewVisit => lang.t("act-view-visit"),
-        AuditAct::ViewEcg => lang.t("act-view-ecg"),
-        AuditAct::ViewAudit => lang.t("act-view-audit"),
-        AuditAct::Print => lang.t("act-print"),
-        AuditAct::KioskIdentify => lang.t("act-kiosk-identify"),
-        AuditAct::Export => lang.t("act-export"),
-        AuditAct::Import => lang.t("act-import"),
-        AuditAct::StaffChange => lang.t("act-staff-change"),
-        AuditAct::SettingsChange => lang.t("act-settings-change"),
-        AuditAct::BreakGlass => lang.t("act-break-glass"),
     }
 }

@@ -9,6 +9,8 @@ use records::ids::PatientId;
 use records::patients::Chart;
 use records::staff::Action;
 use serde::Deserialize;
+use store::AuditAct;
+use web::fields::Fields;
 use web::icons::Icon;
 use web::layout::{Page, heading};
 use web::moments;
@@ -20,7 +22,6 @@ use crate::bays::attachment::{Opener, Person as Subject};
 use crate::bays::shown::{Shown, Word};
 use crate::bays::{BayRefusal, BayView, Doing};
 use crate::errors::Page as Answer;
-use crate::pages::fields::Fields;
 use crate::pages::person::{Person, patient_id};
 use crate::pages::visitor::{Visitor, go_to};
 
@@ -225,9 +226,17 @@ pub async fn page(visitor: Visitor, Path(number): Path<usize>, Query(asked): Que
         .ok()
         .or(bay.session.as_ref().map(|session| session.patient));
     let person = match patient.filter(|_| visitor.may(Action::FindPatients)) {
-        Some(patient) => Some(Person::open(&visitor, patient).await?),
+        Some(patient) => Some(Person::read(&visitor, patient).await?),
         None => None,
     };
+    // A part that renews itself while a cuff inflates shows nobody's record; one with a result does.
+    let owner = bay.last.as_ref().and_then(|(owner, _)| *owner);
+    if let Some(person) = person
+        .as_ref()
+        .filter(|person| !visitor.part || owner == Some(person.id))
+    {
+        visitor.viewed(AuditAct::ViewPatient, person.id, None).await?;
+    }
     let live = now_part(&visitor, &bay, person.as_ref()).await?;
     if visitor.part {
         return visitor.part(live);
@@ -427,7 +436,7 @@ pub async fn log(visitor: Visitor, Path(number): Path<usize>) -> Answer {
                         tbody { @for line in &lines { tr {
                             td.num { (moments::day_and_clock(lang, line.at, today)) }
                             td { (log_word(lang, &line.word)) }
-                            td.num { (log_word(lang, &line.detail)) }
+                            td { (log_word(lang, &line.detail)) }
                         } } }
                     }
                 }

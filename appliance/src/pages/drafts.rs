@@ -5,11 +5,11 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use records::ids::FormId;
+use web::fields::Fields;
 use web::moments;
 use web::trouble::Trouble;
 
 use crate::errors::Page;
-use crate::pages::fields::Fields;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// `POST /drafts/{form}`: answers with the time, as the draft's line shows it.

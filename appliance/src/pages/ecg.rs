@@ -2,8 +2,7 @@
 
 use axum::extract::Path;
 use axum::response::Response;
-use ecg::draw::{DrawOptions, DrawTexts, svg};
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use records::ecgs::{EcgMeta, withdraw_ecg};
 use records::faults::{FaultKind, FieldFault};
 use records::ids::{DocId, EcgId, PatientId};
@@ -11,19 +10,19 @@ use records::staff::Action;
 use records::text::tidy;
 use records::vitals::Withdrawal;
 use store::{AuditAct, Commit, Lane, Target, Write};
-use web::ecg::{RecordingView, recording};
+use web::checks::sentence;
+use web::fields::Fields;
 use web::forms::{Faults, Form, Input};
 use web::layout::Page;
-use web::moments;
+use web::people::Names;
+use web::people::recording::{self, EcgRead, Paper, recording};
 use web::trouble::Trouble;
 
 use crate::errors::Page as Answer;
-use crate::pages::faults::sentence;
-use crate::pages::fields::{Fields, new_form};
+use crate::pages::fields::new_form;
 use crate::pages::person::Person;
-use crate::pages::readings::{Names, device_name};
+use crate::pages::readings::device_name;
 use crate::pages::visitor::{Visitor, go_to};
-use crate::pages::visits::print_head;
 
 /// A recording with its patient.
 struct Open {
@@ -71,40 +70,22 @@ pub async fn page(visitor: Visitor, Path((doc, id)): Path<(String, String)>) -> 
 
 async fn draw(visitor: &Visitor, open: &Open, fields: &Fields, faults: &Faults) -> Answer<Page> {
     let lang = visitor.lang;
-    let meta = &open.meta;
     let names = Names::of(&visitor.state.store.staff().await?);
-    let paper = paper(visitor, open).await?;
-    let withdrawn = meta.withdrawn.as_ref().map(|withdrawal| {
-        let who = withdrawal.by.map(|by| names.get(lang, by)).unwrap_or_default();
-        format!("{who} {}", withdrawal.reason).trim().to_owned()
-    });
-    let clipped: Vec<String> = if meta.clipped {
-        meta.leads.clone()
-    } else {
-        Vec::new()
-    };
-    let view = RecordingView {
-        taken: meta.taken.at,
+    let device = device_name(&open.meta.device);
+    let paper = paper(visitor, open, device.clone()).await?;
+    let read = EcgRead {
+        lang,
         today: visitor.today(),
-        device: &device_name(&meta.device),
-        heart_rate: meta.heart_rate.map(records::units::Bpm::get),
-        tenths_of_second: i64::from(meta.duration_ms / 100),
-        fs_hz: meta.rate_hz,
-        gaps: meta.gaps as usize,
-        clipped: if paper.1.is_empty() && meta.clipped {
-            &clipped
-        } else {
-            &paper.1
-        },
-        withdrawn: withdrawn.as_deref(),
-        paper: paper.0.as_ref(),
-        print_head: &print_head(lang, &open.person),
-        pdf: None,
+        meta: &open.meta,
+        chart: &open.person.chart,
+        names: &names,
+        device: &device,
+        paper: paper.as_ref(),
         synthetic: visitor.state.notice.is_some(),
     };
     let body = html! {
-        (recording(lang, &view))
-        @if meta.withdrawn.is_none() && visitor.may(Action::WithdrawReading) { (withdraw_card(visitor, open, fields, faults)) }
+        (recording(&read))
+        @if open.meta.withdrawn.is_none() && visitor.may(Action::WithdrawReading) { (withdraw_card(visitor, open, fields, faults)) }
         p.actions.no-print { a.button href=(open.person.href()) { (lang.t("back-to-patient")) } }
     };
     Ok(Page::new(lang.t("ecg-title"), body)
@@ -112,80 +93,16 @@ async fn draw(visitor: &Visitor, open: &Open, fields: &Fields, faults: &Faults) 
         .landscape())
 }
 
-/// The drawing and the leads that ran against the recorder's limit; no drawing where the samples are not here.
-async fn paper(visitor: &Visitor, open: &Open) -> Answer<(Option<Markup>, Vec<String>)> {
-    let lang = visitor.lang;
-    let Some(bytes) = visitor.state.store.blob(open.meta.blob).await? else {
-        return Ok((None, Vec::new()));
+/// The drawing; none where the samples are not here.
+async fn paper(visitor: &Visitor, open: &Open, device: String) -> Answer<Option<Paper>> {
+    let Some(samples) = visitor.state.store.blob(open.meta.blob).await? else {
+        return Ok(None);
     };
-    let drawn = {
-        let texts = [
-            lang.t("ecg-paper-label"),
-            lang.t("ecg-draw-gap"),
-            lang.t("ecg-draw-clipped"),
-            lang.t("ecg-draw-lead-off"),
-            lang.t("ecg-draw-missing"),
-            lang.t("ecg-draw-filter"),
-            lang.t("ecg-draw-unfiltered"),
-            lang.t("ecg-no-diagnosis"),
-        ];
-        let id = format!("ecg-{}", open.meta.id);
-        let when = moments::day_and_clock(lang, open.meta.taken.at, visitor.today());
-        let rate = match open.meta.heart_rate {
-            Some(rate) => format!("{} {rate} {}", lang.t("ecg-rate"), lang.t("unit-per-minute")),
-            None => format!("{} {}", lang.t("ecg-rate"), lang.t("ecg-rate-none")),
-        };
-        let foot = format!("{when} · {} · {rate}", device_name(&open.meta.device));
-        // Drawing takes milliseconds of one core: away from the threads that answer.
-        tokio::task::spawn_blocking(move || {
-            let waveform = ecg::codec::decode(&bytes).ok()?;
-            let [
-                title,
-                gap,
-                clipped,
-                lead_off,
-                missing_lead,
-                filter,
-                unfiltered,
-                no_diagnosis,
-            ] = &texts;
-            let footer = [foot.as_str(), no_diagnosis.as_str()];
-            let texts = DrawTexts {
-                id: &id,
-                title,
-                description: &foot,
-                gap,
-                clipped,
-                lead_off,
-                missing_lead,
-                filter,
-                unfiltered,
-                footer: &footer,
-            };
-            let picture = svg(&waveform, &DrawOptions::default(), &texts);
-            Some((picture, clipped_leads(&waveform)))
-        })
-        .await
-    };
-    let drawn = drawn.map_err(|error| Trouble::broken(&error))?;
-    Ok(match drawn {
-        Some((picture, clipped)) => (Some(PreEscaped(picture)), clipped),
-        None => (None, Vec::new()),
-    })
-}
-
-/// Names of the leads with marked clipping.
-fn clipped_leads(waveform: &ecg::model::Waveform) -> Vec<String> {
-    let clipped = |place: &usize| {
-        waveform
-            .marks()
-            .iter()
-            .any(|mark| mark.kind == ecg::model::MarkKind::Clipped && mark.covers(*place))
-    };
-    let places = (0..waveform.leads().len()).filter(clipped);
-    places
-        .map(|place| waveform.leads()[place].name.as_str().to_owned())
-        .collect()
+    let (lang, today, meta) = (visitor.lang, visitor.today(), open.meta.clone());
+    // Drawing takes milliseconds of one core: away from the threads that answer.
+    let drawn =
+        tokio::task::spawn_blocking(move || recording::paper(lang, &meta, &device, today, &samples)).await;
+    drawn.map_err(|error| Trouble::broken(&error).into())
 }
 
 fn withdraw_card(visitor: &Visitor, open: &Open, fields: &Fields, faults: &Faults) -> Markup {

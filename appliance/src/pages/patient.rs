@@ -5,26 +5,27 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use maud::{Markup, html};
 use records::encounters::EncounterLine;
-use records::patients::AllergyState;
+use records::ids::ClinicCode;
 use records::staff::Action;
-use records::time::Date;
 use records::vitals::{Observation, VitalKind};
 use serde::Deserialize;
-use store::{EcgLine, ObservationLine};
-use web::charts::{PressureChart, Range, TrendChart, pressure_chart, trend_chart};
+use store::{AuditAct, EcgLine, ObservationLine};
+use web::charts::Range;
 use web::icons::Icon;
 use web::layout::Page;
-use web::patients::{EcgRow, FactLine, PatientPageView};
-use web::texts::Lang;
-use web::visits::{VisitRow, VisitState};
-use web::vitals::{band_of, kind_name, points_of, pressures_of, unit_of};
+use web::patients::{EcgRow, PatientPageView};
+use web::people::courses::{course_card, courses};
+use web::people::facts::{allergy_facts, drug_lines, ecg_row, facts, problem_facts};
+use web::people::{Names, Shelf};
+use web::visits::VisitRow;
+use web::vitals::kind_name;
 use web::words;
 
 use crate::errors::Page as Answer;
 use crate::pages::clashes;
 use crate::pages::fields::new_form;
-use crate::pages::person::{Person, sex_word};
-use crate::pages::readings::{Names, Shelf};
+use crate::pages::person::{Person, patient_id};
+use crate::pages::readings::device_name;
 use crate::pages::visitor::Visitor;
 
 /// Visits that the page shows.
@@ -55,6 +56,7 @@ struct Record {
     visits: Vec<EncounterLine>,
     ecgs: Vec<EcgLine>,
     names: Names,
+    here: Option<ClinicCode>,
 }
 
 impl Record {
@@ -65,6 +67,7 @@ impl Record {
             visits: store.visits_of(person.id, VISITS + 1).await?,
             ecgs: store.ecgs_of(person.id).await?,
             names: Names::of(&store.staff().await?),
+            here: store.clinic().await?,
         })
     }
 
@@ -99,13 +102,14 @@ impl Record {
 
 /// `GET /patients/{id}`; a script that renews the page gets its record only, and nothing where nothing changed.
 pub async fn page(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<Asked>) -> Answer {
-    let person = Person::of(&visitor, &id).await?;
+    let person = Person::read(&visitor, patient_id(&id)?).await?;
     let lang = visitor.lang;
     if !visitor.may(Action::ReadClinical) {
+        visitor.viewed(AuditAct::ViewPatient, person.id, None).await?;
         let body = html! {
             h1.only-read { (lang.t("person-page-title")) }
             div.actions.patient-actions { (actions(&visitor, &person)) }
-            section.card { h2 { (lang.t("facts-title")) } (web::patients::pairs(&facts(lang, &person))) }
+            section.card { h2 { (lang.t("facts-title")) } (web::patients::pairs(&facts(lang, &person.chart))) }
         };
         return visitor
             .page(&Page::new(lang.t("person-page-title"), body).about(person.banner(&visitor, true)))
@@ -116,11 +120,12 @@ pub async fn page(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<
     if visitor.part && asked.seen == print {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    visitor.viewed(AuditAct::ViewPatient, person.id, None).await?;
     let range = Range::from_code(&asked.range);
     let renew = format!("{}?range={}&seen={print}", person.href(), range.code());
     let trigger = format!("live-patient-{} from:body, live-tick from:body", person.id);
     let body = html! {
-        div #record hx-get=(renew) hx-trigger=(trigger) hx-swap="outerHTML" {
+        div.stack #record hx-get=(renew) hx-trigger=(trigger) hx-swap="outerHTML" {
             (draw(&visitor, &person, &record, range))
         }
     };
@@ -140,6 +145,7 @@ fn draw(visitor: &Visitor, person: &Person, record: &Record, range: Range) -> Ma
         lang,
         chart: &person.chart,
         names: &record.names,
+        device: device_name,
         withdraw: None,
     };
     let newest: Vec<_> = record
@@ -157,12 +163,17 @@ fn draw(visitor: &Visitor, person: &Person, record: &Record, range: Range) -> Ma
         .visits
         .iter()
         .take(VISITS)
-        .map(|visit| visit_row(lang, visit))
+        .map(|visit| words::visit_row(lang, visit, format!("/visits/{}", visit.id), record.here.as_ref()))
         .collect();
     let more = format!("{at}/visits");
     let edit_chart = format!("{at}/chart");
     let edit_facts = format!("{at}/edit");
-    let ecgs: Vec<EcgRow> = record.ecgs.iter().take(ECGS).map(ecg_row).collect();
+    let ecgs: Vec<EcgRow> = record
+        .ecgs
+        .iter()
+        .take(ECGS)
+        .map(|line| ecg_row(line.doc, &line.ecg))
+        .collect();
     let chart = &person.chart;
     let view = PatientPageView {
         today,
@@ -171,26 +182,16 @@ fn draw(visitor: &Visitor, person: &Person, record: &Record, range: Range) -> Ma
         questions: &clashes::panels(visitor, person),
         vitals: &vitals,
         range,
-        charts: &charts(lang, person, &observations, range, today),
+        charts: &courses(lang, chart, &observations, range, today),
         readings: &shelf.lines(newest.iter().take(READINGS_SHOWN).copied()),
         visits: &visits,
         more_visits: (record.visits.len() > VISITS).then_some(more.as_str()),
         ecgs: &ecgs,
         allergies: &allergy_facts(lang, chart),
-        problems: &chart
-            .problems
-            .iter()
-            .filter(|one| one.ended.is_none())
-            .map(|one| words::problem_fact(lang, one))
-            .collect::<Vec<_>>(),
-        drugs: &chart
-            .medications
-            .iter()
-            .filter(|one| one.stopped.is_none())
-            .map(|one| words::drug_line(lang, one))
-            .collect::<Vec<_>>(),
+        problems: &problem_facts(lang, chart),
+        drugs: &drug_lines(lang, chart),
         edit_chart: visitor.may(Action::EditChart).then_some(edit_chart.as_str()),
-        facts: &facts(lang, person),
+        facts: &facts(lang, chart),
         edit_facts: visitor
             .may(Action::EditDemographics)
             .then_some(edit_facts.as_str()),
@@ -218,183 +219,6 @@ fn actions(visitor: &Visitor, person: &Person) -> Markup {
     }
 }
 
-/// The charts of a range: blood pressure, and the other kinds that have at least two readings in it.
-fn charts(lang: Lang, person: &Person, readings: &[Observation], range: Range, today: Date) -> Vec<Markup> {
-    let first = readings.iter().map(|reading| reading.taken.at.china_date()).min();
-    let days = range.days(first, today);
-    let inside = |reading: &&Observation| (days.0..=days.1).contains(&reading.taken.at.china_date());
-    let mut drawn = Vec::new();
-    for kind in VitalKind::ALL {
-        let count = readings
-            .iter()
-            .filter(inside)
-            .filter(|reading| reading.measured.kind() == Some(kind))
-            .count();
-        if count > 1 || (kind == VitalKind::BloodPressure && !readings.is_empty()) {
-            drawn.push(course(lang, person, kind, readings, days, today));
-        }
-    }
-    drawn
-}
-
-fn course(
-    lang: Lang,
-    person: &Person,
-    kind: VitalKind,
-    readings: &[Observation],
-    days: (Date, Date),
-    today: Date,
-) -> Markup {
-    let band = band_of(lang, kind, &person.age(today));
-    let title = kind_name(lang, kind);
-    let chart = match always(kind) {
-        None => pressure_chart(
-            lang,
-            &PressureChart {
-                readings: &pressures_of(readings),
-                days,
-                band,
-            },
-        ),
-        Some(always) => {
-            let points = points_of(lang, readings, kind);
-            let unit = unit_of(lang, kind);
-            trend_chart(
-                lang,
-                &TrendChart {
-                    title: &title,
-                    unit,
-                    points: &points,
-                    days,
-                    band,
-                    always,
-                },
-            )
-        }
-    };
-    html! { div { h3 { (title) } (chart) } }
-}
-
-/// The values that the chart of a kind always shows; none for blood pressure, which has a chart of its own.
-fn always(kind: VitalKind) -> Option<(f64, f64)> {
-    match kind {
-        VitalKind::BloodPressure => None,
-        VitalKind::Pulse => Some((40.0, 130.0)),
-        VitalKind::Temperature => Some((35.0, 40.0)),
-        VitalKind::SpO2 => Some((85.0, 100.0)),
-        VitalKind::Respiration => Some((8.0, 30.0)),
-        VitalKind::Height => Some((100.0, 190.0)),
-        VitalKind::Weight => Some((40.0, 90.0)),
-        VitalKind::Glucose => Some((3.0, 12.0)),
-        VitalKind::Waist => Some((60.0, 110.0)),
-    }
-}
-
-fn allergy_facts(lang: Lang, chart: &records::patients::Chart) -> Vec<FactLine> {
-    let state = |words: String| {
-        vec![FactLine {
-            words,
-            note: String::new(),
-            ended: false,
-            action: None,
-        }]
-    };
-    let mut facts = match &chart.allergies {
-        AllergyState::Known(known) => known
-            .iter()
-            .map(|allergy| words::allergy_fact(lang, allergy))
-            .collect(),
-        AllergyState::NoneKnown => state(lang.t("allergies-none")),
-        AllergyState::NotAsked => state(lang.t("allergies-not-asked")),
-        AllergyState::Unreadable => vec![FactLine {
-            words: lang.t("allergies-unreadable"),
-            note: lang.t("allergies-unreadable-do"),
-            ended: false,
-            action: None,
-        }],
-    };
-    facts.extend(
-        chart
-            .refuted_allergies
-            .iter()
-            .map(|allergy| words::allergy_fact(lang, allergy)),
-    );
-    facts
-}
-
-/// A visit as a line.
-pub fn visit_row(lang: Lang, visit: &EncounterLine) -> VisitRow {
-    VisitRow {
-        href: format!("/visits/{}", visit.id),
-        at: visit.opened.at,
-        doctor: visit.doctor.clone(),
-        state: visit_state(visit.state),
-        triage: visit.triage.map(|level| (level, words::triage(lang, level))),
-        complaint: visit.complaint.clone(),
-        diagnosis: visit.diagnosis.clone(),
-        clinic: None,
-    }
-}
-
-/// How far a visit has come.
-pub fn visit_state(word: &str) -> VisitState {
-    match word {
-        "signed" => VisitState::Signed,
-        "imported" => VisitState::Imported,
-        _ => VisitState::Open,
-    }
-}
-
-/// An ECG as a line.
-pub fn ecg_row(line: &EcgLine) -> EcgRow {
-    EcgRow {
-        href: format!("/ecgs/{}/{}", line.doc, line.ecg.id),
-        at: line.ecg.taken.at,
-        heart_rate: line.ecg.heart_rate.map(records::units::Bpm::get),
-        withdrawn: line.ecg.withdrawn.is_some(),
-    }
-}
-
-fn facts(lang: Lang, person: &Person) -> Vec<(String, String)> {
-    let chart = &person.chart;
-    let address = &chart.address;
-    let parts = [
-        &address.county,
-        &address.town,
-        &address.village,
-        &address.group,
-        &address.house,
-    ];
-    let address: Vec<&str> = parts
-        .into_iter()
-        .map(String::as_str)
-        .filter(|part| !part.is_empty())
-        .collect();
-    let unknown = lang.t("unknown");
-    let said = |text: &str| {
-        if text.is_empty() {
-            unknown.clone()
-        } else {
-            text.to_owned()
-        }
-    };
-    let number = match &chart.id_number {
-        None => unknown.clone(),
-        Some(number) if number.checked().is_some() => number.masked(),
-        Some(number) => format!("{} ({})", number.masked(), lang.t("register-unverified")),
-    };
-    vec![
-        (lang.t("field-sex"), sex_word(lang, chart.sex)),
-        (lang.t("field-id-number"), number),
-        (lang.t("field-phone"), said(&chart.phone)),
-        (lang.t("patient-address"), said(&address.join(" "))),
-        (lang.t("field-ethnicity"), chart.ethnicity.clone()),
-        (lang.t("field-archive-no"), chart.archive_number.clone()),
-        (lang.t("patient-family-doctor"), chart.family_doctor.clone()),
-        (lang.t("patient-householder"), chart.household.householder.clone()),
-    ]
-}
-
 /// What is asked of the list of readings.
 #[derive(Debug, Default, Deserialize)]
 pub struct ReadingsAsked {
@@ -419,11 +243,13 @@ pub async fn readings_page(
         .observations_of(person.id, kind, READINGS_LISTED)
         .await?;
     let names = Names::of(&visitor.state.store.staff().await?);
+    let observations: Vec<Observation> = lines.iter().map(|line| line.observation.clone()).collect();
     let withdraw = visitor.may(Action::WithdrawReading).then_some(person.id);
     let shelf = Shelf {
         lang,
         chart: &person.chart,
         names: &names,
+        device: device_name,
         withdraw,
     };
     let title = kind.map_or_else(|| lang.t("readings-all"), |kind| kind_name(lang, kind));
@@ -438,7 +264,7 @@ pub async fn readings_page(
             }
         }
         div.stack {
-            @if let Some(kind) = kind { (course_card(&visitor, &person, kind, &lines, Range::from_code(&asked.range))) }
+            @if let Some(kind) = kind { (course_card(lang, &person.chart, &person.href(), kind, &observations, (Range::from_code(&asked.range), visitor.today()))) }
             section.card { (web::vitals::table(lang, &shelf.lines(lines.iter().map(|line| (line.doc, &line.observation))), visitor.today())) }
         }
     };
@@ -447,44 +273,16 @@ pub async fn readings_page(
         .await
 }
 
-fn course_card(
-    visitor: &Visitor,
-    person: &Person,
-    kind: VitalKind,
-    lines: &[ObservationLine],
-    range: Range,
-) -> Markup {
-    let lang = visitor.lang;
-    let today = visitor.today();
-    let readings: Vec<Observation> = lines.iter().map(|line| line.observation.clone()).collect();
-    let first = readings.iter().map(|reading| reading.taken.at.china_date()).min();
-    let ranges = [
-        (Range::Week, lang.t("range-week")),
-        (Range::Month, lang.t("range-month")),
-        (Range::Year, lang.t("range-year")),
-        (Range::All, lang.t("range-all")),
-    ];
-    html! {
-        section.card {
-            div.card-head {
-                h2 { (lang.t("trends-title")) }
-                nav.ranges aria-label=(lang.t("range-label")) {
-                    @for (one, words) in &ranges {
-                        a href={ (person.href()) "/readings?kind=" (kind.word()) "&range=" (one.code()) } aria-current=[(*one == range).then_some("true")] { (words) }
-                    }
-                }
-            }
-            (course(lang, person, kind, &readings, range.days(first, today), today))
-        }
-    }
-}
-
 /// `GET /patients/{id}/visits`.
 pub async fn visits_page(visitor: Visitor, Path(id): Path<String>) -> Answer {
     let person = Person::of(&visitor, &id).await?;
     let lang = visitor.lang;
+    let here = visitor.state.store.clinic().await?;
     let visits = visitor.state.store.visits_of(person.id, VISITS_LISTED).await?;
-    let rows: Vec<VisitRow> = visits.iter().map(|visit| visit_row(lang, visit)).collect();
+    let rows: Vec<VisitRow> = visits
+        .iter()
+        .map(|visit| words::visit_row(lang, visit, format!("/visits/{}", visit.id), here.as_ref()))
+        .collect();
     list_page(
         &visitor,
         &person,
@@ -499,7 +297,7 @@ pub async fn ecgs_page(visitor: Visitor, Path(id): Path<String>) -> Answer {
     let person = Person::of(&visitor, &id).await?;
     let lang = visitor.lang;
     let ecgs = visitor.state.store.ecgs_of(person.id).await?;
-    let rows: Vec<EcgRow> = ecgs.iter().map(ecg_row).collect();
+    let rows: Vec<EcgRow> = ecgs.iter().map(|line| ecg_row(line.doc, &line.ecg)).collect();
     let list = html! {
         @if rows.is_empty() { p.empty { (lang.t("nothing-noted")) } } @else {
             ul.lines { @for row in &rows { li { a.line-row href=(row.href) {

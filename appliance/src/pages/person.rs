@@ -2,19 +2,17 @@
 
 use maud::Markup;
 use records::ids::PatientId;
-use records::patients::{Chart, Sex};
+use records::patients::Chart;
 use records::staff::Action;
-use records::time::Date;
-use records::vitals::PersonAge;
-use store::{AuditAct, Commit, Committed, Lane, LocalEffect, Read, Target, Write};
+use store::{AuditAct, Commit, Committed, Lane, LocalEffect, Target, Write};
 use sync_core::document::Heads;
 use web::banner::patient_banner;
-use web::texts::Lang;
+use web::fields::Fields;
+use web::people::clashes::is_identity;
 use web::trouble::Trouble;
 use web::words::BannerWords;
 
 use crate::errors::Page as Answer;
-use crate::pages::fields::Fields;
 use crate::pages::visitor::Visitor;
 
 /// A patient whose record is open.
@@ -35,19 +33,24 @@ pub fn patient_id(text: &str) -> Result<PatientId, Trouble> {
 impl Person {
     /// Opens the record of a patient for this visitor, who is noted as having looked.
     pub async fn open(visitor: &Visitor, id: PatientId) -> Answer<Self> {
-        let Read { value: chart, heads } = visitor.state.store.chart(id).await?.ok_or(Trouble::NotFound)?;
+        let person = Self::read(visitor, id).await?;
         visitor.viewed(AuditAct::ViewPatient, id, None).await?;
-        Ok(Self { id, chart, heads })
+        Ok(person)
+    }
+
+    /// Reads the record without a note: whoever answers with something of it makes the note.
+    pub async fn read(visitor: &Visitor, id: PatientId) -> Answer<Self> {
+        let read = visitor.state.store.chart(id).await?.ok_or(Trouble::NotFound)?;
+        Ok(Self {
+            id,
+            chart: read.value,
+            heads: read.heads,
+        })
     }
 
     /// As [`Person::open`], by the text in an address.
     pub async fn of(visitor: &Visitor, id: &str) -> Answer<Self> {
         Self::open(visitor, patient_id(id)?).await
-    }
-
-    /// What ranges ask about the person.
-    pub fn age(&self, today: Date) -> PersonAge {
-        PersonAge::on(self.chart.birth, self.chart.sex, today)
     }
 
     /// Address of the patient's page.
@@ -81,7 +84,7 @@ impl Person {
         let commit = Commit {
             writes: vec![Write {
                 target: Target::Existing(self.id.doc()),
-                base: fields.base()?,
+                base: fields.base::<Heads>()?,
                 edits,
             }],
             blobs: Vec::new(),
@@ -92,24 +95,5 @@ impl Person {
             settle: vec![LocalEffect::DropDraft(form)],
         };
         Ok(visitor.state.store.commit(commit).await?)
-    }
-}
-
-/// Whether a clash is about who the person is.
-fn is_identity(clash: &records::conflicts::Clash) -> bool {
-    let field = clash.path.iter().map(String::as_str).collect::<Vec<_>>();
-    clash.policy.needs_choice()
-        && matches!(
-            field.as_slice(),
-            ["person", "name" | "birth" | "sex" | "id_number"]
-        )
-}
-
-/// The word for a sex.
-pub fn sex_word(lang: Lang, sex: Sex) -> String {
-    match sex {
-        Sex::Male => lang.t("sex-male"),
-        Sex::Female => lang.t("sex-female"),
-        Sex::Unknown => lang.t("sex-unknown"),
     }
 }

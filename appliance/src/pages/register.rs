@@ -3,26 +3,26 @@
 use axum::response::Response;
 use device_drivers::idcard_sam::IdCard;
 use maud::{Markup, html};
-use records::faults::{FaultKind, FieldFault};
+use records::faults::FieldFault;
 use records::identity::ResidentIdNumber;
 use records::ids::{DocId, DocKind, FormId, PatientId};
 use records::patients::{Address, AllergyAnswer, NewAllergy, NewPatient, PatientLine, Sex};
-use records::text::{fold, fold_name};
+use records::text::fold_name;
 use records::time::BirthDate;
 use store::{AuditAct, Commit, CommitError, Lane, LocalEffect, Target, Write};
+use web::checks::{Checked, label};
+use web::fields::Fields;
 use web::forms::{Choice, Faults, Form, Input};
 use web::icons::Icon;
 use web::layout::{Page, heading};
 use web::panels::{Class, panel};
+use web::people::demographics::{address_inputs, read_address, read_birth, sex_choice};
 use web::texts::Lang;
 use web::trouble::Trouble;
 
 use crate::errors::{Page as Answer, PageError};
 use crate::pages::drafts;
-use crate::pages::faults::{Checked, label};
-use crate::pages::fields::Fields;
 use crate::pages::find::row;
-use crate::pages::person::sex_word;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// The page's own address, under which its draft is kept.
@@ -104,31 +104,6 @@ fn inputs(lang: Lang, fields: &Fields, faults: &Faults) -> Markup {
     }
 }
 
-/// The choice of a sex.
-pub fn sex_choice(lang: Lang, chosen: &str, faults: &Faults) -> Markup {
-    let options = Sex::ALL
-        .map(|sex| (sex.word().to_owned(), sex_word(lang, sex)))
-        .to_vec();
-    let sex = label(lang, "sex");
-    let chosen = Some(chosen).filter(|chosen| !chosen.is_empty());
-    Choice::new("sex", &sex, options)
-        .chosen(chosen)
-        .optional()
-        .markup(lang, faults)
-}
-
-/// The fields of an address.
-pub fn address_inputs(lang: Lang, fields: &Fields, faults: &Faults) -> Markup {
-    html! {
-        div.pair {
-            @for name in ["town", "village", "group", "house"] {
-                @let words = label(lang, name);
-                (Input::text(name, &words).value(fields.get(name)).optional().markup(lang, faults))
-            }
-        }
-    }
-}
-
 fn allergy_inputs(lang: Lang, fields: &Fields, faults: &Faults) -> Markup {
     let (question, agent, hint) = (
         lang.t("allergies-title"),
@@ -179,31 +154,6 @@ fn read(fields: &Fields) -> (NewPatient, Vec<FieldFault>) {
         ..NewPatient::default()
     };
     (patient, faults)
-}
-
-/// The birth date of a form.
-pub fn read_birth(fields: &Fields, faults: &mut Vec<FieldFault>) -> Option<BirthDate> {
-    let typed = fold(fields.get("birth"));
-    if typed.is_empty() {
-        return None;
-    }
-    let birth = typed.parse().ok();
-    if birth.is_none() {
-        faults.push(FieldFault::new("birth", FaultKind::NotADate));
-    }
-    birth
-}
-
-/// The address of a form.
-pub fn read_address(fields: &Fields) -> Address {
-    let text = |name: &str| fields.get(name).to_owned();
-    Address {
-        county: text("county"),
-        town: text("town"),
-        village: text("village"),
-        group: text("group"),
-        house: text("house"),
-    }
 }
 
 /// `POST /patients/new`.

@@ -8,6 +8,7 @@ use records::time::{ClockSource, WallTime};
 use serde::Deserialize;
 use store::SignIn;
 use web::cookies;
+use web::fields::Fields;
 use web::forms::Faults;
 use web::guard::{Caller, SignedIn, safe_return};
 use web::layout::Screen;
@@ -16,7 +17,6 @@ use web::texts::Lang;
 use web::trouble::Trouble;
 
 use crate::errors::Page;
-use crate::pages::fields::Fields;
 use crate::pages::{is_fresh, place};
 use crate::state::{AppState, Transport};
 
@@ -142,7 +142,7 @@ pub fn tablet_name(headers: &HeaderMap) -> String {
 }
 
 /// A tablet that signs in offers its own time; only a script can fill the field.
-async fn offer_clock(state: &AppState, fields: &Fields) {
+pub async fn offer_clock(state: &AppState, fields: &Fields) {
     if let Ok(at) = fields.get("clock").parse::<i64>() {
         state.offer_time(WallTime(at), ClockSource::Tablet).await;
     }

@@ -7,6 +7,8 @@ use records::faults::{FaultKind, FieldFault};
 use records::ids::{FormId, StaffId};
 use records::staff::{Role, STAFF_NAME_CHARS_MAX, StaffMember, StaffState};
 use records::text::{fold_search, tidy};
+use web::checks::secret_sentence;
+use web::fields::Fields;
 use web::forms::{Choice, Faults, Form, Input};
 use web::icons::Icon;
 use web::layout::{Page, heading};
@@ -17,8 +19,7 @@ use web::words;
 
 use crate::errors::Page as Answer;
 use crate::founding::keep_member;
-use crate::pages::faults::secret_sentence;
-use crate::pages::fields::{Fields, new_form};
+use crate::pages::fields::new_form;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// Shortest password, in characters: tries are counted, and a tablet is typed on.

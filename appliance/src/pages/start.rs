@@ -11,6 +11,8 @@ use records::clinics::Clinic;
 use records::ids::ClinicCode;
 use records::text::fold;
 use store::AuditAct;
+use web::checks::secret_sentence;
+use web::fields::Fields;
 use web::forms::{Area, Choice, Faults, Form, Input};
 use web::guard::Caller;
 use web::layout::{Screen, bare_page, language_switch};
@@ -21,11 +23,10 @@ use web::trouble::Trouble;
 use crate::errors::Page;
 use crate::founding::{self, Mark, NewDoctor};
 use crate::hub_link::JoinFault;
-use crate::pages::fields::Fields;
-use crate::pages::session::{set_cookie, tablet_name};
+use crate::pages::is_fresh;
+use crate::pages::session::{offer_clock, set_cookie, tablet_name};
 use crate::pages::staff::{read_member, secret_faults, secrets, who};
 use crate::pages::visitor::{Visitor, go_to};
-use crate::pages::{faults::secret_sentence, is_fresh};
 use crate::state::{AppState, Transport};
 
 /// Longest token file, in bytes.
@@ -230,7 +231,7 @@ pub async fn set_clinic(State(state): State<AppState>, lang: Lang, fields: Field
     };
     let mut faults = Faults::none();
     for fault in clinic.check() {
-        faults.add(fault.field, crate::pages::faults::sentence(lang, fault));
+        faults.add(fault.field, web::checks::sentence(lang, fault));
     }
     if code.is_err() {
         faults.add("code", lang.t("start-code-hint"));
@@ -250,7 +251,8 @@ pub async fn doctor(State(state): State<AppState>, lang: Lang) -> Page {
 
 fn doctor_form(lang: Lang, fields: &Fields, faults: &Faults) -> Page {
     let submit = lang.t("start-next");
-    let inner = html! { (who(lang, fields, faults)) (secrets(lang, faults, false)) };
+    let inner =
+        html! { offer-clock name="clock" {} (who(lang, fields, faults)) (secrets(lang, faults, false)) };
     let form = Form {
         action: "/start/doctor",
         faults: Some(faults),
@@ -286,6 +288,7 @@ pub async fn set_doctor(
     if !faults.is_empty() {
         return doctor_form(lang, &fields, &faults);
     }
+    offer_clock(&state, &fields).await;
     let (password, pin) = (fields.get("password").to_owned(), fields.get("pin").to_owned());
     let staff = founding::add_first_doctor(
         &state.store,

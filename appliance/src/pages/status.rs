@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use records::staff::Action;
 use records::time::{ClockSource, WallTime};
+use store::{Cause, Lane, LinkStatus};
 use web::layout::{Page, heading};
 use web::moments;
 use web::status::{Level, StateRow, states};
@@ -12,6 +13,7 @@ use web::texts::Lang;
 
 use crate::bays::link_word;
 use crate::errors::Page as Answer;
+use crate::pages::bays::link_words;
 use crate::pages::visitor::{Visitor, go_to};
 use crate::state::AppState;
 
@@ -32,17 +34,13 @@ pub async fn page(visitor: Visitor) -> Answer {
         return visitor.part(facts);
     }
     let title = lang.t("more-status");
-    let body = html! { (heading(&title, &actions(&visitor))) (facts) };
-    visitor.page(&Page::new(title.clone(), body)).await
-}
-
-fn actions(visitor: &Visitor) -> Markup {
-    let lang = visitor.lang;
-    html! {
+    let actions = html! {
         @if visitor.may(Action::ManageLink) {
             form method="post" action="/status/try" { button.button type="submit" { (lang.t("status-try")) } }
         }
-    }
+    };
+    let body = html! { (heading(&title, &actions)) (facts) };
+    visitor.page(&Page::new(title.clone(), body)).await
 }
 
 /// `POST /status/try`: asks the link to try at once.
@@ -53,15 +51,18 @@ pub async fn try_now(visitor: Visitor) -> Answer<Response> {
 
 async fn facts(visitor: &Visitor) -> Answer<Markup> {
     let lang = visitor.lang;
-    let alarms = visitor.state.store.alarms().await?;
-    let light = visitor.state.light().await?.words(lang);
+    let store = &visitor.state.store;
+    let link = store.link_status().await?;
+    let hub = store.enrolment().await?.map(|enrolment| enrolment.hub_url);
+    let attention = attention(visitor, &link).await?;
     Ok(html! {
         div.columns #facts hx-get="/status" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" {
             div.stack {
-                section.card { h2 { (lang.t("status-link")) } p.lead { (light) } }
+                section.card { h2 { (lang.t("status-link")) } (states(&link_rows(visitor, &link, hub))) }
+                section.card { h2 { (lang.t("status-queue")) } (queue(visitor, &link)) }
             }
             div.stack {
-                section.card { h2 { (lang.t("status-attention")) } (states(&attention(visitor, &alarms))) }
+                section.card { h2 { (lang.t("status-attention")) } (states(&attention)) }
                 section.card { h2 { (lang.t("status-box")) } (states(&box_rows(visitor))) }
             }
         }
@@ -84,24 +85,133 @@ fn row(level: Level, title: String, words: String) -> StateRow {
     }
 }
 
-fn attention(visitor: &Visitor, alarms: &[store::Alarm]) -> Vec<StateRow> {
+fn link_rows(visitor: &Visitor, link: &LinkStatus, hub: Option<String>) -> Vec<StateRow> {
     let lang = visitor.lang;
-    let mut rows: Vec<StateRow> = alarms
-        .iter()
-        .map(|alarm| {
-            row(
-                Level::Bad,
-                alarm_words(lang, &alarm.kind),
-                format!("{} · {}", at(visitor, Some(alarm.at)), alarm.text),
-            )
-        })
-        .collect();
-    for call in visitor.state.live.calls() {
+    let Some(hub) = hub else {
+        let mut alone = row(Level::Known, lang.t("status-hub"), lang.t("status-not-joined"));
+        let joins = visitor.may(Action::ManageLink);
+        alone.action = joins.then(|| html! { a.button href="/start/hub" { (lang.t("start-hub-join")) } });
+        return vec![alone];
+    };
+    let state = match link.cause {
+        Some(cause) => row(Level::Known, lang.t("status-cause"), cause_words(lang, cause)),
+        None if link.connected => row(Level::Good, lang.t("status-cause"), lang.t("status-connected")),
+        None => row(Level::Known, lang.t("status-cause"), lang.t("status-connecting")),
+    };
+    let mut rows = vec![row(Level::Good, lang.t("status-hub"), hub), state];
+    rows.push(row(
+        Level::Good,
+        lang.t("status-last-contact"),
+        at(visitor, link.last_contact),
+    ));
+    if link.next_try.is_some() {
+        rows.push(row(
+            Level::Known,
+            lang.t("status-next-try"),
+            at(visitor, link.next_try),
+        ));
+    }
+    rows
+}
+
+/// Why the last try failed, in words.
+fn cause_words(lang: Lang, cause: Cause) -> String {
+    match cause {
+        Cause::Unreachable => lang.t("cause-unreachable"),
+        Cause::Silent => lang.t("cause-silent"),
+        Cause::LoginPage => lang.t("cause-login-page"),
+        Cause::NotThisHub => lang.t("cause-not-this-hub"),
+        Cause::Unknown => lang.t("cause-unknown"),
+        Cause::Revoked => lang.t("cause-revoked"),
+        Cause::Version => lang.t("cause-version"),
+        Cause::Cut => lang.t("cause-cut"),
+        Cause::HubFault => lang.t("cause-hub-fault"),
+        Cause::OwnStore => lang.t("cause-own-store"),
+        Cause::Malformed => lang.t("cause-malformed"),
+        Cause::NotJoined => lang.t("status-not-joined"),
+    }
+}
+
+fn queue(visitor: &Visitor, link: &LinkStatus) -> Markup {
+    let lang = visitor.lang;
+    html! {
+        div.scroll {
+            table.table {
+                thead { tr {
+                    th scope="col" { (lang.t("queue-lane")) }
+                    th.num scope="col" { (lang.t("queue-items")) }
+                    th.num scope="col" { (lang.t("queue-bytes")) }
+                    th scope="col" { (lang.t("queue-oldest")) }
+                } }
+                tbody { @for (lane, waiting) in Lane::ALL.into_iter().zip(&link.queue) {
+                    tr {
+                        th scope="row" { (lane_words(lang, lane)) }
+                        td.num { (waiting.items) }
+                        td.num { (kilobytes(waiting.bytes)) }
+                        td { @match waiting.oldest {
+                            Some(oldest) => (moments::day_and_clock(lang, oldest, visitor.today())),
+                            None => "—",
+                        } }
+                    }
+                } }
+            }
+        }
+        p.quiet { (lang.t("queue-about")) }
+    }
+}
+
+fn lane_words(lang: Lang, lane: Lane) -> String {
+    match lane {
+        Lane::P0 => lang.t("lane-p0"),
+        Lane::P1 => lang.t("lane-p1"),
+        Lane::P2 => lang.t("lane-p2"),
+        Lane::P3 => lang.t("lane-p3"),
+        Lane::P4 => lang.t("lane-p4"),
+    }
+}
+
+/// Bytes as kilobytes with one decimal.
+fn kilobytes(bytes: u64) -> String {
+    format!("{}.{} kB", bytes / 1000, bytes % 1000 / 100)
+}
+
+async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>> {
+    let lang = visitor.lang;
+    let mut rows = Vec::new();
+    for alarm in visitor.state.store.alarms().await? {
+        let words = format!("{} · {}", at(visitor, Some(alarm.at)), alarm.text);
+        rows.push(row(Level::Bad, alarm_words(lang, &alarm.kind), words));
+    }
+    let storage = visitor.state.storage();
+    if storage.read_only == Some(true) {
         rows.push(row(
             Level::Bad,
-            lang.t("status-call"),
-            format!("{} {}", call.place, moments::clock(call.at.at)),
+            lang.t("alarm-read-only"),
+            lang.t("trouble-read-only-do"),
         ));
+    } else if !storage.takes_writes() || visitor.state.bays.is_stuck() {
+        rows.push(row(
+            Level::Bad,
+            lang.t("alarm-disk-full"),
+            lang.t("trouble-disk-full-do"),
+        ));
+    } else if storage.is_low() {
+        rows.push(row(
+            Level::Known,
+            lang.t("alarm-disk-low"),
+            lang.t("alarm-disk-low-do"),
+        ));
+    }
+    if link.parked > 0 {
+        rows.push(row(
+            Level::Bad,
+            lang.t("alarm-parked"),
+            lang.t_n("alarm-parked-n", link.parked),
+        ));
+    }
+    for call in visitor.state.live.calls() {
+        let words = format!("{} {}", call.place, moments::clock(call.at.at));
+        rows.push(row(Level::Bad, lang.t("status-call"), words));
     }
     if rows.is_empty() {
         rows.push(row(
@@ -110,43 +220,42 @@ fn attention(visitor: &Visitor, alarms: &[store::Alarm]) -> Vec<StateRow> {
             lang.t("status-nothing"),
         ));
     }
-    rows
+    Ok(rows)
 }
 
 fn alarm_words(lang: Lang, kind: &str) -> String {
     match kind {
         "damaged" => lang.t("alarm-damaged"),
         "disk_full" => lang.t("alarm-disk-full"),
-        "read_only" => lang.t("alarm-read-only"),
         "clone" => lang.t("alarm-clone"),
-        "parked" => lang.t("alarm-parked"),
-        "certificate" => lang.t("alarm-certificate"),
+        "session_spoiled" => lang.t("alarm-spoiled"),
+        "fingerprint" => lang.t("alarm-differs"),
         other => lang.t_with("alarm-other", &[("word", other)]),
     }
 }
 
 fn box_rows(visitor: &Visitor) -> Vec<StateRow> {
     let lang = visitor.lang;
-    let now = visitor.now();
-    let clock = match now.source {
+    let clock = match visitor.now().source {
         ClockSource::None => row(Level::Bad, lang.t("status-clock"), lang.t("clock-none")),
-        ClockSource::Tablet => row(Level::Known, lang.t("status-clock"), lang.t("clock-tablet")),
+        ClockSource::Tablet => row(Level::Good, lang.t("status-clock"), lang.t("clock-tablet")),
         ClockSource::Hub => row(Level::Good, lang.t("status-clock"), lang.t("clock-hub")),
         ClockSource::Network => row(Level::Good, lang.t("status-clock"), lang.t("clock-network")),
     };
-    let mut rows = vec![clock];
+    let encrypted = match visitor.state.storage().encrypted {
+        Some(true) => row(Level::Good, lang.t("status-storage"), lang.t("storage-encrypted")),
+        Some(false) => row(Level::Known, lang.t("status-storage"), lang.t("storage-plain")),
+        None => row(Level::Known, lang.t("status-storage"), lang.t("storage-unknown")),
+    };
+    let mut rows = vec![clock, encrypted];
     for bay in visitor.state.bays.list() {
         let level = match link_word(&bay.link) {
             "connected" => Level::Good,
             "silent" => Level::Known,
             _ => Level::Bad,
         };
-        let words = crate::pages::bays::link_words(lang, &bay.link);
-        rows.push(row(
-            level,
-            bay.name.clone(),
-            format!("{} · {words}", bay.device.name),
-        ));
+        let words = format!("{} · {}", bay.device.name, link_words(lang, &bay.link));
+        rows.push(row(level, bay.name.clone(), words));
     }
     rows
 }

@@ -15,7 +15,6 @@ use web::visits::{TodayRow, today_lines};
 use web::words;
 
 use crate::errors::Page as Answer;
-use crate::pages::patient::visit_state;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// Drafts that are offered.
@@ -97,7 +96,7 @@ fn row(visitor: &Visitor, line: &TodayLine) -> TodayRow {
             .as_ref()
             .map(|patient| patient.village_group.clone())
             .unwrap_or_default(),
-        state: visit_state(visit.state),
+        state: words::visit_state(visit.state),
         triage: visit
             .triage
             .filter(|_| clinical)

@@ -9,21 +9,23 @@ use records::patients::PatientLine;
 use records::text::{fold, tidy};
 use serde::Deserialize;
 use store::TrayState;
+use web::checks::sentence;
+use web::fields::Fields;
 use web::forms::{Faults, Form, Input};
 use web::layout::{Page, heading};
 use web::moments;
 use web::panels::{Class, panel, undo};
 use web::patients::search_box;
+use web::people::Names;
+use web::people::shelf::sentence as reading_words;
 use web::texts::Lang;
 use web::trouble::Trouble;
 
 use crate::bays::attachment::TrayReason;
 use crate::bays::tray::{self, ClaimRefusal, Identifier, Waiting, What};
 use crate::errors::{Page as Answer, PageError};
-use crate::pages::faults::sentence;
-use crate::pages::fields::{Fields, new_form};
+use crate::pages::fields::new_form;
 use crate::pages::person::patient_id;
-use crate::pages::readings::{Names, sentence as reading_words};
 use crate::pages::visitor::{Visitor, go_to};
 
 /// Hits of the search for the owner of a reading.

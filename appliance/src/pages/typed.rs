@@ -14,9 +14,12 @@ use records::vitals::{
     check_typed, flag, parse_typed, withdraw_observation,
 };
 use store::{AuditAct, Commit, CommitError, Lane, LocalEffect, Target, Write};
+use web::checks::Checked;
+use web::fields::Fields;
 use web::forms::{Area, Faults, Form, Input, Pick};
 use web::layout::{Page, heading};
 use web::panels::{NextStep, critical};
+use web::people::shelf::sentence;
 use web::texts::Lang;
 use web::trouble::Trouble;
 use web::vitals::{kind_name, unit_of};
@@ -24,10 +27,8 @@ use web::words;
 
 use crate::errors::{Page as Answer, PageError};
 use crate::pages::drafts::{self, Opened};
-use crate::pages::faults::Checked;
-use crate::pages::fields::{Fields, new_form};
+use crate::pages::fields::new_form;
 use crate::pages::person::Person;
-use crate::pages::readings::sentence;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// Longest reason for a withdrawal, in characters.
@@ -310,7 +311,7 @@ pub async fn withdraw(
     if reason.is_empty() {
         let mut faults = Faults::none();
         let fault = FieldFault::new("reason", FaultKind::Missing);
-        faults.add("reason", crate::pages::faults::sentence(visitor.lang, fault));
+        faults.add("reason", web::checks::sentence(visitor.lang, fault));
         return visitor
             .refused(withdraw_form(
                 &visitor, &person, doc, &reading, form, &fields, &faults,

@@ -4,11 +4,11 @@
 //! its author changed is written; where two tabs changed the same field both values survive as a question.
 
 use axum::extract::{Path, Query};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use records::encounters::{
-    Certainty, DIAGNOSES_MAX, Diagnosis, Encounter, EncounterState, Triage, VisitFault, VisitForm, amend,
-    open_visit, sign,
+    Certainty, DIAGNOSES_MAX, Diagnosis, Encounter, Triage, VisitFault, VisitForm, amend, open_visit, sign,
 };
 use records::faults::FieldFault;
 use records::ids::{DocId, DocKind, EncounterId, FormId};
@@ -16,35 +16,38 @@ use records::staff::Action;
 use records::tables::{icd10, triage_levels};
 use records::tree::Edit;
 use serde::Deserialize;
-use store::{AuditAct, Commit, CommitError, Committed, Lane, LocalEffect, Read, Target, Write};
+use store::{
+    AuditAct, Commit, CommitError, Committed, Lane, LocalEffect, ObservationLine, Read, Target, Write,
+};
 use sync_core::document::Heads;
+use web::checks::{Checked, label};
+use web::fields::Fields;
 use web::forms::{Area, Form, Input};
 use web::icons::Icon;
 use web::layout::Page;
 use web::moments;
 use web::panels::{Class, panel};
-use web::patients::EcgRow;
+use web::people::clashes::{chosen, questions as questions_about};
+use web::people::visit::VisitRead;
+use web::people::{Names, Shelf};
 use web::texts::Lang;
 use web::trouble::Trouble;
 use web::visits::form::names;
-use web::visits::{
-    AmendmentView, DiagnosisLine, VisitFormView, VisitView, diagnosis_hits, visit_form, visit_page,
-};
+use web::visits::{VisitFormView, diagnosis_hits, visit_form};
 use web::words;
 
 use crate::errors::Page as Answer;
-use crate::pages::clashes;
 use crate::pages::drafts;
-use crate::pages::faults::{Checked, label};
-use crate::pages::fields::{Fields, heads_text, new_form};
-use crate::pages::patient::visit_state;
+use crate::pages::fields::{heads_text, new_form};
 use crate::pages::person::Person;
-use crate::pages::readings::{Names, Shelf};
+use crate::pages::readings::device_name;
 use crate::pages::typed;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// Diagnoses that a search offers.
 const HITS: usize = 10;
+/// Readings that are looked through for those of the day.
+const READINGS: usize = 100;
 
 /// A visit that is open on the screen, with its patient.
 struct Open {
@@ -55,7 +58,17 @@ struct Open {
 }
 
 impl Open {
+    /// Reads a visit for somebody who is noted as having looked.
     async fn of(visitor: &Visitor, id: &str) -> Answer<Self> {
+        let open = Self::read(visitor, id).await?;
+        visitor
+            .viewed(AuditAct::ViewVisit, open.person.id, Some(open.id.doc()))
+            .await?;
+        Ok(open)
+    }
+
+    /// Reads a visit without a note: whoever answers with something of it makes the note.
+    async fn read(visitor: &Visitor, id: &str) -> Answer<Self> {
         let id: EncounterId = id.parse().map_err(|_| Trouble::NotFound)?;
         let Read { value: visit, heads } = visitor
             .state
@@ -73,9 +86,6 @@ impl Open {
             .chart(patient)
             .await?
             .ok_or(Trouble::NotFound)?;
-        visitor
-            .viewed(AuditAct::ViewVisit, patient, Some(id.doc()))
-            .await?;
         Ok(Self {
             id,
             visit,
@@ -270,18 +280,6 @@ fn certainty_word(lang: Lang, certainty: Certainty) -> String {
     words::code(lang, "icd_verification", certainty.word())
 }
 
-fn diagnosis_line(lang: Lang, diagnosis: &Diagnosis) -> DiagnosisLine {
-    DiagnosisLine {
-        code: diagnosis.code.clone(),
-        name: diagnosis.name.clone(),
-        certainty: diagnosis.certainty.map_or("", Certainty::word).to_owned(),
-        certainty_word: diagnosis
-            .certainty
-            .map(|certainty| certainty_word(lang, certainty))
-            .unwrap_or_default(),
-    }
-}
-
 /// Code and name of the diagnoses that fit what was typed.
 fn found(lang: Lang, wanted: &str) -> Vec<(String, String)> {
     if wanted.trim().is_empty() {
@@ -357,12 +355,12 @@ async fn draw_form(visitor: &Visitor, open: &Open, view: &View<'_>) -> Answer<Pa
         advice: fields.get(names::ADVICE),
         diagnoses: &diagnoses(fields)
             .iter()
-            .map(|one| diagnosis_line(lang, one))
+            .map(|one| words::diagnosis_line(lang, one))
             .collect::<Vec<_>>(),
         certainties: &certainties,
         wanted: fields.get(names::WANTED),
         found: &found(lang, fields.get(names::WANTED)),
-        readings: &readings(visitor, open, &names_of, view),
+        readings: &readings(visitor, open, &names_of, view).await?,
         extra: &sign_button(visitor),
     };
     let body = html! {
@@ -393,7 +391,7 @@ fn questions(visitor: &Visitor, open: &Open) -> Vec<Markup> {
     if !visitor.may(Action::ResolveClash) {
         return Vec::new();
     }
-    clashes::questions(
+    questions_about(
         visitor.lang,
         &open.visit.clashes,
         &format!("{}/clash", open.href()),
@@ -401,13 +399,13 @@ fn questions(visitor: &Visitor, open: &Open) -> Vec<Markup> {
 }
 
 /// The visit's readings, which renew themselves, and the fields for typed ones.
-fn readings(visitor: &Visitor, open: &Open, names_of: &Names, view: &View<'_>) -> Markup {
+async fn readings(visitor: &Visitor, open: &Open, names_of: &Names, view: &View<'_>) -> Answer<Markup> {
     let lang = visitor.lang;
-    html! {
+    Ok(html! {
         section.form-section {
             h2 { (lang.t("vitals-title")) }
             input type="hidden" name="page" value=(open.href());
-            (readings_part(visitor, open, names_of))
+            (readings_part(visitor, open, names_of).await?)
             @if visitor.may(Action::Measure) {
                 details.typed-readings open[typed_any(view.fields)] {
                     summary { (lang.t("patient-type-reading")) }
@@ -415,7 +413,7 @@ fn readings(visitor: &Visitor, open: &Open, names_of: &Names, view: &View<'_>) -
                 }
             }
         }
-    }
+    })
 }
 
 fn typed_any(fields: &Fields) -> bool {
@@ -424,41 +422,79 @@ fn typed_any(fields: &Fields) -> bool {
         .any(|kind| fields.has(kind.word()))
 }
 
-fn readings_part(visitor: &Visitor, open: &Open, names_of: &Names) -> Markup {
+/// Readings of the visit's day: those in the visit, and those that were taken before it was opened.
+async fn readings_of(visitor: &Visitor, open: &Open) -> Answer<Vec<ObservationLine>> {
+    let day = open.visit.opened.at.china_date();
+    let mut lines = visitor
+        .state
+        .store
+        .observations_of(open.person.id, None, READINGS)
+        .await?;
+    lines.retain(|line| line.doc == open.id.doc() || line.observation.taken.at.china_date() == day);
+    Ok(lines)
+}
+
+async fn readings_part(visitor: &Visitor, open: &Open, names_of: &Names) -> Answer<Markup> {
     let lang = visitor.lang;
+    let readings = readings_of(visitor, open).await?;
     let shelf = Shelf {
         lang,
         chart: &open.person.chart,
         names: names_of,
+        device: device_name,
         withdraw: None,
     };
-    let lines = shelf.lines(
-        open.visit
-            .observations
-            .iter()
-            .rev()
-            .map(|one| (open.id.doc(), one)),
-    );
+    let lines = shelf.lines(readings.iter().map(|line| (line.doc, &line.observation)));
     let trigger = format!("live-patient-{} from:body, live-tick from:body", open.person.id);
-    html! {
-        div #visit-readings hx-get={ (open.href()) "/readings" } hx-trigger=(trigger) hx-swap="outerHTML" {
+    let renew = format!(
+        "{}/readings?seen={}",
+        open.href(),
+        readings_print(&readings, open)
+    );
+    Ok(html! {
+        div #visit-readings hx-get=(renew) hx-trigger=(trigger) hx-swap="outerHTML" {
             (web::vitals::table(lang, &lines, visitor.today()))
             @for ecg in &open.visit.ecgs {
                 p { a href={ "/ecgs/" (open.id) "/" (ecg.id) } { (Icon::Trace.svg()) (lang.t("ecg-title")) " " (moments::clock(ecg.taken.at)) } }
             }
         }
-    }
+    })
 }
 
-/// `GET /visits/{id}/readings`: the part of the page that shows readings.
-pub async fn readings_only(visitor: Visitor, Path(id): Path<String>) -> Answer {
-    let open = Open::of(&visitor, &id).await?;
-    let names_of = Names::of(&visitor.state.store.staff().await?);
-    if visitor.part {
-        visitor.part(readings_part(&visitor, &open, &names_of))
-    } else {
-        go_to(&open.href())
+/// A short text that differs when the readings differ.
+fn readings_print(readings: &[ObservationLine], open: &Open) -> String {
+    let withdrawn = readings
+        .iter()
+        .filter(|line| line.observation.withdrawn.is_some())
+        .count();
+    format!("{}-{withdrawn}-{}", readings.len(), open.visit.ecgs.len())
+}
+
+/// What a page that renews its readings has.
+#[derive(Debug, Default, Deserialize)]
+pub struct ReadingsAsked {
+    #[serde(default)]
+    seen: String,
+}
+
+/// `GET /visits/{id}/readings`: the part of the page that shows readings; nothing where nothing changed.
+pub async fn readings_only(
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(asked): Query<ReadingsAsked>,
+) -> Answer {
+    let open = Open::read(&visitor, &id).await?;
+    if !visitor.part {
+        return go_to(&open.href());
     }
+    if asked.seen == readings_print(&readings_of(&visitor, &open).await?, &open) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    visitor
+        .viewed(AuditAct::ViewVisit, open.person.id, Some(open.id.doc()))
+        .await?;
+    let names_of = Names::of(&visitor.state.store.staff().await?);
+    visitor.part(readings_part(&visitor, &open, &names_of).await?)
 }
 
 /// `POST /visits/{id}`: saves, signs, or (without a script) works on the list of diagnoses.
@@ -489,7 +525,7 @@ pub async fn save(visitor: Visitor, Path(id): Path<String>, mut fields: Fields) 
     if signing {
         visitor.require(Action::SignVisit)?;
     }
-    let base = fields.base()?.ok_or(Trouble::Unreadable)?;
+    let base = fields.base::<Heads>()?.ok_or(Trouble::Unreadable)?;
     let shown = visitor
         .state
         .store
@@ -504,7 +540,10 @@ pub async fn save(visitor: Visitor, Path(id): Path<String>, mut fields: Fields) 
         note.check()
     };
     faults.extend(typed.faults.iter().copied());
-    let checked = Checked::of(visitor.lang, &on_form(faults), &fields);
+    let mut checked = Checked::of(visitor.lang, &on_form(faults), &fields);
+    if signing && open.visit.clashes.iter().any(|clash| clash.policy.needs_choice()) {
+        checked.refuse(names::COMPLAINT, visitor.t("visit-clash-first"));
+    }
     let view = View {
         form,
         kept_at: None,
@@ -616,7 +655,8 @@ async fn write(
         .map_err(texts)?;
     let (readings, ids, critical) = typed::edits(visitor, &open.person.chart, &typed.measured, at);
     let all: Vec<Edit> = edits.iter().cloned().chain(readings).collect();
-    let merged = base != open.heads;
+    // Readings that a device brought meanwhile are no second author.
+    let merged = VisitForm::of(shown) != VisitForm::of(&open.visit);
     let target = || Target::Existing(open.id.doc());
     let mut first = commit(
         visitor,
@@ -783,119 +823,29 @@ impl Amending {
 
 async fn draw_closed(visitor: &Visitor, open: &Open, told: &Markup, amending: &Amending) -> Answer<Page> {
     let lang = visitor.lang;
-    let visit = &open.visit;
-    let staff = Names::of(&visitor.state.store.staff().await?);
-    let shelf = Shelf {
+    let names = Names::of(&visitor.state.store.staff().await?);
+    let clinic = crate::pages::place(&visitor.state, lang).await?;
+    let read = VisitRead {
         lang,
-        chart: &open.person.chart,
-        names: &staff,
-        withdraw: None,
-    };
-    let notes: Vec<(String, String)> = [
-        ("complaint", &visit.complaint),
-        ("history", &visit.history),
-        ("examination", &visit.examination),
-        ("advice", &visit.advice),
-    ]
-    .map(|(field, text)| (label(lang, field), text.clone()))
-    .to_vec();
-    let clinic = visit.clinic.as_ref().map(ToString::to_string).unwrap_or_default();
-    let signed = match &visit.state {
-        EncounterState::Signed(signature) => Some((signature.name.as_str(), signature.at.at)),
-        EncounterState::Open | EncounterState::Imported(_) => None,
-    };
-    let source = match &visit.state {
-        EncounterState::Imported(source) => Some(source.id.as_str()),
-        EncounterState::Open | EncounterState::Signed(_) => None,
-    };
-    let ecgs: Vec<EcgRow> = visit
-        .ecgs
-        .iter()
-        .map(|ecg| EcgRow {
-            href: format!("/ecgs/{}/{}", open.id, ecg.id),
-            at: ecg.taken.at,
-            heart_rate: ecg.heart_rate.map(records::units::Bpm::get),
-            withdrawn: ecg.withdrawn.is_some(),
-        })
-        .collect();
-    let view = VisitView {
         today: visitor.today(),
-        at: visit.opened.at,
-        doctor: &visit.doctor,
+        id: open.id,
+        visit: &open.visit,
+        chart: &open.person.chart,
+        names: &names,
         clinic: &clinic,
-        state: visit_state(visit.state.word()),
-        source,
-        triage: visit
-            .triage
-            .as_ref()
-            .map(|one| (one.level, words::triage(lang, one.level), one.reason.clone())),
-        notes: &notes,
-        diagnoses: &visit
-            .diagnoses
-            .iter()
-            .map(|one| diagnosis_line(lang, one))
-            .collect::<Vec<_>>(),
-        readings: &shelf.lines(visit.observations.iter().rev().map(|one| (open.id.doc(), one))),
-        ecgs: &ecgs,
-        signed,
-        amendments: &amendments(lang, visit, &staff),
+        device: device_name,
         actions: &html! {
             button.button type="button" data-print="" { (Icon::Print.svg()) (lang.t("print")) }
             a.button href=(open.person.href()) { (lang.t("back-to-patient")) }
         },
         questions: &questions(visitor, open),
-        print_head: &print_head(lang, &open.person),
     };
     let body = html! {
         (told)
-        (visit_page(lang, &view))
-        @if !visit.is_open() && visitor.may(Action::AmendVisit) { (amend_card(lang, open, amending)) }
+        (web::people::visit::visit(&read))
+        @if !open.visit.is_open() && visitor.may(Action::AmendVisit) { (amend_card(lang, open, amending)) }
     };
     Ok(Page::new(lang.t("visit-title"), body).about(open.person.banner(visitor, false)))
-}
-
-/// Who a print is about: no full number.
-pub fn print_head(lang: Lang, person: &Person) -> Markup {
-    let chart = &person.chart;
-    html! {
-        p {
-            strong { (chart.name) } " " (crate::pages::person::sex_word(lang, chart.sex)) " "
-            @if let Some(birth) = chart.birth { (birth) " " }
-            @if let Some(number) = &chart.id_number { (lang.t("banner-id-tail")) " " (number.tail()) }
-        }
-    }
-}
-
-/// What was added later, and what was written past the signature by somebody who did not know of it.
-fn amendments(lang: Lang, visit: &Encounter, staff: &Names) -> Vec<AmendmentView> {
-    let added = visit.amendments.iter().map(|amendment| AmendmentView {
-        by: if amendment.name.is_empty() {
-            amendment.by.map(|by| staff.get(lang, by)).unwrap_or_default()
-        } else {
-            amendment.name.clone()
-        },
-        at: amendment.at.map_or(visit.opened.at, |at| at.at),
-        reason: amendment.reason.clone(),
-        text: amendment.text.clone(),
-    });
-    let late = visit.late.iter().filter_map(|late| {
-        let field = late.path.last()?;
-        let value = late
-            .value
-            .as_text()
-            .map(str::to_owned)
-            .or_else(|| late.value.as_int().map(|n| n.to_string()))?;
-        Some(AmendmentView {
-            by: String::new(),
-            at: visit
-                .signatures
-                .first()
-                .map_or(visit.opened.at, |signature| signature.at.at),
-            reason: lang.t("visit-late"),
-            text: format!("{} {value}", label(lang, field)),
-        })
-    });
-    added.chain(late).collect()
 }
 
 fn amend_card(lang: Lang, open: &Open, amending: &Amending) -> Markup {
@@ -969,7 +919,7 @@ pub async fn amend_visit(visitor: Visitor, Path(id): Path<String>, fields: Field
 /// `POST /visits/{id}/clash`.
 pub async fn choose(visitor: Visitor, Path(id): Path<String>, fields: Fields) -> Answer<Response> {
     let open = Open::of(&visitor, &id).await?;
-    if let Some((clash, value)) = clashes::chosen(&open.visit.clashes, &fields) {
+    if let Some((clash, value)) = chosen(&open.visit.clashes, &fields) {
         let staff = visitor.person.staff;
         let edits = records::conflicts::resolve(clash, value, staff, visitor.now(), &mut rand::random);
         if let Some(edits) = edits {

@@ -76,8 +76,8 @@ pub fn sentence(lang: Lang, fault: FieldFault) -> String {
 /// What is wrong with a field of a person's account.
 pub fn secret_sentence(lang: Lang, fault: FieldFault) -> String {
     match (fault.field, fault.kind) {
-        ("password", FaultKind::Impossible) => lang.t("password-hint"),
-        ("pin", FaultKind::Impossible) => lang.t("pin-hint"),
+        ("password", FaultKind::Impossible) => lang.t("password-weak"),
+        ("pin", FaultKind::Impossible) => lang.t("pin-weak"),
         ("present", _) => lang.t("account-present-missing"),
         ("password", FaultKind::Missing) => lang.t("account-nothing"),
         _ => sentence(lang, fault),

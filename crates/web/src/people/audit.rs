@@ -34,7 +34,7 @@ pub fn table(lang: Lang, lines: &[AuditRow], today: Date) -> Markup {
                     } }
                     tbody { @for line in lines {
                         tr {
-                            td.num { (moments::day_and_clock(lang, line.at, today)) }
+                            td { span.num { (moments::day_and_clock(lang, line.at, today)) } }
                             td { (line.who) }
                             td { (act(lang, &line.act)) }
                             td { @if let Some((id, name)) = &line.patient { a href={ "/audit?patient=" (id) } { (name) } } }

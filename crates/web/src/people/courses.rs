@@ -9,7 +9,10 @@ use crate::charts::{PressureChart, Range, TrendChart, pressure_chart, trend_char
 use crate::texts::Lang;
 use crate::vitals::{band_of, kind_name, points_of, pressures_of, unit_of};
 
-/// The charts of a range: blood pressure, and the other kinds that have at least two readings in it.
+/// Charts on a person's page; the course of every kind has a page of its own.
+const CHARTS: usize = 2;
+
+/// The charts of a range: blood pressure, and the next kind that has at least two readings in it.
 pub fn courses(
     lang: Lang,
     chart: &Chart,
@@ -31,6 +34,7 @@ pub fn courses(
             drawn.push(course(lang, chart, kind, readings, days, today));
         }
     }
+    drawn.truncate(CHARTS);
     drawn
 }
 
@@ -44,7 +48,7 @@ fn course(
 ) -> Markup {
     let band = band_of(lang, kind, &PersonAge::on(chart.birth, chart.sex, today));
     let title = kind_name(lang, kind);
-    let chart = match always(kind) {
+    match always(kind) {
         None => pressure_chart(
             lang,
             &PressureChart {
@@ -68,8 +72,7 @@ fn course(
                 },
             )
         }
-    };
-    html! { div { h3 { (title) } (chart) } }
+    }
 }
 
 /// The values that the chart of a kind always shows; none for blood pressure, which has a chart of its own.

@@ -28,3 +28,5 @@ account-new-pin = New PIN (leave empty to keep)
 account-present-missing = Enter your present password
 account-present-wrong = The present password is wrong
 account-nothing = Enter a new password or a new PIN
+password-weak = The password is too short: at least 8 characters
+pin-weak = Choose another PIN: 4 to 8 digits, not a simple one

@@ -17,14 +17,10 @@ status-never = Never
 status-hub = Hub
 status-not-joined = Not joined yet. Everything is kept on this box.
 status-cause = State
-status-cause-none = Working
+status-connected = Connected
+status-connecting = Connecting
 status-last-contact = Last contact
 status-next-try = Next try
-status-clashes = Records that differ
-status-clashes-n = { $n ->
-    [one] 1 record needs a choice
-   *[other] { $n } records need a choice
-}
 status-call = Call for the doctor
 status-nothing = Nothing needs you
 status-clock = Clock
@@ -33,14 +29,16 @@ clock-tablet = Set by a tablet
 clock-hub = Set by the hub
 clock-network = Set by the network
 cause-unreachable = The hub cannot be reached (no network)
-cause-name = The hub's name is not found (no network or a wrong address)
-cause-timeout = The hub does not answer
-cause-certificate = That is not the hub (certificate)
+cause-silent = The hub does not answer
 cause-login-page = The network wants a login first
-cause-cut = The connection was cut
-cause-busy = The hub is busy
+cause-not-this-hub = That is not this county's hub
+cause-unknown = The hub does not know this box. Ask the county
 cause-revoked = The county has revoked this box
-cause-other = Not connected ({ $word })
+cause-version = The versions are too far apart. Ask a technician for the update
+cause-cut = The connection was cut
+cause-hub-fault = The hub has a fault or is restarting
+cause-own-store = This box could not read or write its store. Call a technician
+cause-malformed = What came was malformed and was dropped
 queue-lane = Kind
 queue-items = Items
 queue-bytes = Size
@@ -53,8 +51,19 @@ lane-p3 = Public health and audit
 lane-p4 = Traces and attachments
 alarm-damaged = The database was damaged and set aside. Call a technician
 alarm-disk-full = The disk is full
+alarm-disk-low = Little space is left
+alarm-disk-low-do = A technician should make room.
 alarm-read-only = The card takes no writes
 alarm-clone = Another box with the same identity
-alarm-parked = Something could not be taken and is set aside
-alarm-certificate = A certificate ends soon
+alarm-spoiled = A part of this box's records is sent again
+alarm-differs = Box and hub hold different content
+alarm-parked = The hub has set something aside
+alarm-parked-n = { $n ->
+    [one] 1 item was not taken. Ask the county
+   *[other] { $n } items were not taken. Ask the county
+}
 alarm-other = Alarm ({ $word })
+status-storage = Encryption of the disk
+storage-encrypted = Encrypted
+storage-plain = Not encrypted
+storage-unknown = Cannot be seen

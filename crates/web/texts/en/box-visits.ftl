@@ -12,3 +12,4 @@ visit-late = Written elsewhere before the signature, arrived late
 visit-amend = Add the amendment
 visit-amend-title = Amend
 visit-amend-about = The record stays as it is; the amendment is added with your name, time and reason.
+visit-clash-first = One field has two versions. Choose one before signing

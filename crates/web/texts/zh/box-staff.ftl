@@ -28,3 +28,5 @@ account-new-pin = 新 PIN(不改请留空)
 account-present-missing = 请填写现在的密码
 account-present-wrong = 现在的密码不对
 account-nothing = 请填写新密码或新 PIN
+password-weak = 密码太短,至少要 8 个字符
+pin-weak = 请换一个 PIN:4 至 8 位数字,不能太简单

@@ -12,3 +12,4 @@ visit-late = 签名前在别处填写,晚到
 visit-amend = 提交修订
 visit-amend-title = 修订
 visit-amend-about = 原记录保持不变,修订内容附在后面,并留下姓名、时间和原因。
+visit-clash-first = 有一栏填写了两种说法,请先选择以哪个为准,再签名
