@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use serde_json::json;
+use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::prelude::*;
 
 /// Sizes at which the pages are looked at.
@@ -29,6 +31,16 @@ impl Screen {
             Self::Desk => (1440, 900),
         }
     }
+
+    /// Its name in the names of screenshots.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tablet => "tablet",
+            Self::TabletUpright => "upright",
+            Self::Kiosk => "kiosk",
+            Self::Desk => "desk",
+        }
+    }
 }
 
 /// A browser of its own, with an empty profile. It ends when this value goes.
@@ -45,9 +57,34 @@ impl Browser {
         Self::start_with(screen, &[]).await
     }
 
+    /// Starts a browser that trusts the certificates of this authority (a PEM file) and nothing else of its own.
+    pub async fn start_trusting(screen: Screen, authority: &Path, switches: &[&str]) -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let store = profile.path().join(".pki/nssdb");
+        std::fs::create_dir_all(&store).unwrap();
+        let store = format!("sql:{}", store.display());
+        let authority = authority.display().to_string();
+        let certutil = |arguments: &[&str]| {
+            let done = Command::new("certutil")
+                .args(["-d", &store])
+                .args(arguments)
+                .status();
+            assert!(
+                done.is_ok_and(|status| status.success()),
+                "certutil {arguments:?}"
+            );
+        };
+        certutil(&["-N", "--empty-password"]);
+        certutil(&["-A", "-n", "authority", "-t", "C,,", "-i", &authority]);
+        Self::launch(screen, profile, switches).await
+    }
+
     /// Starts a browser with further switches.
     pub async fn start_with(screen: Screen, switches: &[&str]) -> Self {
-        let profile = tempfile::tempdir().unwrap();
+        Self::launch(screen, tempfile::tempdir().unwrap(), switches).await
+    }
+
+    async fn launch(screen: Screen, profile: tempfile::TempDir, switches: &[&str]) -> Self {
         let (driver_process, port) = start_driver(profile.path());
         let (width, height) = screen.size();
         let mut capabilities = DesiredCapabilities::chrome();
@@ -64,11 +101,38 @@ impl Browser {
         let page = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities)
             .await
             .unwrap();
-        Self {
+        let browser = Self {
             driver_process,
             profile,
             page,
-        }
+        };
+        browser.resize(screen).await;
+        browser
+    }
+
+    /// Sends a command of the browser's debugging protocol.
+    pub async fn command(&self, method: &str, parameters: serde_json::Value) -> serde_json::Value {
+        self.page.cdp().send_raw(method, parameters).await.unwrap()
+    }
+
+    /// Gives the page exactly the size of this screen.
+    pub async fn resize(&self, screen: Screen) {
+        let (width, height) = screen.size();
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.command("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// Draws text at this many percent of its size, as a person with weak eyes sets it.
+    pub async fn text_size(&self, percent: u32) {
+        let script = "const root = document.documentElement; root.style.fontSize = '';
+            const usual = parseFloat(getComputedStyle(root).fontSize);
+            if (arguments[0] !== 100) root.style.fontSize = `${usual * arguments[0] / 100}px`;";
+        self.page.execute(script, vec![json!(percent)]).await.unwrap();
+    }
+
+    /// Asks for pages in this language (`zh` or `en`) from now on; some page of the program must be open.
+    pub async fn speak(&self, lang: &str) {
+        self.page.add_cookie(Cookie::new("lang", lang)).await.unwrap();
     }
 
     /// Opens a page and waits until it is loaded.
@@ -89,16 +153,33 @@ impl Browser {
         }
     }
 
-    /// Clicks the element that a CSS selector names.
+    /// Clicks the element that a CSS selector names, found anew where the page put another in its place meanwhile.
     pub async fn click(&self, selector: &str) {
-        self.find(selector).await.click().await.unwrap();
+        let deadline = std::time::Instant::now() + crate::programs::PATIENCE;
+        loop {
+            let element = self.find(selector).await;
+            let clicked = match element.scroll_into_view().await {
+                Ok(()) => element.click().await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = clicked else { return };
+            let is_late = std::time::Instant::now() > deadline;
+            if is_late || !matches!(error.as_inner(), WebDriverErrorInner::StaleElementReference(_)) {
+                panic!("{selector} cannot be clicked on {}: {error}", self.url().await);
+            }
+        }
     }
 
     /// Types into the field that a CSS selector names, in place of what stood there.
     pub async fn fill(&self, selector: &str, text: &str) {
         let field = self.find(selector).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        let typed = match field.clear().await {
+            Ok(()) => field.send_keys(text).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = typed {
+            panic!("{selector} cannot be filled in on {}: {error}", self.url().await);
+        }
     }
 
     /// Waits until the page's visible text holds `text`.
@@ -135,16 +216,16 @@ impl Browser {
             .unwrap_or_default()
     }
 
-    /// Saves what is seen as a PNG where the environment variable SCREENSHOTS names a folder.
+    /// Saves the whole page as a PNG where the environment variable SCREENSHOTS names a folder.
     pub async fn screenshot(&self, name: &str) {
         let Ok(folder) = std::env::var("SCREENSHOTS") else {
             return;
         };
         std::fs::create_dir_all(&folder).unwrap();
-        self.page
-            .screenshot(&Path::new(&folder).join(format!("{name}.png")))
-            .await
-            .unwrap();
+        let whole = json!({ "format": "png", "captureBeyondViewport": true });
+        let picture = self.command("Page.captureScreenshot", whole).await;
+        let bytes = thirtyfour::support::base64_decode(picture["data"].as_str().unwrap());
+        std::fs::write(Path::new(&folder).join(format!("{name}.png")), bytes.unwrap()).unwrap();
     }
 
     /// What axe-core reports on the page at WCAG 2.2 AA: one line a violation, empty where there is none.
@@ -171,18 +252,34 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver takes its browser along; both live below this profile.
-        let profile = self.profile.path().display().to_string();
         if self.driver_process.kill().is_ok() {
             let _status = self.driver_process.wait();
         }
-        let _swept = Command::new("pkill").args(["-f", &profile]).status();
+        // A browser whose driver is gone goes on: its processes are known by the profile that only they use.
+        for pid in processes_of(self.profile.path()) {
+            let _ended = Command::new("kill").args(["-KILL", &pid]).status();
+        }
     }
 }
 
+/// Ids of processes whose command line names this folder.
+fn processes_of(folder: &Path) -> Vec<String> {
+    let folder = folder.display().to_string();
+    let entries = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let numbers = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    numbers
+        .filter(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&folder)
+        })
+        .collect()
+}
+
 /// Switches that let Chromium run as root in a container and keep it off the network.
-const SWITCHES: [&str; 10] = [
+const SWITCHES: [&str; 11] = [
     "--headless=new",
+    "--hide-scrollbars",
     "--no-sandbox",
     "--disable-dev-shm-usage",
     "--disable-gpu",
@@ -220,6 +317,8 @@ fn start_driver(home: &Path) -> (Child, u16) {
             .trim()
             .parse()
             .ok()
+            // Its greeting repeats the port that was asked for: 0, any.
+            .filter(|port| *port != 0)
     });
     std::thread::spawn(move || lines.for_each(drop));
     (

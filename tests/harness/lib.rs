@@ -3,5 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod browser;
+pub mod cable;
+pub mod clinic_box;
+pub mod county_hub;
+pub mod desk;
+pub mod doctor;
 pub mod logs;
+pub mod page_check;
+pub mod plain_browser;
 pub mod programs;
+pub mod workload;

@@ -1,0 +1,111 @@
+//! The county's hub as it stands in a data centre: the real program on a folder of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::programs::{Program, Said, run};
+
+/// A sign-in that the hub printed for a person.
+pub struct SignIn {
+    /// What to type as user.
+    pub user: String,
+    /// The one-time password.
+    pub password: String,
+}
+
+/// A running hub.
+pub struct CountyHub {
+    folder: PathBuf,
+    program: Option<Program>,
+    desk: String,
+    link: String,
+}
+
+impl CountyHub {
+    /// Starts a hub on an empty folder below `folder`. Logs go there too.
+    pub fn start(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder.join("logs")).unwrap();
+        let mut this = Self {
+            folder: folder.to_owned(),
+            program: None,
+            desk: String::new(),
+            link: String::new(),
+        };
+        let data = this.data();
+        let free = "127.0.0.1:0";
+        let arguments = ["serve", "--data", &data, "--listen", free, "--link", free];
+        let mut program = Program::start("sync-server", &arguments, &[], &folder.join("logs"));
+        this.desk = program.url("desk");
+        this.link = program.url("link");
+        this.program = Some(program);
+        this
+    }
+
+    fn data(&self) -> String {
+        self.folder.join("hub").display().to_string()
+    }
+
+    /// Folder of its logs.
+    pub fn logs(&self) -> PathBuf {
+        self.folder.join("logs")
+    }
+
+    /// Address of the desks' pages.
+    pub fn desk(&self) -> &str {
+        self.desk.trim_end_matches('/')
+    }
+
+    /// Address at which boxes reach it.
+    pub fn link(&self) -> SocketAddr {
+        self.link
+            .trim_start_matches("https://")
+            .trim_end_matches('/')
+            .parse()
+            .unwrap()
+    }
+
+    /// Runs a verb that must succeed, beside the running hub.
+    pub fn verb(&self, words: &[&str], arguments: &[&str]) -> Said {
+        let data = self.data();
+        let all: Vec<&str> = words
+            .iter()
+            .chain(&["--data", &data])
+            .chain(arguments)
+            .copied()
+            .collect();
+        let said = run("sync-server", &all, b"");
+        assert_eq!(said.code, 0, "{words:?}: {} {}", said.out, said.err);
+        said
+    }
+
+    /// Adds a clinic and gives a token for its box.
+    pub fn invite(&self, code: &str, name: &str) -> String {
+        self.verb(&["clinic", "add"], &["--code", code, "--name", name]);
+        self.verb(&["token"], &["--clinic", code]).out.trim().to_owned()
+    }
+
+    /// Adds a person of the county.
+    pub fn add_staff(&self, role: &str, name: &str) -> SignIn {
+        let said = self
+            .verb(&["staff", "add"], &["--role", role, "--name", name, "--json"])
+            .json();
+        let text = |key: &str| said[key].as_str().unwrap().to_owned();
+        SignIn {
+            user: text("user"),
+            password: text("password"),
+        }
+    }
+
+    /// Writes the hub's CA certificate into a file, for browsers to trust.
+    pub fn authority(&self) -> PathBuf {
+        let path = self.folder.join("hub-ca.pem");
+        std::fs::write(&path, self.verb(&["ca"], &[]).out).unwrap();
+        path
+    }
+
+    /// Stops the hub in order.
+    pub fn stop(&mut self) {
+        let status = self.program.take().unwrap().stop();
+        assert!(status.success(), "{status}");
+    }
+}
