@@ -134,8 +134,10 @@ pub(crate) fn prepare(sql: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Makes what is missing. Returns whether the derived tables are of another version and must be built again.
+/// Makes what is missing, all of it or nothing: a process that dies here leaves no half-made tables. Returns whether
+/// the derived tables are of another version and must be built again; their version is noted by [`note_derived`].
 pub(crate) fn create(sql: &Connection) -> rusqlite::Result<bool> {
+    let making = sql.unchecked_transaction()?;
     sql.execute_batch(TABLES)?;
     crate::sync::create_tables(sql)?;
     let found: Option<i64> = rusqlite::OptionalExtension::optional(sql.query_row(
@@ -144,14 +146,40 @@ pub(crate) fn create(sql: &Connection) -> rusqlite::Result<bool> {
         |row| row.get(0),
     ))?;
     let outdated = found.is_some_and(|version| version != derive::VERSION);
-    if outdated {
-        derive::drop_tables(sql)?;
+    if !outdated {
+        derive::create_tables(sql)?;
+        note_derived(sql)?;
     }
-    derive::create_tables(sql)?;
+    sql.pragma_update(None, "user_version", VERSION)?;
+    making.commit()?;
+    Ok(outdated)
+}
+
+/// Notes that the derived tables are of this release's version.
+pub(crate) fn note_derived(sql: &Connection) -> rusqlite::Result<()> {
     sql.execute(
         "INSERT INTO totals(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
         rusqlite::params![DERIVED_VERSION_KEY, derive::VERSION],
     )?;
-    sql.pragma_update(None, "user_version", VERSION)?;
-    Ok(outdated)
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_another_version_stay_outdated_until_they_were_built_again() {
+        let sql = Connection::open_in_memory().unwrap();
+        assert!(!create(&sql).unwrap());
+        sql.execute(
+            "UPDATE totals SET value = -1 WHERE name = ?1",
+            [DERIVED_VERSION_KEY],
+        )
+        .unwrap();
+        assert!(create(&sql).unwrap());
+        assert!(create(&sql).unwrap(), "a process that died before building them");
+        note_derived(&sql).unwrap();
+        assert!(!create(&sql).unwrap());
+    }
 }

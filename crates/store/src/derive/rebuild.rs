@@ -39,7 +39,7 @@ pub(crate) fn rebuild_in_place(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         let document = log::load_row(tx.sql, d, id)?;
         project(tx.sql, d, &document, false)?;
     }
-    Ok(())
+    Ok(schema::note_derived(tx.sql)?)
 }
 
 impl Store {

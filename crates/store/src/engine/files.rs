@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
-use crate::open::{OpenError, OpenOptions};
+use crate::open::{Mode, OpenError, OpenOptions};
 use crate::{folder, schema};
 
 /// A database up to this size is checked whole at each start; a larger one when it gave reason to.
@@ -19,6 +19,10 @@ pub(super) fn open_writer(path: &Path, options: &OpenOptions) -> Result<Connecti
             found,
             known: schema::VERSION,
         });
+    }
+    // Whoever began it died before the tables stood; the next `serve` makes them.
+    if found == 0 && options.mode == Mode::Beside {
+        return Err(OpenError::Missing);
     }
     schema::prepare_writer(&sql, options.pages_max)?;
     Ok(sql)
