@@ -35,6 +35,12 @@ impl Answer {
         let path = self.location.as_deref()?.split(['?', '#']).next()?;
         path.rsplit('/').next()
     }
+
+    /// What the page keeps in the hidden field of this name.
+    pub fn hidden(&self, name: &str) -> Option<&str> {
+        let mark = format!("type=\"hidden\" name=\"{name}\" value=\"");
+        self.body.split_once(&mark)?.1.split('"').next()
+    }
 }
 
 impl PlainBrowser {
@@ -80,10 +86,7 @@ impl PlainBrowser {
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        let response = request
-            .header(header::COOKIE, cookies.join("; "))
-            .send()
-            .await?;
+        let response = request.header(header::COOKIE, cookies.join("; ")).send().await?;
         let mut jar = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
         for line in response.headers().get_all(header::SET_COOKIE) {
             let pair = line.to_str().unwrap_or_default().split(';').next();
@@ -110,7 +113,12 @@ impl PlainBrowser {
                 "/start/clinic" => ("/start/clinic", &[("clinic_name", CLINIC), ("code", CODE)]),
                 "/start/doctor" => (
                     "/start/doctor",
-                    &[("name", DOCTOR), ("login", LOGIN), ("password", PASSWORD), ("pin", PIN)],
+                    &[
+                        ("name", DOCTOR),
+                        ("login", LOGIN),
+                        ("password", PASSWORD),
+                        ("pin", PIN),
+                    ],
                 ),
                 "/start/hub" => ("/start/hub/later", &[]),
                 "/start/tablet" => ("/start/tablet", &[]),

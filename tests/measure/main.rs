@@ -1,2 +1,100 @@
-//! Being written.
-fn main() {}
+//! Measures what was promised: each figure with its baseline from the same run, its target, and whether it holds.
+//!
+//! Without names every measurement runs, at full size; `--short` takes sizes for each run of the tests. The programs
+//! of the build beside this one are measured: `cargo build --release`, then `cargo run --release -p tests --bin measure`.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a measurement prints, and fails by panicking"
+)]
+
+mod figures;
+mod import;
+mod pages;
+mod rows;
+mod start;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use figures::Figure;
+use harness::workload::Workload;
+
+/// Measures what was promised: what, measured, baseline in the same run, target, holds.
+#[derive(Debug, Parser)]
+#[command(name = "measure")]
+struct Arguments {
+    /// What to measure; everything where nothing is named.
+    #[arg(value_enum, value_name = "NAME")]
+    names: Vec<Name>,
+    /// Prints one object as the last line.
+    #[arg(long)]
+    json: bool,
+    /// Small sizes, and no judgement of times: for each run of the tests.
+    #[arg(long)]
+    short: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Name {
+    /// Import of a panel with ten years of history.
+    Import,
+    /// Patient pages and search over HTTP on that panel, and the rows behind them.
+    Pages,
+    /// Process start to the first page.
+    Start,
+}
+
+/// The panel on which figures are promised.
+const PANEL: Workload = Workload {
+    patients: 5_000,
+    years: 10,
+    visits: 6,
+    seed: 1,
+};
+/// A panel for each run of the tests.
+const SHORT_PANEL: Workload = Workload {
+    patients: 200,
+    years: 1,
+    visits: 6,
+    seed: 1,
+};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let wanted = |name: Name| arguments.names.is_empty() || arguments.names.contains(&name);
+    let panel = if arguments.short { SHORT_PANEL } else { PANEL };
+    let mut figures = Vec::new();
+    if wanted(Name::Import) || wanted(Name::Pages) {
+        let folder = tempfile::tempdir().unwrap();
+        let imported = import::import(panel, folder.path());
+        if wanted(Name::Import) {
+            figures.extend(import::figures(panel, &imported));
+        }
+        if wanted(Name::Pages) {
+            figures.extend(pages::figures(panel, folder.path()));
+        }
+    }
+    if wanted(Name::Start) {
+        figures.extend(start::figures());
+    }
+    if arguments.short {
+        figures.iter_mut().for_each(Figure::judge_no_time);
+    }
+    let fails = figures
+        .iter()
+        .filter(|figure| figure.holds == Some(false))
+        .count();
+    if arguments.json {
+        println!("{}", figures::object(&figures));
+    } else {
+        figures::print(&figures);
+    }
+    if fails == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,142 @@
+//! The rows behind a patient's page: how long the store takes for them, and how long bare SQLite does.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use appliance::clock::SystemClock;
+use records::ids::PatientId;
+use records::patients::PatientLine;
+use rusqlite::{Connection, OpenFlags, params};
+use store::{Mode, OpenOptions, Side, Store};
+
+use crate::figures::{Figure, Times, Unit, milliseconds};
+use crate::pages::runtime;
+
+/// Patients whose rows are read.
+const PATIENTS: usize = 500;
+/// How many times what bare SQLite takes the store may take.
+const TIMES_MAX: f64 = 3.0;
+/// Visits that the page reads.
+const VISITS: usize = 9;
+/// Readings that the page reads.
+const READINGS: usize = 300;
+/// Patients in one step of a list.
+const STEP: usize = 500;
+/// Documents that hold readings of a patient.
+const OF_PATIENT: &str =
+    "(SELECT d FROM encounters WHERE patient = ?1 UNION ALL SELECT d FROM series WHERE patient = ?1)";
+
+/// A panel, read beside the program that serves it.
+pub(crate) struct Panel(Store);
+
+impl Panel {
+    pub(crate) fn open(data: &Path) -> Self {
+        let random = Box::new(|bytes: &mut [u8]| rand::fill(bytes));
+        let clock = Arc::new(SystemClock::start());
+        let options = OpenOptions {
+            mode: Mode::Beside,
+            ..OpenOptions::new(Side::Box, clock, random)
+        };
+        Self(Store::open(data, options).unwrap())
+    }
+
+    /// Everybody on it.
+    pub(crate) fn patients(&self) -> Vec<PatientLine> {
+        runtime().block_on(async {
+            let mut all: Vec<PatientLine> = Vec::new();
+            loop {
+                let after = all.last().map(|line| line.id);
+                let some = self.0.patients_page(after, STEP).await.unwrap();
+                if some.is_empty() {
+                    return all;
+                }
+                all.extend(some);
+            }
+        })
+    }
+
+    /// Reads what a patient's page shows; the number of rows.
+    async fn read(&self, patient: PatientId) -> usize {
+        let chart = self.0.chart(patient).await.unwrap();
+        let visits = self.0.visits_of(patient, VISITS).await.unwrap();
+        let readings = self.0.observations_of(patient, None, READINGS).await.unwrap();
+        let ecgs = self.0.ecgs_of(patient).await.unwrap();
+        chart.iter().count() + visits.len() + readings.len() + ecgs.len()
+    }
+}
+
+/// Reads the same rows by SQLite alone; their number.
+fn read_bare(sql: &Connection, patient: PatientId) -> usize {
+    let readings = format!(
+        "SELECT x.id, o.body FROM observations o JOIN documents x ON x.d = o.d
+         WHERE o.d IN {OF_PATIENT} AND length(o.body) > 0 ORDER BY o.taken DESC, o.id LIMIT {READINGS}"
+    );
+    let ecgs = format!(
+        "SELECT x.id, e.body FROM ecgs e JOIN documents x ON x.d = e.d
+         WHERE e.d IN {OF_PATIENT} ORDER BY e.taken DESC, e.id LIMIT 1000"
+    );
+    let visits = format!(
+        "SELECT id, patient, opened, clock, doctor, state, triage, complaint, diagnosis, clinic
+         FROM encounters WHERE patient = ?1 ORDER BY opened DESC, id LIMIT {VISITS}"
+    );
+    let chart = "SELECT c.body, x.heads FROM documents x JOIN charts c ON c.d = x.d WHERE x.id = ?1";
+    let queries = [chart, &visits, &readings, &ecgs];
+    queries.map(|query| rows_of(sql, query, patient)).iter().sum()
+}
+
+/// Steps through a query and takes every value out, as text or bytes would be.
+fn rows_of(sql: &Connection, query: &str, patient: PatientId) -> usize {
+    let mut statement = sql.prepare_cached(query).unwrap();
+    let columns = statement.column_count();
+    let mut rows = statement.query(params![patient.as_bytes()]).unwrap();
+    let mut count = 0;
+    while let Some(row) = rows.next().unwrap() {
+        for column in 0..columns {
+            std::hint::black_box(row.get::<_, rusqlite::types::Value>(column).unwrap());
+        }
+        count += 1;
+    }
+    count
+}
+
+/// The figure of the rows behind a patient's page.
+pub(crate) fn figure(data: &Path, lines: &[PatientLine]) -> Figure {
+    eprintln!("reading rows");
+    let step = (lines.len() / PATIENTS).max(1);
+    let patients: Vec<PatientId> = lines
+        .iter()
+        .step_by(step)
+        .take(PATIENTS)
+        .map(|line| line.id)
+        .collect();
+    let panel = Panel::open(data);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sql = Connection::open_with_flags(data.join("clinic.db"), flags).unwrap();
+    sql.pragma_update(None, "cache_size", -16_384).unwrap();
+    sql.set_prepared_statement_cache_capacity(16);
+    let runtime = runtime();
+    let (mut ours, mut bare): (Vec<Duration>, Vec<Duration>) = (Vec::new(), Vec::new());
+    for turn in 0..2 {
+        for patient in &patients {
+            let began = Instant::now();
+            let found = runtime.block_on(panel.read(*patient));
+            let between = Instant::now();
+            let wanted = read_bare(&sql, *patient);
+            let ended = Instant::now();
+            assert_eq!(found, wanted, "rows of one patient");
+            // The first turn fills the caches of both.
+            if turn == 1 {
+                ours.push(between - began);
+                bare.push(ended - between);
+            }
+        }
+    }
+    let count = patients.len() as f64;
+    let (ours, bare) = (Times::of(ours).sum(), Times::of(bare).sum());
+    let each = |time: Duration| milliseconds(time) / count;
+    let what = format!("rows of a patient's page, {:.3} ms each, against", each(ours));
+    Figure::told(what, ours.as_secs_f64() / bare.as_secs_f64(), Unit::Times)
+        .against("bare SQLite, ms:", each(bare))
+        .at_most(TIMES_MAX)
+}
