@@ -317,7 +317,10 @@ fn boxes(visitor: &Visitor, devices: &[DeviceRow]) -> Markup {
     html! {
         @if devices.is_empty() { p.empty { (lang.t("hub-boxes-none")) } }
         ul.facts { @for device in devices { li {
-            p { strong { (device.name) } " " span.quiet.num { (device.device) } }
+            p {
+                strong { (device.name) }
+                @if device.name != device.device.to_string() { " " span.quiet.num { (device.device) } }
+            }
             p.small { (lang.t("hub-enrolled")) " " (when(visitor, Some(device.enrolled))) " · " (lang.t("hub-last-contact")) " " (when(visitor, device.last_contact)) }
             @match device.revoked {
                 Some(at) => p { span.tag.tag-bad { (lang.t("hub-revoked")) } " " (when(visitor, Some(at))) },
