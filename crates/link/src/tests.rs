@@ -1,6 +1,7 @@
 //! Real sockets, real stores: boxes that join, work without the hub, and meet it again.
 
 mod cuts;
+mod garbage;
 mod joining;
 mod portals;
 
