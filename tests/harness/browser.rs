@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::prelude::*;
+use thirtyfour::WindowHandle;
 
 /// Sizes at which the pages are looked at.
 #[derive(Clone, Copy)]
@@ -197,6 +198,39 @@ impl Browser {
             );
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
+    }
+
+    /// Runs a script on the page and gives its result.
+    pub async fn script<T: serde::de::DeserializeOwned>(&self, script: &str, arguments: Vec<serde_json::Value>) -> T {
+        let answer = self.page.execute(script, arguments).await.unwrap();
+        answer.convert().unwrap()
+    }
+
+    /// Waits until a script gives true.
+    pub async fn wait_script(&self, what: &str, script: &str) {
+        let deadline = std::time::Instant::now() + crate::programs::PATIENCE;
+        // A page that is just being replaced answers nothing.
+        while !self.page.execute(script, vec![]).await.is_ok_and(|is| is.convert::<bool>().unwrap_or(false)) {
+            assert!(std::time::Instant::now() < deadline, "waited in vain: {what} on {}", self.url().await);
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Opens another tab and goes there; gives its handle.
+    pub async fn new_tab(&self) -> WindowHandle {
+        let tab = self.page.new_tab().await.unwrap();
+        self.go_to_tab(&tab).await;
+        tab
+    }
+
+    /// The tab that is in front.
+    pub async fn tab(&self) -> WindowHandle {
+        self.page.window().await.unwrap()
+    }
+
+    /// Brings a tab to the front.
+    pub async fn go_to_tab(&self, tab: &WindowHandle) {
+        self.page.switch_to_window(tab.clone()).await.unwrap();
     }
 
     /// The page's visible text.

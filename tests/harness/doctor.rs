@@ -49,6 +49,13 @@ impl<'a> Tablet<'a> {
         format!("/{}", path.split('#').next().unwrap_or_default())
     }
 
+    /// Waits until the address of the page holds these words; gives its path.
+    pub async fn arrive(&self, words: &str) -> String {
+        let script = format!("return location.href.includes({words:?}) && document.readyState === 'complete';");
+        self.browser.wait_script(words, &script).await;
+        self.path().await
+    }
+
     /// Presses what the selector names.
     pub async fn press(&self, selector: &str) {
         self.browser.click(selector).await;

@@ -3,3 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod architecture;
+mod browser_story;
+mod kills;
+mod pages_box;
+mod privacy;
+mod replay;
+mod tidy;
+mod tools;
+mod traps_browser;
+mod workload;
