@@ -14,7 +14,11 @@ impl Dice {
 
     /// A number from 0 to `limit - 1`; 0 where `limit` is 0.
     pub fn below(&mut self, limit: u32) -> u32 {
-        if limit == 0 { 0 } else { self.0.random_range(0..limit) }
+        if limit == 0 {
+            0
+        } else {
+            self.0.random_range(0..limit)
+        }
     }
 
     /// True in `percent` of a hundred throws.

@@ -22,8 +22,9 @@ const HISTORY_DAYS: u32 = 900;
 /// A region code that no county has, so that no number here can be a real person's.
 const REGION: &str = "419999";
 
-const SURNAMES: [&str; 16] =
-    ["王", "李", "张", "刘", "陈", "杨", "赵", "周", "吴", "徐", "孙", "马", "吕", "覃", "单", "欧阳"];
+const SURNAMES: [&str; 16] = [
+    "王", "李", "张", "刘", "陈", "杨", "赵", "周", "吴", "徐", "孙", "马", "吕", "覃", "单", "欧阳",
+];
 const MALE: &str = "建国志强永福德胜明亮海涛春生大勇文斌长河金山小军立新守义";
 const FEMALE: &str = "秀英桂兰玉梅淑芬春花巧云凤霞丽娟素珍小燕晓红爱莲翠平雪琴";
 const GROUPS: [&str; 6] = ["一组", "二组", "三组", "四组", "五组", "六组"];
@@ -35,6 +36,8 @@ struct Resident {
     name: String,
     male: bool,
     birth: Date,
+    /// Age in days.
+    days: u32,
     house: usize,
     householder: String,
     hypertension: bool,
@@ -53,7 +56,9 @@ pub fn lines(seed: u64, today: Date) -> Vec<Value> {
     })];
     for (resident, visits) in residents.iter().zip(counts) {
         lines.push(patient_line(resident, &mut dice, today));
-        let mut days: Vec<u32> = (0..visits).map(|_| dice.below(HISTORY_DAYS) + 1).collect();
+        let mut days: Vec<u32> = (0..visits)
+            .map(|_| dice.below(HISTORY_DAYS.min(resident.days)) + 1)
+            .collect();
         days.sort_unstable_by(|a, b| b.cmp(a));
         for (n, days_ago) in days.into_iter().enumerate() {
             let date = back(today, days_ago);
@@ -77,9 +82,17 @@ fn residents(dice: &mut Dice, today: Date) -> Vec<Resident> {
         house += 1;
         let surname = dice.pick(&SURNAMES);
         let elder_age = 28 + dice.below(60);
-        let mut ages = vec![(true, elder_age), (false, elder_age.saturating_sub(dice.below(5)))];
+        let mut ages = vec![
+            (true, elder_age),
+            (false, elder_age.saturating_sub(dice.below(5))),
+        ];
         let children = dice.below(4);
-        ages.extend((0..children).map(|_| (dice.chance(50), elder_age.saturating_sub(24 + dice.below(12)).min(60))));
+        ages.extend((0..children).map(|_| {
+            (
+                dice.chance(50),
+                elder_age.saturating_sub(24 + dice.below(12)).min(60),
+            )
+        }));
         let householder = format!("{surname}{}", given_name(dice, true));
         for (place, (male, age)) in ages.into_iter().enumerate() {
             if residents.len() == RESIDENTS {
@@ -91,17 +104,20 @@ fn residents(dice: &mut Dice, today: Date) -> Vec<Resident> {
                 1 => format!("{wife_surname}{}", given_name(dice, false)),
                 _ => format!("{surname}{}", given_name(dice, male)),
             };
-            let birth = back(today, age * 365 + dice.below(365));
+            // Nobody is younger than a week, so that nobody's visits lie before the birth.
+            let days = age * 365 + 7 + dice.below(358);
+            let birth = back(today, days);
             residents.push(Resident {
                 id: format!("{CLINIC_CODE}-P{:04}", residents.len() + 1),
                 name,
                 male,
                 birth,
+                days,
                 house,
                 householder: householder.clone(),
                 hypertension: age > 45 && dice.chance(38),
                 diabetes: age > 45 && dice.chance(14),
-                allergy: dice.chance(9).then(|| dice.pick(&ALLERGENS)),
+                allergy: dice.chance(9).then(|| *dice.pick(&ALLERGENS)),
             });
         }
     }
@@ -149,7 +165,8 @@ fn id_number(resident: &Resident, dice: &mut Dice) -> String {
         .zip([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
         .map(|(digit, weight)| digit.to_digit(10).unwrap_or(0) * weight)
         .sum();
-    let check = ["1", "0", "X", "9", "8", "7", "6", "5", "4", "3", "2"][usize::try_from(sum % 11).unwrap_or(0)];
+    let check =
+        ["1", "0", "X", "9", "8", "7", "6", "5", "4", "3", "2"][usize::try_from(sum % 11).unwrap_or(0)];
     format!("{body}{check}")
 }
 
@@ -158,12 +175,21 @@ fn patient_line(resident: &Resident, dice: &mut Dice, today: Date) -> Value {
     let mut medications = Vec::new();
     let mut chronic = Vec::new();
     let mut found = |code: &str, name: &str, drug: &str, spec: &str, freq: &str, year: u32| {
-        problems.push(json!({"code": code, "name": name, "onset": format!("{}-06", 2016 + year), "status": "在管"}));
+        problems.push(
+            json!({"code": code, "name": name, "onset": format!("{}-06", 2016 + year), "status": "在管"}),
+        );
         medications.push(json!({"drug": drug, "spec": spec, "dose": "1片", "freq": freq, "since": format!("{}-06", 2017 + year)}));
         chronic.push(name.trim_end_matches('病').to_owned());
     };
     if resident.hypertension {
-        found("I10.x00", "高血压病", "苯磺酸氨氯地平片", "5mg", "qd", dice.below(6));
+        found(
+            "I10.x00",
+            "高血压病",
+            "苯磺酸氨氯地平片",
+            "5mg",
+            "qd",
+            dice.below(6),
+        );
     }
     if resident.diabetes {
         found("E11.900", "2型糖尿病", "二甲双胍片", "0.5g", "bid", dice.below(6));
@@ -196,9 +222,14 @@ fn suits(scenario: &Scenario, resident: &Resident, date: Date) -> bool {
 }
 
 fn visit_lines(resident: &Resident, n: usize, date: Date, dice: &mut Dice, lines: &mut Vec<Value>) {
-    let fitting: Vec<&Scenario> = SCENARIOS.iter().filter(|scenario| suits(scenario, resident, date)).collect();
-    let weighted: Vec<&Scenario> =
-        fitting.iter().flat_map(|scenario| std::iter::repeat_n(*scenario, scenario.weight)).collect();
+    let fitting: Vec<&Scenario> = SCENARIOS
+        .iter()
+        .filter(|scenario| suits(scenario, resident, date))
+        .collect();
+    let weighted: Vec<&Scenario> = fitting
+        .iter()
+        .flat_map(|scenario| std::iter::repeat_n(*scenario, scenario.weight))
+        .collect();
     let scenario = *dice.pick(&weighted);
     let note = notes::compose(scenario, dice);
     let (hour, minute) = (8 + dice.below(9), dice.below(50));
@@ -208,25 +239,39 @@ fn visit_lines(resident: &Resident, n: usize, date: Date, dice: &mut Dice, lines
     let systolic = 108 + dice.below(26) + raised;
     let diastolic = 66 + dice.below(18) + raised / 2;
     let pulse = 62 + dice.below(26) + if scenario.fever { 14 } else { 0 };
-    let deci_celsius = if scenario.fever { 378 + dice.below(14) } else { 362 + dice.below(7) };
+    let deci_celsius = if scenario.fever {
+        378 + dice.below(14)
+    } else {
+        362 + dice.below(7)
+    };
     let temperature = f64::from(deci_celsius) / 10.0;
     let visit = format!("{}-E{n:03}", resident.id);
+    // Small children are not measured with a grown-up's cuff.
+    let cuffed = age(resident.birth, date) >= 16;
     let prescriptions: Vec<Value> = scenario.drugs.iter().map(|drug| drug_line(drug, dice)).collect();
-    lines.push(json!({
+    let mut line = json!({
         "t": "encounter", "id": visit, "patient": resident.id, "clinic": CLINIC_CODE, "doctor": DOCTOR,
         "kind": scenario.kind, "started_at": started, "ended_at": ended,
         "chief_complaint": note.complaint, "history": note.history, "past_history": note.past,
         "exam": note.examination, "advice": note.advice,
-        "temp_c": temperature, "pulse": pulse, "resp": 16 + dice.below(5), "sbp": systolic, "dbp": diastolic,
-        "spo2": 95 + dice.below(5),
+        "temp_c": temperature, "spo2": 95 + dice.below(5),
         "diagnoses": [{"code": scenario.code, "name": scenario.diagnosis, "certainty": "确诊"}],
         "prescriptions": prescriptions, "followup_date": "", "referral": false, "status": "完成",
         "device": "BOX-LS01-A", "signed_by": DOCTOR,
-    }));
-    lines.push(json!({
-        "t": "vital", "id": format!("{visit}-V0"), "patient": resident.id, "encounter": visit, "kind": "bp",
-        "values": [systolic, diastolic, pulse], "taken_at": started, "device": "HBP-9030", "quality": "ok",
-    }));
+    });
+    if cuffed {
+        line["pulse"] = json!(pulse);
+        line["resp"] = json!(16 + dice.below(5));
+        line["sbp"] = json!(systolic);
+        line["dbp"] = json!(diastolic);
+    }
+    lines.push(line);
+    if cuffed {
+        lines.push(json!({
+            "t": "vital", "id": format!("{visit}-V0"), "patient": resident.id, "encounter": visit, "kind": "bp",
+            "values": [systolic, diastolic, pulse], "taken_at": started, "device": "HBP-9030", "quality": "ok",
+        }));
+    }
     if scenario.fever {
         lines.push(json!({
             "t": "vital", "id": format!("{visit}-V1"), "patient": resident.id, "encounter": visit,
