@@ -15,6 +15,7 @@ mod ranges;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use records::ids::{BlobId, ClinicCode, DocId, PatientId};
 use rusqlite::Connection;
@@ -25,8 +26,9 @@ use sync_core::wire::Lane;
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::open::Side;
 
-pub use directory::{Arrival, ClinicRow, ClinicSummary, DeviceRow, Standing, TOKEN_LIFE, Taken};
+pub use directory::{Arrival, ClinicRow, ClinicSummary, DeviceRow, Standing};
 pub use state::{Cause, Enrolment, LinkStatus, Spent};
+pub use tokens::{TOKEN_LIFE, Taken};
 
 /// Blobs above this many bytes travel in the last lane, whatever they came with.
 const URGENT_BLOB_MAX: usize = 16 * 1024;
@@ -39,6 +41,7 @@ pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
         blobs::TABLES,
         state::TABLES,
         directory::TABLES,
+        tokens::TABLES,
         feeds::TABLES,
         facts::TABLES,
     ] {

@@ -8,9 +8,12 @@
 //! Supported versions stand in [`VERSIONS`]; a hub serves every version that is still in the field.
 
 mod ack;
+mod batch;
+mod blob;
 mod bytes;
 mod enrol;
 mod fact;
+mod feed;
 mod frame;
 mod greeting;
 mod lane;
@@ -19,18 +22,18 @@ mod ranges;
 mod roster;
 
 pub use ack::{Ack, BlobHave, BlobState, MAX_ACK_ENTRIES, ParkReason};
+pub use batch::{AuditBatch, Batch, ChangeItem, MAX_AUDIT_ENTRY, change_hash};
+pub use blob::{BLOB_PIECE, BlobOffer, BlobPiece, WantedBlob};
 pub use bytes::WireFault;
 pub use enrol::{
     EnrolAnswer, EnrolRefusal, EnrolRequest, Enrolled, MAX_BOX_NAME, MAX_CERTIFICATE, TOKEN_SECRET_LEN,
 };
 pub use fact::{Fact, FactKind, MAX_FACT};
+pub use feed::{FeedBatch, FeedItem};
 pub use frame::{Bye, Frame, FrameReader, MAX_WANTED, Quiet, Segment, fuzz_one};
 pub use greeting::{FeedEnd, FeedMarks, Hello, Holds, MAX_HOLDS, MAX_SOFTWARE, QueueReport, Wanted, Welcome};
 pub use lane::Lane;
-pub use message::{
-    AuditBatch, BLOB_PIECE, Batch, BlobOffer, BlobPiece, ChangeItem, FeedBatch, FeedItem, MAX_AUDIT_ENTRY,
-    Message, WantedBlob, change_hash,
-};
+pub use message::Message;
 pub use ranges::{Holdings, MAX_RANGES, RangeSet};
 pub use roster::{MAX_STAFF, RosterEntry, decode_roster, encode_roster};
 

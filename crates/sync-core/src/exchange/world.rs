@@ -2,13 +2,16 @@
 //! and clones, all chosen by a seed.
 
 mod model;
+mod model_box;
+mod model_hub;
 mod stories;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::*;
-use model::{ModelBox, ModelHub};
+use model_box::ModelBox;
+use model_hub::ModelHub;
 
 /// A small generator of numbers (xorshift64*), so that a seed replays a run.
 pub(super) struct Dice(pub(super) u64);

@@ -4,8 +4,7 @@ use crate::wire::ack::Ack;
 use crate::wire::bytes::{Reader, WireFault, Writer};
 use crate::wire::enrol::{EnrolAnswer, EnrolRequest};
 use crate::wire::greeting::{Hello, Holds, Welcome};
-use crate::wire::message::WantedBlob;
-use crate::wire::{Lane, MAX_FRAME, MAX_MESSAGE, MAX_SEGMENT, Message};
+use crate::wire::{Lane, MAX_FRAME, MAX_MESSAGE, MAX_SEGMENT, Message, WantedBlob};
 
 /// Most blobs in one WANT frame.
 pub const MAX_WANTED: usize = 128;

@@ -1,0 +1,89 @@
+//! Staff and tokens.
+
+use super::*;
+
+fn member(id: u8, roles: &[Role], clinic: Option<&str>) -> StaffMember {
+    StaffMember {
+        id: StaffId([id; 8]),
+        name: format!("员工{id}"),
+        login: format!("user{id}"),
+        roles: roles.to_vec(),
+        state: StaffState::Active,
+        password_hash: "$argon2id$x".into(),
+        pin_hash: String::new(),
+        clinic: clinic.map(code),
+        must_change: false,
+    }
+}
+
+#[tokio::test]
+async fn local_staff_are_adopted_and_the_roster_comes_back() {
+    let hub = hub().await;
+    hub.store
+        .put_member(member(9, &[Role::HubAdministrator], None))
+        .await
+        .unwrap();
+    let end = boxed(&hub, 70, "0017").await;
+    let mut edits = member(1, &[Role::VillageDoctor, Role::HubAdministrator], None).edits();
+    // A clinic cannot take an account of the county over.
+    edits.extend(member(9, &[Role::VillageDoctor], None).edits());
+    write(&end, "0017", DocKind::Clinic, edits).await;
+    sync(&end, &hub).await;
+    let roster = hub.store.staff().await.unwrap();
+    let doctor = roster.iter().find(|member| member.id == StaffId([1; 8])).unwrap();
+    assert_eq!(
+        (doctor.roles.as_slice(), &doctor.clinic),
+        (&[Role::VillageDoctor][..], &Some(code("0017")))
+    );
+    let admin = roster.iter().find(|member| member.id == StaffId([9; 8])).unwrap();
+    assert_eq!(
+        (admin.roles.as_slice(), &admin.clinic),
+        (&[Role::HubAdministrator][..], &None)
+    );
+    hub.store
+        .put_member(member(2, &[Role::Nurse], Some("0017")))
+        .await
+        .unwrap();
+    hub.store
+        .put_member(member(3, &[Role::Nurse], Some("0018")))
+        .await
+        .unwrap();
+    sync(&end, &hub).await;
+    let at_box: Vec<StaffId> = end
+        .store
+        .staff()
+        .await
+        .unwrap()
+        .iter()
+        .map(|member| member.id)
+        .collect();
+    assert!(at_box.contains(&StaffId([1; 8])) && at_box.contains(&StaffId([2; 8])));
+    assert!(!at_box.contains(&StaffId([3; 8])));
+    assert_eq!(sync(&end, &hub).await.round_trips, 1);
+}
+
+#[tokio::test]
+async fn a_token_takes_one_box_in_once() {
+    let hub = hub().await;
+    let (one, two) = (End::new(Side::Box, 80), End::new(Side::Box, 81));
+    let ask = async |end: &End, secret, clinic| {
+        let request = EnrolRequest::sign(end.store.device_key(), end.store.actor(), secret, clinic, "box");
+        let key = request.verify().unwrap();
+        hub.store.enrol_device(&request, key).await.unwrap()
+    };
+    let secret = hub.store.new_token_secret(&code("0017")).await.unwrap().unwrap();
+    assert_eq!(ask(&one, [0; 16], None).await, Err(EnrolRefusal::WrongToken));
+    assert_eq!(
+        ask(&one, secret, Some(code("0018"))).await,
+        Err(EnrolRefusal::OtherClinic)
+    );
+    assert!(ask(&one, secret, None).await.is_ok());
+    // The answer was lost: the same box may ask again, another may not.
+    assert!(ask(&one, secret, Some(code("0017"))).await.is_ok());
+    assert_eq!(ask(&two, secret, None).await, Err(EnrolRefusal::UsedToken));
+    let late = hub.store.new_token_secret(&code("0017")).await.unwrap().unwrap();
+    let life = i64::try_from(crate::TOKEN_LIFE.as_millis()).unwrap();
+    hub.clock.0.fetch_add(life + 1, Ordering::SeqCst);
+    assert_eq!(ask(&two, late, None).await, Err(EnrolRefusal::ExpiredToken));
+    assert_eq!(hub.store.new_token_secret(&code("9999")).await.unwrap(), None);
+}

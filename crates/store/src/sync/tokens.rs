@@ -1,0 +1,138 @@
+//! One-time tokens by which boxes are taken in.
+
+use std::time::Duration;
+
+use records::ids::ClinicCode;
+use records::time::WallTime;
+use rusqlite::{OptionalExtension, params};
+use sync_core::identity::DevicePublicKey;
+use sync_core::wire::{EnrolRefusal, EnrolRequest, TOKEN_SECRET_LEN};
+
+use crate::engine::{Store, StoreError, Tx};
+use crate::sync::directory::{clinic_code, clinic_row, known, put_device};
+use crate::sync::state;
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS link_tokens(
+    digest BLOB PRIMARY KEY, c INTEGER NOT NULL, made INTEGER NOT NULL, expires INTEGER NOT NULL,
+    used_by BLOB, used INTEGER) WITHOUT ROWID;
+";
+
+/// How long a token may be used after it was given out, by the hub's clock.
+pub const TOKEN_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A box that was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its clinic.
+    pub clinic: ClinicCode,
+    /// The clinic's name.
+    pub clinic_name: String,
+    /// The hub's epoch.
+    pub epoch: u32,
+    /// The hub's time.
+    pub at: WallTime,
+}
+
+impl Store {
+    /// Hub: draws the secret of a one-time token; `None` where there is no such clinic. Only its hash is kept.
+    pub async fn new_token_secret(
+        &self,
+        clinic: &ClinicCode,
+    ) -> Result<Option<[u8; TOKEN_SECRET_LEN]>, StoreError> {
+        let clinic = clinic.clone();
+        let mut secret = [0; TOKEN_SECRET_LEN];
+        self.fill_random(&mut secret);
+        self.write(move |tx| {
+            let Some(c) = clinic_row(tx.sql, &clinic)? else {
+                return Ok(None);
+            };
+            let life = i64::try_from(TOKEN_LIFE.as_millis()).unwrap_or(i64::MAX);
+            tx.sql.execute(
+                "INSERT INTO link_tokens(digest, c, made, expires) VALUES(?1, ?2, ?3, ?4)",
+                params![digest(&secret), c, tx.now.at.0, tx.now.at.0.saturating_add(life)],
+            )?;
+            Ok(Some(secret))
+        })
+        .await
+    }
+
+    /// Hub: takes a box in whose request proves its key. The token is used up by it; the same box may ask again
+    /// with it, in case the answer was lost.
+    pub async fn enrol_device(
+        &self,
+        request: &EnrolRequest,
+        key: DevicePublicKey,
+    ) -> Result<Result<Taken, EnrolRefusal>, StoreError> {
+        let request = request.clone();
+        self.write(move |tx| enrol(tx, &request, key)).await
+    }
+
+    /// Hub: a box whose certificate is good but which is not in the directory (the hub was restored) is taken
+    /// in again. `false` where the clinic is not known.
+    pub async fn enrol_again(&self, key: DevicePublicKey, clinic: &ClinicCode) -> Result<bool, StoreError> {
+        let clinic = clinic.clone();
+        self.write(move |tx| {
+            let Some(c) = clinic_row(tx.sql, &clinic)? else {
+                return Ok(false);
+            };
+            put_device(tx, key, c, "")?;
+            Ok(true)
+        })
+        .await
+    }
+}
+
+fn digest(secret: &[u8; TOKEN_SECRET_LEN]) -> [u8; 32] {
+    *blake3::hash(secret).as_bytes()
+}
+
+type TokenRow = (i64, i64, Option<[u8; 8]>);
+
+fn enrol(
+    tx: &mut Tx<'_>,
+    request: &EnrolRequest,
+    key: DevicePublicKey,
+) -> Result<Result<Taken, EnrolRefusal>, StoreError> {
+    let device = key.device();
+    if known(tx.sql, device)?.is_some_and(|known| known.revoked) {
+        return Ok(Err(EnrolRefusal::Revoked));
+    }
+    let token = digest(&request.secret);
+    let mut find = tx
+        .sql
+        .prepare_cached("SELECT c, expires, used_by FROM link_tokens WHERE digest = ?1")?;
+    let row: Option<TokenRow> = find
+        .query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let (c, expires, used_by) = match row {
+        None => return Ok(Err(EnrolRefusal::WrongToken)),
+        Some(row) => row,
+    };
+    if used_by.is_some_and(|by| by != device.0) {
+        return Ok(Err(EnrolRefusal::UsedToken));
+    }
+    if used_by.is_none() && tx.now.at.0 > expires {
+        return Ok(Err(EnrolRefusal::ExpiredToken));
+    }
+    let clinic = clinic_code(tx.sql, c)?;
+    if request.clinic.as_ref().is_some_and(|claimed| *claimed != clinic) {
+        return Ok(Err(EnrolRefusal::OtherClinic));
+    }
+    tx.sql.execute(
+        "UPDATE link_tokens SET used_by = ?2, used = ?3 WHERE digest = ?1",
+        params![token, device.as_bytes(), tx.now.at.0],
+    )?;
+    put_device(tx, key, c, &request.box_name)?;
+    let clinic_name = tx
+        .sql
+        .query_row("SELECT name FROM link_clinics WHERE c = ?1", [c], |row| {
+            row.get(0)
+        })?;
+    let epoch = state::epoch(tx.sql)?.unwrap_or(1);
+    Ok(Ok(Taken {
+        clinic,
+        clinic_name,
+        epoch,
+        at: tx.now.at,
+    }))
+}

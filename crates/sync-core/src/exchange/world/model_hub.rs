@@ -1,0 +1,253 @@
+//! A hub's store as plain collections.
+
+use std::collections::BTreeMap;
+
+use records::ids::{BlobId, DeviceId, DocId, SessionId};
+use records::time::WallTime;
+
+use super::model::*;
+use super::model_box::ModelBox;
+use crate::exchange::{Answer, Ask, Credentials, Greeting, LaneItem, NextItems, Taken};
+use crate::identity::{Actor, DeviceKey, Position};
+use crate::wire::*;
+
+#[derive(Clone)]
+pub(in crate::exchange) struct ModelHub {
+    pub(super) key: DeviceKey,
+    actor: Actor,
+    pub(super) epoch: u32,
+    pub(super) log: BTreeMap<Position, Entry>,
+    pub(super) parked: BTreeMap<Position, Hash>,
+    pub(super) audit: BTreeMap<(Actor, u64), Vec<u8>>,
+    pub(super) blobs: BTreeMap<BlobId, Vec<u8>>,
+    parts: Parts,
+    feeds: [Vec<(LaneItem, FeedEnd)>; Lane::COUNT],
+    /// Changes that came although they were held.
+    pub(super) repeated: u64,
+}
+
+impl ModelHub {
+    pub(super) fn new() -> Self {
+        let key = DeviceKey::from_seed(&[200; 32]);
+        let actor = Actor {
+            device: key.device(),
+            session: SessionId([200; 8]),
+        };
+        Self {
+            key,
+            actor,
+            epoch: 1,
+            log: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            audit: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            parts: Parts::new(),
+            feeds: Default::default(),
+            repeated: 0,
+        }
+    }
+
+    pub(super) fn credentials(&self, end: &ModelBox) -> Credentials {
+        Credentials {
+            key: self.key.clone(),
+            county: COUNTY,
+            peer: end.key.public(),
+        }
+    }
+
+    pub(super) fn feed(&mut self, lane: Lane, item: LaneItem) {
+        let content: Hash = match &item {
+            LaneItem::Change(change) => change_hash(&change.bytes),
+            LaneItem::Blob(offer) => offer.blob.0,
+            LaneItem::Audit(..) | LaneItem::Fact(_) => [0; 32],
+        };
+        let feed = &mut self.feeds[lane.index()];
+        let end = feed
+            .last()
+            .map_or(FeedEnd::default(), |(_, end)| *end)
+            .next(&content);
+        feed.push((item, end));
+    }
+
+    /// An edit at a desk.
+    pub(super) fn write(&mut self, seq: u64, lane: Lane, bytes: Vec<u8>) {
+        let position = Actor {
+            session: SessionId([201; 8]),
+            ..self.actor
+        }
+        .at(seq);
+        let change = ChangeItem {
+            position,
+            doc: DocId([1; 16]),
+            bytes,
+        };
+        self.log.insert(
+            position,
+            Entry {
+                change: change.clone(),
+                lane,
+            },
+        );
+        self.feed(lane, LaneItem::Change(change));
+    }
+
+    pub(super) fn print(&self) -> [u8; 8] {
+        let mut sum = [0; 8];
+        self.log
+            .values()
+            .for_each(|entry| add(&mut sum, &change_hash(&entry.change.bytes)));
+        sum
+    }
+
+    fn holds_of(&self, device: DeviceId) -> Holds {
+        let mut holds = Holds::default();
+        let all = self.log.keys().chain(self.parked.keys());
+        all.filter(|at| at.actor.device == device)
+            .for_each(|at| holds.changes.insert(*at));
+        for (actor, n) in self.audit.keys().filter(|(actor, _)| actor.device == device) {
+            let end = holds.audit.entry(*actor).or_default();
+            *end = (*end).max(*n);
+        }
+        let parked = self.parked.keys().filter(|at| at.actor.device == device);
+        holds.parked = parked.map(|at| (*at, ParkReason::Malformed)).collect();
+        holds
+    }
+
+    pub(super) fn answer(&mut self, device: DeviceId, ask: Ask) -> Answer {
+        match ask {
+            Ask::Greet(hello) => Answer::Greeting(Box::new(self.greet(&hello))),
+            Ask::Next {
+                lane,
+                after,
+                budget,
+                held,
+            } => Answer::Next(self.next(lane, after, budget, &held)),
+            Ask::TakeBatch { lane, batch } => Answer::Taken(Box::new(self.take_batch(lane, batch))),
+            Ask::TakeAudit { lane, audit } => {
+                let mut taken = Taken::nothing(lane);
+                let mut end = self
+                    .holds_of(device)
+                    .audit
+                    .get(&audit.actor)
+                    .copied()
+                    .unwrap_or(0);
+                for (n, entry) in (audit.first..).zip(audit.entries) {
+                    if n == end + 1 {
+                        self.audit.insert((audit.actor, n), entry);
+                        end = n;
+                    }
+                }
+                taken.ack.audit.push((audit.actor, end));
+                Answer::Taken(Box::new(taken))
+            }
+            Ask::TakeOffer { lane, offer } => {
+                let mut taken = Taken::nothing(lane);
+                taken.ack.blobs.push(consider(&self.blobs, &self.parts, &offer));
+                Answer::Taken(Box::new(taken))
+            }
+            Ask::TakePiece { lane, piece } => {
+                let (have, new) = take_piece(&mut self.blobs, &mut self.parts, &piece);
+                if new {
+                    self.feed(Lane::P4, LaneItem::Blob(piece.offer));
+                }
+                let mut taken = Taken::nothing(lane);
+                taken.ack.blobs.push(have);
+                taken.new_blob = new.then_some(have.blob);
+                Answer::Taken(Box::new(taken))
+            }
+            Ask::ReadBlob { offer, offset } => read_blob(&self.blobs, offer, offset),
+            Ask::Acked(_) => Answer::Done,
+            Ask::Fingerprint => Answer::Fingerprint(self.print()),
+            Ask::Welcomed(_)
+            | Ask::HubHolds { .. }
+            | Ask::TellHoldings(_)
+            | Ask::TakeFeed { .. }
+            | Ask::Settled(_) => panic!("a box's question at a hub"),
+        }
+    }
+
+    fn greet(&self, hello: &Hello) -> Greeting {
+        let own = self.holds_of(hello.actor.device);
+        let mut ends = [FeedEnd::default(); Lane::COUNT];
+        let mut reachable = true;
+        for (nth, feed) in self.feeds.iter().enumerate() {
+            let at = usize::try_from(hello.feeds.ends[nth]).unwrap();
+            if at > 0 {
+                match feed.get(at - 1) {
+                    Some((_, end)) => ends[nth] = *end,
+                    None => reachable = false,
+                }
+            }
+        }
+        let same_feed = reachable && FeedMarks::new(&ends) == hello.feeds;
+        let own_equal = own.changes.digest(&own.audit) == hello.own;
+        let wanted = match (same_feed, own_equal) {
+            (false, _) => Wanted::All,
+            (true, false) => Wanted::Own,
+            (true, true) => Wanted::Nothing,
+        };
+        let welcome = Welcome {
+            version: 1,
+            actor: self.actor,
+            epoch: self.epoch,
+            at: WallTime(1),
+            holds_follow: !own_equal,
+            wanted,
+            feeds_from: if same_feed {
+                hello.feeds.ends
+            } else {
+                [0; Lane::COUNT]
+            },
+        };
+        Greeting { welcome, own }
+    }
+
+    fn next(&self, lane: Lane, after: u64, budget: usize, held: &Holdings) -> NextItems {
+        let mut next = NextItems::none(lane, after);
+        next.signer = Some(self.actor);
+        let mut size = 0;
+        for (item, end) in &self.feeds[lane.index()][usize::try_from(after).unwrap()..] {
+            if size >= budget || next.items.len() >= MAX_ITEMS {
+                next.more = true;
+                break;
+            }
+            next.upto = end.position;
+            next.feed = Some((self.epoch, *end));
+            match item {
+                LaneItem::Change(change) if held.contains(&change.position) => continue,
+                LaneItem::Change(change) => size += change.bytes.len(),
+                LaneItem::Blob(_) | LaneItem::Audit(..) | LaneItem::Fact(_) => size += 50,
+            }
+            next.items.push((end.position, item.clone()));
+        }
+        next
+    }
+
+    fn take_batch(&mut self, lane: Lane, batch: Batch) -> Taken {
+        let mut taken = Taken::nothing(lane);
+        for change in batch.changes {
+            let position = change.position;
+            taken.ack.held.insert(position);
+            if self.log.contains_key(&position) || self.parked.contains_key(&position) {
+                self.repeated += 1;
+                if self.parked.contains_key(&position) {
+                    taken.ack.parked.push((position, ParkReason::Malformed));
+                }
+            } else if change.bytes[0] == UNACCEPTABLE {
+                self.parked.insert(position, change_hash(&change.bytes));
+                taken.ack.parked.push((position, ParkReason::Malformed));
+            } else {
+                taken.new_changes += 1;
+                self.log.insert(
+                    position,
+                    Entry {
+                        change: change.clone(),
+                        lane,
+                    },
+                );
+                self.feed(lane, LaneItem::Change(change));
+            }
+        }
+        taken
+    }
+}
