@@ -8,12 +8,13 @@ use device_drivers::events::{BloodPressure, BloodPressureQuality, DeviceEvent, O
 use device_drivers::idcard_sam::{CardKind, IdCard, Photo, Validity};
 use device_drivers::session::{LinkState, SessionEvent};
 use records::identity::ResidentIdNumber;
-use records::ids::{ClinicCode, DocKind, PatientId, StaffId};
+use records::ids::{ClinicCode, DocKind, ObservationId, PatientId, StaffId};
 use records::patients::NewPatient;
 use records::staff::{Role, StaffMember, StaffState};
 use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::Edit;
 use records::units::{Bpm, MmHg};
+use records::vitals::{Measured, Observation, add_observation};
 use store::{AuditAct, By, Clock, Commit, CommitError, Lane, Mode, OpenOptions, Side, Store, Target, Write};
 use tempfile::TempDir;
 use tokio::sync::{broadcast, watch};
@@ -184,13 +185,41 @@ impl Bench {
         self.create(DocKind::Chart, edits).await.map(PatientId)
     }
 
+    /// Writes a typed reading into the series of a patient.
+    pub(crate) async fn try_reading(&self, patient: PatientId) -> Result<(), CommitError> {
+        let observation = Observation {
+            id: ObservationId(self.state.store.fresh()),
+            measured: Measured::Pulse(Bpm::new(70).unwrap()),
+            taken: self.clock.now(),
+            origin: records::vitals::Origin::Typed,
+            by: None,
+            marks: Vec::new(),
+            withdrawn: None,
+        };
+        let month = "2025-10".to_owned();
+        let target = Target::Series {
+            patient,
+            month,
+            owner: clinic(),
+        };
+        self.write(target, add_observation(&observation)).await.map(drop)
+    }
+
     async fn create(&self, kind: DocKind, edits: Vec<Edit>) -> Result<[u8; 16], CommitError> {
+        self.write(
+            Target::New {
+                kind,
+                owner: clinic(),
+            },
+            edits,
+        )
+        .await
+    }
+
+    async fn write(&self, target: Target, edits: Vec<Edit>) -> Result<[u8; 16], CommitError> {
         let commit = Commit {
             writes: vec![Write {
-                target: Target::New {
-                    kind,
-                    owner: clinic(),
-                },
+                target,
                 base: None,
                 edits,
             }],
