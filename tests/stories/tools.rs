@@ -58,8 +58,7 @@ fn judge(vector: &Value, events: &[Value]) -> Result<(), String> {
     let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
     let (readings, rejects) = (of("reading"), of("reject"));
     let one = |kind: Option<&str>| {
-        let fits =
-            |event: &&Value| kind.map_or(event["event"] != "reject", |kind| event["event"] == kind);
+        let fits = |event: &&Value| kind.map_or(event["event"] != "reject", |kind| event["event"] == kind);
         events.iter().filter(fits).any(|event| holds(wanted, event))
     };
     let verdict = if expect.starts_with("reject") {
@@ -106,7 +105,14 @@ fn decode_prints_what_the_vectors_promise() {
 #[test]
 fn what_simulate_sends_decode_reads() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = ["--device", "omron-hbp9030", "--duration", "1", "--patient", "P0017"];
+    let arguments = [
+        "--device",
+        "omron-hbp9030",
+        "--duration",
+        "1",
+        "--patient",
+        "P0017",
+    ];
     let mut simulate = Program::start("simulate", &arguments, &[], folder.path());
     let mut port = std::fs::File::open(simulate.next_line()).unwrap();
     let bytes = std::thread::spawn(move || {
@@ -120,13 +126,18 @@ fn what_simulate_sends_decode_reads() {
     });
     simulate.tell("measure 138/86/77");
     wait_until("the monitor's result", || bytes.is_finished().then_some(()));
-    let said = run("decode", &["--device", "omron-hbp9030", "--json"], &bytes.join().unwrap());
+    let said = run(
+        "decode",
+        &["--device", "omron-hbp9030", "--json"],
+        &bytes.join().unwrap(),
+    );
     let events: Vec<Value> = said
         .out
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let wanted = json!({"event": "reading", "sys_mmhg": 138, "dia_mmhg": 86, "pulse_bpm": 77, "subject_id": "P0017"});
+    let wanted =
+        json!({"event": "reading", "sys_mmhg": 138, "dia_mmhg": 86, "pulse_bpm": 77, "subject_id": "P0017"});
     assert!(events.iter().any(|event| holds(&wanted, event)), "{events:?}");
     drop(simulate);
     assert_eq!(run("simulate", &["--device", "toaster"], b"").code, 2);
@@ -165,4 +176,75 @@ fn ecg_measures_a_record_on_the_command_line() {
     let said = run("appliance", &["ecg", &broken, "--json"], b"");
     assert_eq!(said.code, 1);
     assert!(said.json()["error"].is_string());
+}
+
+/// Programs with verbs, and what has no verbs.
+const PROGRAMS: [(&str, &[&[&str]]); 5] = [
+    (
+        "appliance",
+        &[
+            &["serve"],
+            &["enroll"],
+            &["import"],
+            &["export"],
+            &["sync"],
+            &["status"],
+            &["verify"],
+            &["ecg"],
+        ],
+    ),
+    (
+        "sync-server",
+        &[
+            &["serve"],
+            &["clinic", "add"],
+            &["staff", "add"],
+            &["ca"],
+            &["token"],
+            &["verify"],
+        ],
+    ),
+    ("decode", &[&[]]),
+    ("simulate", &[&[]]),
+    ("image-builder", &[&["inspect"]]),
+];
+
+/// The part of the document about a program, or about one of its verbs where that has a part of its own.
+fn part<'a>(document: &'a str, program: &str, verb: &[&str]) -> &'a str {
+    let after = |heading: &str| document.split_once(heading).map(|(_, part)| part);
+    let own = after(&format!("\n### {program} {}\n", verb.join(" ")));
+    let (part, end) = match own {
+        Some(part) => (part, "\n##"),
+        None => (after(&format!("\n## {program}")).unwrap(), "\n## "),
+    };
+    part.split(end).next().unwrap()
+}
+
+#[test]
+fn the_document_names_every_flag_and_cause() {
+    let document = include_str!("../../docs/cli.md");
+    let mut missing = Vec::new();
+    for (program, verbs) in PROGRAMS {
+        for verb in verbs {
+            let part = match program {
+                "simulate" => part(document, "decode and simulate", verb),
+                _ => part(document, program, verb),
+            };
+            let arguments: Vec<&str> = verb.iter().copied().chain(["--help"]).collect();
+            let said = run(program, &arguments, b"");
+            assert_eq!(said.code, 0, "{program} {verb:?}: {}", said.err);
+            let words = said.out.split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
+            let flags = words.filter(|word| word.starts_with("--") && word.len() > 2);
+            let said_elsewhere = ["--help", "--version"];
+            missing.extend(
+                flags
+                    .filter(|flag| !said_elsewhere.contains(flag) && !part.contains(flag))
+                    .map(|flag| format!("{program} {} {flag}", verb.join(" "))),
+            );
+        }
+    }
+    let causes = store::Cause::ALL.map(store::Cause::word);
+    let unsaid = causes.iter().filter(|word| !document.contains(&format!("| `{word}` |")));
+    missing.extend(unsaid.map(|word| format!("cause {word}")));
+    assert!(missing.is_empty(), "docs/cli.md does not name {missing:?}");
 }
