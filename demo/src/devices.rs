@@ -42,7 +42,7 @@ impl Devices {
             )),
             None => None,
         };
-        let now = jiff::Zoned::now().datetime();
+        let now = records::time::WallTime(jiff::Timestamp::now().as_millisecond()).china();
         let start = |(word, bay, device)| {
             let mut options = SimOptions::new(device, now);
             if device == DeviceKey::Contec8000g {

@@ -55,7 +55,7 @@ async fn main() -> Result<()> {
         control_listen: arguments.control_listen,
         replay: arguments.replay,
         seed: arguments.seed,
-        today: jiff::Zoned::now().date(),
+        today: records::time::WallTime(jiff::Timestamp::now().as_millisecond()).china_date(),
     };
     let mut stage = stage::set(plan).await?;
     tell(&stage);

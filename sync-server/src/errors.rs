@@ -37,6 +37,8 @@ impl From<StoreError> for PageError {
 impl From<CommitError> for PageError {
     fn from(error: CommitError) -> Self {
         match error {
+            CommitError::DiskFull => Self(Trouble::DiskFull),
+            CommitError::Stale => Self(Trouble::Stale),
             CommitError::Store(error) => error.into(),
             other => Self(Trouble::broken(&other)),
         }

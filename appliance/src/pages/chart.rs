@@ -12,8 +12,9 @@ use web::fields::Fields;
 use web::layout::{Page, heading};
 use web::people::Names;
 use web::people::standing::{ChartForms, Part, opened, wanted};
+use web::trouble::Trouble;
 
-use crate::errors::Page as Answer;
+use crate::errors::{Page as Answer, PageError};
 use crate::pages::fields::{heads_text, new_form};
 use crate::pages::person::Person;
 use crate::pages::visitor::{Visitor, go_to};
@@ -85,12 +86,17 @@ pub async fn change(
         visitor.now(),
         &mut rand::random,
     ) {
-        Ok(edits) => {
-            person
-                .write(&visitor, AuditAct::ChartChange, edits, &fields)
-                .await?;
-            go_to(&back)
-        }
+        Ok(edits) => match person
+            .write(&visitor, AuditAct::ChartChange, edits, &fields)
+            .await
+        {
+            Err(PageError(full @ Trouble::DiskFull)) => {
+                let page = draw(&visitor, &person, Some(sent), &fields, &Checked::default()).await?;
+                visitor.unsaved(&full, page).await
+            }
+            Err(other) => Err(other),
+            Ok(_) => go_to(&back),
+        },
         Err(faults) => {
             let checked = Checked::of(visitor.lang, &faults, &fields);
             visitor

@@ -12,11 +12,12 @@ use web::fields::Fields;
 use web::layout::{Page, heading};
 use web::people::Names;
 use web::people::standing::{ChartForms, Part, opened, wanted};
+use web::trouble::Trouble;
 
 use super::person::Person;
 use super::visitor::{Visitor, go_to};
 use super::{heads_text, new_form};
-use crate::errors::Page as Answer;
+use crate::errors::{Page as Answer, PageError};
 
 /// What is asked of the page.
 #[derive(Debug, Default, Deserialize)]
@@ -86,12 +87,17 @@ pub async fn change(
         visitor.now(),
         &mut rand::random,
     ) {
-        Ok(edits) => {
-            person
-                .write(&visitor, AuditAct::ChartChange, edits, &fields)
-                .await?;
-            go_to(&place)
-        }
+        Ok(edits) => match person
+            .write(&visitor, AuditAct::ChartChange, edits, &fields)
+            .await
+        {
+            Err(PageError(full @ Trouble::DiskFull)) => {
+                let page = draw(&visitor, &person, Some(sent), &fields, &Checked::default()).await?;
+                visitor.unsaved(&full, page).await
+            }
+            Err(other) => Err(other),
+            Ok(_) => go_to(&place),
+        },
         Err(faults) => {
             let checked = Checked::of(visitor.lang, &faults, &fields);
             visitor

@@ -16,7 +16,7 @@ use super::drafts::{self, Opened};
 use super::heads_text;
 use super::person::Person;
 use super::visitor::{Visitor, go_to};
-use crate::errors::Page as Answer;
+use crate::errors::{Page as Answer, PageError};
 
 /// `GET /patients/{id}/edit`.
 pub async fn page(visitor: Visitor, Path(id): Path<String>) -> Answer {
@@ -91,11 +91,16 @@ pub async fn change(visitor: Visitor, Path(id): Path<String>, fields: Fields) ->
             store.drop_draft(form).await?;
             go_to(&person.href())
         }
-        Ok(edits) => {
-            person
-                .write(&visitor, AuditAct::ChartChange, edits, &fields)
-                .await?;
-            go_to(&format!("{}?kept", person.href()))
-        }
+        Ok(edits) => match person
+            .write(&visitor, AuditAct::ChartChange, edits, &fields)
+            .await
+        {
+            Err(PageError(full @ Trouble::DiskFull)) => {
+                let page = draw(&visitor, &person, (form, None), &fields, &checked);
+                visitor.unsaved(&full, page).await
+            }
+            Err(other) => Err(other),
+            Ok(_) => go_to(&format!("{}?kept", person.href())),
+        },
     }
 }

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
-use maud::Markup;
+use maud::{Markup, html};
 use records::ids::{DocId, PatientId};
 use records::staff::Action;
 use records::time::{Date, Stamp};
@@ -176,6 +176,14 @@ impl Visitor {
     pub async fn refused(&self, page: Page) -> Result<Response, PageError> {
         let markup = self.frame().await?.page(&page.faulty(true));
         Ok((StatusCode::UNPROCESSABLE_ENTITY, markup).into_response())
+    }
+
+    /// Answers with a page whose form could not be saved, with what was typed still in it.
+    pub async fn unsaved(&self, trouble: &Trouble, mut page: Page) -> Result<Response, PageError> {
+        let typed = page.body.take();
+        page.body = Some(html! { (trouble.panel(self.lang)) @if let Some(typed) = typed { (typed) } });
+        let markup = self.frame().await?.page(&page.faulty(true));
+        Ok((trouble.status(), markup).into_response())
     }
 
     /// Answers with a part of a page.
