@@ -1,5 +1,5 @@
-//! Real twelve-lead recordings, played by the simulated recorder over a pseudo terminal, come out of the store sample
-//! for sample as the simulator sent them.
+//! Real twelve-lead recordings, played by the simulated recorder over a pseudo terminal, come out of the box's store and
+//! out of the hub's sample for sample as the simulator sent them.
 //!
 //! `CLINIC_RECORDINGS` names the folder of recordings (`ecg/twelve/*.hea`); without it the synthetic heart plays.
 
@@ -132,8 +132,23 @@ async fn register(store: &Store, name: &str) -> PatientId {
     done.docs.first().copied().and_then(DocId::patient).unwrap()
 }
 
-/// A box with a recorder at each bay.
-async fn start(folder: PathBuf, recorders: &[Simulator]) -> Running {
+/// A hub that knows the clinic.
+async fn start_hub(folder: PathBuf) -> sync_server::Running {
+    let free = ([127, 0, 0, 1], 0).into();
+    let options = sync_server::Options {
+        desk: sync_server::Desk::LoopbackHttp(free),
+        link: Some(free),
+        ..sync_server::Options::new(folder)
+    };
+    let hub = sync_server::run(options).await.unwrap();
+    sync_server::clinics::add(hub.store(), &clinic(), "石桥村卫生室")
+        .await
+        .unwrap();
+    hub
+}
+
+/// A box that has joined the hub, with a recorder at each bay.
+async fn start(folder: PathBuf, recorders: &[Simulator], hub: &sync_server::Running) -> Running {
     let bay = |(number, recorder): (usize, &Simulator)| BayConfig {
         name: format!("ECG {number}"),
         device: DeviceKey::Contec8000g.as_str().to_owned(),
@@ -147,6 +162,11 @@ async fn start(folder: PathBuf, recorders: &[Simulator]) -> Running {
     };
     let running = appliance::run(options).await.unwrap();
     running.state.store.set_clinic(&clinic()).await.unwrap();
+    let token = sync_server::clinics::new_token(hub.store(), &clinic())
+        .await
+        .unwrap();
+    let url = hub.link_url().unwrap();
+    running.state.link.join(&url, &token).await.unwrap();
     running
 }
 
@@ -204,28 +224,46 @@ fn assert_as_sent(record: &Record, stored: &Waveform) {
     let is_sent = |from: usize| {
         (0..SAMPLES).all(|at| {
             let sample = sent[(from + at) % sent.len()];
-            acquired.iter().zip(sample).all(|(lead, value)| lead[at] == i32::from(value))
+            acquired
+                .iter()
+                .zip(sample)
+                .all(|(lead, value)| lead[at] == i32::from(value))
         })
     };
-    assert!((0..sent.len()).any(is_sent), "{name}: the stored samples were never sent so");
+    assert!(
+        (0..sent.len()).any(is_sent),
+        "{name}: the stored samples were never sent so"
+    );
+}
+
+/// Records at a bay and looks at what box and hub then hold.
+async fn replayed(running: &Running, hub: &Store, bay: usize, one: &Record, recorder: &Simulator) {
+    let (patient, line) = record(running, bay, recorder, &one.name).await;
+    let stored = running.state.store.blob(line.ecg.blob).await.unwrap().unwrap();
+    assert_as_sent(one, &ecg::codec::decode(&stored).unwrap());
+    running.state.link.try_now();
+    let at_hub = wait_for("the recording at the hub", async || {
+        let lines = hub.ecgs_of(patient).await.unwrap();
+        let arrived = lines.into_iter().find(|arrived| arrived.ecg.id == line.ecg.id)?;
+        hub.blob(arrived.ecg.blob).await.unwrap()
+    })
+    .await;
+    assert_as_sent(one, &ecg::codec::decode(&at_hub).unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_recording_is_stored_sample_for_sample() {
+async fn every_recording_reaches_box_and_hub_sample_for_sample() {
     let records = records();
     let folder = tempfile::tempdir().unwrap();
+    let hub = start_hub(folder.path().join("hub")).await;
     for (round, some) in records.chunks(BAYS).enumerate() {
         let recorders: Vec<Simulator> = some.iter().map(recorder).collect();
-        let running = start(folder.path().join(round.to_string()), &recorders).await;
-        let recordings = some.iter().zip(&recorders).enumerate().map(|(bay, (one, recorder))| {
-            let running = &running;
-            async move {
-                let (_, line) = record(running, bay, recorder, &one.name).await;
-                let blob = running.state.store.blob(line.ecg.blob).await.unwrap().unwrap();
-                assert_as_sent(one, &ecg::codec::decode(&blob).unwrap());
-            }
-        });
+        let running = start(folder.path().join(round.to_string()), &recorders, &hub).await;
+        let all = some.iter().zip(&recorders).enumerate();
+        let recordings =
+            all.map(|(bay, (one, recorder))| replayed(&running, hub.store(), bay, one, recorder));
         futures_util::future::join_all(recordings).await;
         running.stop().await;
     }
+    hub.stop().await;
 }
