@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 
 use link::Cable;
 use link::client::{ClientOptions, sync_once};
-use records::patients::AllergyState;
+use records::conflicts::clashes;
+use records::ids::{DocKind, StaffId};
+use records::patients::{AllergyAnswer, AllergyState, ChartCommand, NewPatient};
+use records::time::BirthDate;
 use store::Side;
 
 use super::*;
@@ -141,5 +144,98 @@ async fn a_revoked_box_is_not_answered_and_somebody_new_reaches_the_clinic() {
             .await
             .is_err()
     );
+    hub.stop().await;
+}
+
+/// Who is registered by card, born on a day whose midnight did not exist everywhere in China.
+fn by_card() -> NewPatient {
+    NewPatient {
+        name: NAME.to_owned(),
+        birth: "1986-05-04".parse().ok(),
+        id_number: "110105198605040021".to_owned(),
+        phone: "13900001234".to_owned(),
+        allergies: AllergyAnswer::NotAsked,
+        ..NewPatient::default()
+    }
+}
+
+async fn write(store: &Store, target: Target, edits: Vec<records::tree::Edit>) -> records::ids::DocId {
+    let commit = Commit {
+        writes: vec![Write {
+            target,
+            base: None,
+            edits,
+        }],
+        blobs: Vec::new(),
+        by: By::System,
+        act: AuditAct::Register,
+        lane: Lane::P1,
+        form: None,
+        settle: Vec::new(),
+    };
+    store.commit(commit).await.unwrap().docs[0]
+}
+
+/// A page that reads a birth date and writes it again would clash with the correction that the box makes meanwhile:
+/// there is no change to it in what the hub wrote.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_birth_date_survives_the_way_through_the_hub_and_an_edit_of_the_telephone() {
+    let (hub_folder, box_folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let hub = hub(&hub_folder).await;
+    staff::settle(hub.store(), Role::ReferralDesk, "转诊台", PASSWORD)
+        .await
+        .unwrap();
+    clinics::add(hub.store(), &clinic(), "石桥村卫生室")
+        .await
+        .unwrap();
+    let token = clinics::new_token(hub.store(), &clinic()).await.unwrap();
+    let box_store = open_as(&box_folder, Side::Box);
+    let url = hub.link_url().unwrap();
+    link::enrol::join(&box_store, &url, &token, None, "BOX-0017-A", &Cable::default())
+        .await
+        .unwrap();
+    let at = box_store.clock().now();
+    let edits = by_card().edits(None, at, &mut rand::random);
+    let new = Target::New {
+        kind: DocKind::Chart,
+        owner: clinic(),
+    };
+    let doc = write(&box_store, new, edits).await;
+    let patient = PatientId(doc.0);
+    meet(&box_store).await;
+
+    let router = router::pages(hub.state.clone());
+    let mut desk = Desk::new(&router);
+    desk.sign_in("转诊台", PASSWORD).await;
+    let at_desk = format!("/patients/{patient}/edit");
+    let page = desk.get(&at_desk).await;
+    assert!(page.body.contains("1986-05-04"), "{}", page.body);
+
+    // Meanwhile somebody at the box corrects the birth date.
+    let corrected: BirthDate = "1986-05-05".parse().unwrap();
+    let chart = box_store.chart(patient).await.unwrap().unwrap().value;
+    assert_eq!(chart.birth, "1986-05-04".parse().ok());
+    let edits = ChartCommand::SetBirth(Some(corrected))
+        .edits(&chart, StaffId([7; 8]), at, &mut rand::random)
+        .unwrap();
+    write(&box_store, Target::Existing(doc), edits).await;
+
+    let fields = [
+        ("name", NAME),
+        ("sex", "F"),
+        ("birth", "1986-05-04"),
+        ("id_number", "110105198605040021"),
+        ("phone", "13911112222"),
+    ];
+    let answer = desk.send(&page, &at_desk, &fields).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    meet(&box_store).await;
+    meet(&box_store).await;
+    for store in [&box_store, hub.store()] {
+        let chart = store.chart(patient).await.unwrap().unwrap().value;
+        assert_eq!((chart.birth, chart.phone.as_str()), (Some(corrected), "13911112222"));
+        let tree = store.chart_tree(patient).await.unwrap().unwrap().value;
+        assert!(clashes(DocKind::Chart, &tree).is_empty(), "{:?}", chart.clashes);
+    }
     hub.stop().await;
 }
