@@ -87,14 +87,7 @@ impl PlainBrowser {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let response = request.header(header::COOKIE, cookies.join("; ")).send().await?;
-        let mut jar = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in response.headers().get_all(header::SET_COOKIE) {
-            let pair = line.to_str().unwrap_or_default().split(';').next();
-            if let Some((name, value)) = pair.and_then(|pair| pair.split_once('=')) {
-                jar.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        drop(jar);
+        self.keep_cookies(response.headers());
         let location = response.headers().get(header::LOCATION);
         let location = location.and_then(|to| to.to_str().ok()).map(str::to_owned);
         Ok(Answer {
@@ -102,6 +95,16 @@ impl PlainBrowser {
             location,
             body: response.text().await?,
         })
+    }
+
+    fn keep_cookies(&self, headers: &header::HeaderMap) {
+        let mut jar = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in headers.get_all(header::SET_COOKIE) {
+            let pair = line.to_str().unwrap_or_default().split(';').next();
+            if let Some((name, value)) = pair.and_then(|pair| pair.split_once('=')) {
+                jar.insert(name.to_owned(), value.to_owned());
+            }
+        }
     }
 
     /// Goes through first start from the step that comes next: the clinic where none is there yet, one doctor.

@@ -22,6 +22,10 @@ const REQUESTS: usize = 500;
 const WARM_UP: usize = 25;
 /// Most milliseconds that 95 of 100 requests may take.
 const P95_MAX_MS: f64 = 50.0;
+/// Stands in a page of hits: the link to a chart, whose id begins with its kind.
+const HIT: &str = "href=\"/patients/01";
+/// Stands in a patient's page with readings.
+const RECORD: &str = "id=\"record\"";
 /// Chooses patients and what is searched.
 const SEED: u64 = 1;
 
@@ -58,13 +62,13 @@ pub(crate) fn figures(panel: Workload, folder: &Path) -> Vec<Figure> {
         eprintln!("asking for pages");
         let mut dice = StdRng::seed_from_u64(SEED);
         let pages = paths(|| format!("/patients/{}", pick(&lines, &mut dice).id));
-        let pages = ask(&browser, &pages).await;
+        let pages = ask(&browser, &pages, RECORD).await;
         let mut dice = StdRng::seed_from_u64(SEED);
         let searches = paths(|| {
             let line = pick(&lines, &mut dice);
             format!("/patients?q={}", percent_encoded(&typed(line, &mut dice)))
         });
-        (pages, ask(&browser, &searches).await)
+        (pages, ask(&browser, &searches, HIT).await)
     });
     figures.extend(percentiles("patient page", panel, &pages));
     figures.extend(percentiles("search", panel, &searches));
@@ -116,13 +120,15 @@ fn typed(line: &PatientLine, dice: &mut StdRng) -> String {
         .unwrap_or_else(|| line.name.clone())
 }
 
-async fn ask(browser: &PlainBrowser, paths: &[String]) -> Times {
+/// Times requests whose answers must hold `mark`: an empty answer would be a fast one.
+async fn ask(browser: &PlainBrowser, paths: &[String], mark: &str) -> Times {
     let mut times: Vec<Duration> = Vec::new();
     for path in paths {
         let began = Instant::now();
         let answer = browser.get(path).await.unwrap();
         times.push(began.elapsed());
         assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.body.contains(mark), "{path} shows nothing");
     }
     Times::of(times.split_off(WARM_UP))
 }

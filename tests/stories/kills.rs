@@ -270,7 +270,6 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the seed is what repeats a failure")]
 fn no_acknowledged_record_is_lost_when_the_process_dies() {
     let kills = setting("CLINIC_KILLS").map_or(KILLS, |kills| u32::try_from(kills).unwrap());
     let seed = setting("CLINIC_SEED").unwrap_or_else(|| rand::rng().random_range(0..1_000_000));

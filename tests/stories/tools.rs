@@ -244,7 +244,9 @@ fn the_document_names_every_flag_and_cause() {
         }
     }
     let causes = store::Cause::ALL.map(store::Cause::word);
-    let unsaid = causes.iter().filter(|word| !document.contains(&format!("| `{word}` |")));
+    let unsaid = causes
+        .iter()
+        .filter(|word| !document.contains(&format!("| `{word}` |")));
     missing.extend(unsaid.map(|word| format!("cause {word}")));
     assert!(missing.is_empty(), "docs/cli.md does not name {missing:?}");
 }
