@@ -233,7 +233,10 @@ async fn a_birth_date_survives_the_way_through_the_hub_and_an_edit_of_the_teleph
     meet(&box_store).await;
     for store in [&box_store, hub.store()] {
         let chart = store.chart(patient).await.unwrap().unwrap().value;
-        assert_eq!((chart.birth, chart.phone.as_str()), (Some(corrected), "13911112222"));
+        assert_eq!(
+            (chart.birth, chart.phone.as_str()),
+            (Some(corrected), "13911112222")
+        );
         let tree = store.chart_tree(patient).await.unwrap().unwrap().value;
         assert!(clashes(DocKind::Chart, &tree).is_empty(), "{:?}", chart.clashes);
     }
