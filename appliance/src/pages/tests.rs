@@ -4,6 +4,7 @@ mod browser;
 mod doors;
 mod people;
 mod readings;
+mod room;
 mod visits;
 mod walk;
 
