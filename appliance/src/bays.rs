@@ -5,6 +5,7 @@
 
 pub mod attachment;
 pub mod ecgs;
+mod events;
 #[cfg(test)]
 mod hour_tests;
 pub mod keeper;
@@ -13,25 +14,26 @@ pub mod recorder;
 pub mod runner;
 pub mod shown;
 pub mod tray;
+mod view;
 pub mod wave;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use device_drivers::catalogue::{DeviceKey, Measures, Model, StartedBy};
-use device_drivers::events::{DeviceEvent, Fault, Progress, Status};
+use device_drivers::catalogue::{DeviceKey, Measures, StartedBy};
 use device_drivers::idcard_sam::IdCard;
 use device_drivers::machine::Request;
-use device_drivers::session::{Control, LinkState, SessionEvent};
+use device_drivers::session::{Control, LinkState};
 use records::ids::{PatientId, StaffId};
 use store::Clock;
 use tokio::sync::broadcast;
 
-use attachment::{Arrival, Attachment, Bounds, CloseReason, Closed, Opener, Person, TrayReason, Verdict};
+use attachment::{Attachment, Bounds, CloseReason, Closed, Opener, Person, TrayReason, Verdict};
 use keeper::{Keep, Queue};
 use recorder::{RECORDING_SAMPLES, Recorder};
 use shown::Shown;
+pub use view::{BayRefusal, BayView, Doing, News, SessionView, link_word};
 
 use crate::config::BayConfig;
 use crate::live::{Live, LiveEvent};
@@ -40,99 +42,6 @@ use crate::live::{Live, LiveEvent};
 const NEWS: usize = 256;
 /// Time that a bay shows its last result to the doctor.
 const LAST_SHOWN_FOR: Duration = Duration::from_secs(600);
-
-/// What happened at a bay, for kiosks.
-#[derive(Debug, Clone, PartialEq)]
-pub enum News {
-    /// A card was read.
-    Card,
-    /// A card could not be read.
-    CardUnreadable,
-    /// The card was taken away.
-    CardLifted,
-    /// A reading was attached and saved.
-    Attached(PatientId, Shown),
-    /// A reading was saved in the tray.
-    Handed(TrayReason),
-    /// The measurement gave no result.
-    Failed(crate::kiosk::flow::Failure),
-    /// The open session was closed otherwise than by its reading.
-    SessionEnded(CloseReason),
-    /// Nothing can be saved at present.
-    CannotSave,
-}
-
-/// What a bay is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doing {
-    /// Nothing that it shows.
-    Idle,
-    /// It measures since this many seconds.
-    Measuring {
-        /// Seconds since the start.
-        seconds: u64,
-    },
-    /// Its trace is shown, nothing is recorded.
-    Watching,
-    /// It records.
-    Recording {
-        /// How much of the recording is there, in percent.
-        percent: u8,
-    },
-}
-
-/// A session as screens show it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionView {
-    /// For whom.
-    pub patient: PatientId,
-    /// By whom.
-    pub opener: Opener,
-    /// For how long it is open.
-    pub open_for: Duration,
-}
-
-/// A bay as screens show it.
-#[derive(Debug, Clone)]
-pub struct BayView {
-    /// Its number, in the order of the settings.
-    pub number: usize,
-    /// Its name.
-    pub name: String,
-    /// Its device.
-    pub device: &'static Model,
-    /// The line to it.
-    pub link: LinkState,
-    /// The open session.
-    pub session: Option<SessionView>,
-    /// What it is doing.
-    pub doing: Doing,
-    /// Its last result of the last ten minutes: whose it is (none: it is in the tray), and what.
-    pub last: Option<(Option<PatientId>, Shown)>,
-}
-
-/// Why a bay does not do what was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BayRefusal {
-    /// There is no such bay.
-    #[error("no such bay")]
-    NoBay,
-    /// Its device measures no patients.
-    #[error("this device measures nobody")]
-    NotForPatients,
-    /// Its device is not there.
-    #[error("the device is not connected")]
-    NotConnected,
-    /// Only the person at the device starts it.
-    #[error("the device is started at the device")]
-    StartedAtDevice,
-    /// No session is open.
-    #[error("no session is open at the bay")]
-    NoSession,
-    /// Too much waits already.
-    #[error("the device is busy")]
-    Busy,
-}
 
 /// All bays of the box. A cheap clone.
 #[derive(Clone)]
@@ -380,246 +289,6 @@ impl Bays {
         }
     }
 
-    /// Takes what the session of a bay's device tells.
-    pub fn take(&self, number: usize, event: SessionEvent) {
-        let Some(bay) = self.inner.bays.get(number) else {
-            return;
-        };
-        match event {
-            SessionEvent::Link(link) => self.take_link(number, bay, link),
-            SessionEvent::Device(event) => self.take_event(number, bay, event),
-        }
-    }
-
-    fn take_link(&self, number: usize, bay: &Bay, link: LinkState) {
-        let word = link_word(&link);
-        let mut state = bay.lock();
-        let gone = !matches!(link, LinkState::Connected | LinkState::Silent { .. });
-        state.link = link;
-        let first_told = std::mem::replace(&mut state.logged_link, word) != word;
-        let (mut closed, mut lifted) = (None, false);
-        if gone {
-            closed = state.attachment.device_gone(self.now());
-            state.recording = Recording::Off;
-            state.measuring_since = None;
-            lifted = state.card.take().is_some();
-        }
-        drop(state);
-        if first_told {
-            self.note(number, word, "");
-            self.inner.queue.push(Keep::Devices(self.summary()));
-        }
-        if lifted {
-            self.card_lifted(number);
-        }
-        if closed.is_some() {
-            self.tell(number, News::Failed(crate::kiosk::flow::Failure::DeviceGone));
-        }
-        if gone {
-            bay.waves.lost();
-        }
-        self.closed(number, closed);
-        self.inner.live.tell(LiveEvent::Bay(number));
-    }
-
-    fn take_event(&self, number: usize, bay: &Bay, event: DeviceEvent) {
-        match event {
-            DeviceEvent::Reading(reading) => self.take_reading(number, bay, &reading),
-            DeviceEvent::Progress(progress) => self.take_progress(number, bay, progress),
-            DeviceEvent::Wave(block) => self.take_wave(number, bay, &block),
-            DeviceEvent::Status(status) => self.take_status(number, bay, status),
-            DeviceEvent::OutOfRange(found) => {
-                bay.lock().attachment.finished_without_result(self.now());
-                self.note(number, "out_of_range", &readings::out_of_range_text(&found));
-                self.failed(number, crate::kiosk::flow::Failure::OutOfRange);
-            }
-            DeviceEvent::DeviceError(error) => self.take_error(number, bay, &error),
-            DeviceEvent::Reject(reject) => self.note(number, "reject", reject.reason.word()),
-            DeviceEvent::Card(card) => self.take_card(number, bay, card),
-            DeviceEvent::Command(_) => {}
-        }
-    }
-
-    fn take_reading(&self, number: usize, bay: &Bay, reading: &device_drivers::events::Reading) {
-        let now = self.now();
-        let stamp = self.inner.clock.now();
-        let found = readings::Found::of(reading);
-        let arrival = Arrival {
-            at: now,
-            subject: found.subject.as_deref(),
-            from_memory: found.from_memory,
-        };
-        let mut state = bay.lock();
-        let (verdict, closed) = state.attachment.reading(&arrival);
-        state.measuring_since = None;
-        let serial = state.serial.clone();
-        drop(state);
-        self.note(number, "reading", verdict_word(verdict));
-        let place = readings::Place {
-            bay: bay.name.clone(),
-            number,
-            key: bay.key,
-            serial,
-        };
-        self.inner.queue.push(Keep::Reading {
-            place,
-            found,
-            verdict,
-            taken: stamp,
-        });
-        self.closed(number, closed);
-    }
-
-    fn take_progress(&self, number: usize, bay: &Bay, progress: Progress) {
-        let now = self.now();
-        match progress {
-            Progress::Measuring { seconds } => {
-                let began = now.saturating_sub(Duration::from_secs(u64::from(seconds)));
-                let mut state = bay.lock();
-                // Told in whole seconds: the first word about a measurement is kept.
-                let began = *state.measuring_since.get_or_insert(began);
-                state.attachment.measuring(began, now);
-            }
-            Progress::SurfaceTemperature(_) => bay.lock().attachment.touched(now),
-        }
-        self.inner.live.tell(LiveEvent::Bay(number));
-    }
-
-    fn take_status(&self, number: usize, bay: &Bay, status: Status) {
-        let now = self.now();
-        match status {
-            Status::Identified { serial } => bay.lock().serial = serial,
-            Status::Started => {
-                let mut state = bay.lock();
-                state.measuring_since = Some(now);
-                if bay.key.model().measures != Measures::Ecg {
-                    state.attachment.measuring(now, now);
-                }
-            }
-            Status::Stopped => {
-                // Whoever asked for it has put the recording aside already; a new one may have begun.
-                let mut state = bay.lock();
-                state.measuring_since = None;
-                state.attachment.finished_without_result(now);
-            }
-            Status::GaveUp => {
-                bay.lock().attachment.finished_without_result(now);
-                self.failed(number, crate::kiosk::flow::Failure::NoResult);
-            }
-            Status::CardGone => {
-                if bay.lock().card.take().is_some() {
-                    self.card_lifted(number);
-                }
-            }
-            Status::Repeated => self.note(number, "repeated", ""),
-            Status::Refused | Status::NotSupported => self.note(number, "refused", ""),
-            Status::Acknowledged
-            | Status::LastResultKnown
-            | Status::StreamBoundary
-            | Status::Raw(_)
-            | Status::PulseList(_)
-            | Status::CardFound => return,
-        }
-        self.inner.live.tell(LiveEvent::Bay(number));
-    }
-
-    fn take_error(&self, number: usize, bay: &Bay, error: &device_drivers::events::DeviceError) {
-        self.note(
-            number,
-            "device_error",
-            &format!("{} {}", error.fault.word(), error.code),
-        );
-        if bay.key.model().measures == Measures::IdentityCard {
-            let unreadable = matches!(
-                error.fault,
-                Fault::SelectFailed | Fault::ReadFailed | Fault::CardRefused | Fault::WrongCardType
-            );
-            if unreadable {
-                self.tell(number, News::CardUnreadable);
-            }
-            return;
-        }
-        let mut state = bay.lock();
-        state.attachment.finished_without_result(self.now());
-        state.measuring_since = None;
-        drop(state);
-        self.failed(number, crate::kiosk::flow::Failure::NoResult);
-    }
-
-    fn take_card(&self, number: usize, bay: &Bay, card: Box<IdCard>) {
-        bay.lock().card = Some(card);
-        self.note(number, "card", "");
-        self.tell(number, News::Card);
-        self.inner.live.tell(LiveEvent::Bay(number));
-    }
-
-    /// The card is gone: so are the sessions that it had opened.
-    fn card_lifted(&self, reader: usize) {
-        let now = self.now();
-        self.tell(reader, News::CardLifted);
-        for (number, bay) in self.inner.bays.iter().enumerate() {
-            let closed = bay.lock().attachment.card_lifted(reader, now);
-            self.closed(number, closed);
-        }
-        self.inner.live.tell(LiveEvent::Bay(reader));
-    }
-
-    fn take_wave(&self, number: usize, bay: &Bay, block: &device_drivers::contec_8000g::WaveBlock) {
-        bay.waves.push(block);
-        let now = self.now();
-        let mut state = bay.lock();
-        state.attachment.touched(now);
-        let Recording::On(recorder, _) = &mut state.recording else {
-            return;
-        };
-        let before = recorder.len() * 10 / RECORDING_SAMPLES;
-        recorder.push(block);
-        let moved = recorder.len() * 10 / RECORDING_SAMPLES != before;
-        if !recorder.is_full() {
-            drop(state);
-            if moved {
-                self.inner.live.tell(LiveEvent::Bay(number));
-            }
-            return;
-        }
-        let Recording::On(recorder, began) = std::mem::take(&mut state.recording) else {
-            return;
-        };
-        state.attachment.measuring(began, now);
-        let arrival = Arrival {
-            at: now,
-            subject: None,
-            from_memory: false,
-        };
-        let (verdict, closed) = state.attachment.reading(&arrival);
-        state.measuring_since = None;
-        let serial = state.serial.clone();
-        drop(state);
-        // The stream has done its work; a refusal only means that it goes on.
-        let _asked = bay.control.request(Request::Stop);
-        self.note(number, "recording", verdict_word(verdict));
-        let place = readings::Place {
-            bay: bay.name.clone(),
-            number,
-            key: bay.key,
-            serial,
-        };
-        let taken = self.inner.clock.now();
-        self.inner.queue.push(Keep::Ecg {
-            place,
-            recorder,
-            verdict,
-            taken,
-        });
-        self.closed(number, closed);
-        self.inner.live.tell(LiveEvent::Ecg(number));
-    }
-
-    fn failed(&self, number: usize, failure: crate::kiosk::flow::Failure) {
-        self.tell(number, News::Failed(failure));
-        self.inner.live.tell(LiveEvent::Bay(number));
-    }
-
     fn closed(&self, number: usize, closed: Option<Closed>) {
         let Some(Closed { why, .. }) = closed else { return };
         if let Some(bay) = self.inner.bays.get(number) {
@@ -763,18 +432,5 @@ fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Attach { .. } => "attached",
         Verdict::Tray(reason) => reason.word(),
-    }
-}
-
-/// The word of a link's state in the bay's log and in `status`.
-pub fn link_word(link: &LinkState) -> &'static str {
-    match link {
-        LinkState::Connected => "connected",
-        LinkState::Silent { .. } => "silent",
-        LinkState::Gone => "gone",
-        LinkState::Busy { .. } => "busy",
-        LinkState::Ambiguous { .. } => "ambiguous",
-        LinkState::Denied => "denied",
-        LinkState::Unusable => "unusable",
     }
 }
