@@ -89,6 +89,7 @@ fn people(routes: Routes<AppState>) -> Routes<AppState> {
         .get("/patients/new/card", register, register::card_part)
         .post("/patients/new/card", register, register::register_card)
         .get("/patients/{id}", find, patient::page)
+        .get_background("/patients/{id}/banner", find, patient::banner_part)
         .get("/patients/{id}/edit", demographics, demographics::page)
         .post("/patients/{id}/edit", demographics, demographics::change)
         .get("/residents", exchange, residents::page)
@@ -144,22 +145,26 @@ fn records(routes: Routes<AppState>) -> Routes<AppState> {
             visits::open,
         )
         .get("/visits/{id}", read, visits::page)
-        .post("/visits/{id}", Access::May(Action::WriteVisit), visits::save)
-        .get("/visits/{id}/readings", read, visits::readings_only)
+        .post(
+            "/visits/{id}",
+            Access::May(Action::WriteVisit),
+            visits::saving::save,
+        )
+        .get("/visits/{id}/readings", read, visits::form::readings_only)
         .post(
             "/visits/{id}/amend",
             Access::May(Action::AmendVisit),
-            visits::amend_visit,
+            visits::closed::amend_visit,
         )
         .post(
             "/visits/{id}/clash",
             Access::May(Action::ResolveClash),
-            visits::choose,
+            visits::closed::choose,
         )
         .get(
             "/diagnoses",
             Access::May(Action::WriteVisit),
-            visits::find_diagnoses,
+            visits::form::find_diagnoses,
         )
         .get("/ecgs/{doc}/{ecg}", read, ecg::page)
         .post("/ecgs/{doc}/{ecg}/withdraw", withdraw, ecg::withdraw)

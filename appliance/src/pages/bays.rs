@@ -1,9 +1,10 @@
 //! Device bays on the tablet: their state, opening one for a patient, the result without reload, their log.
 
+pub mod words;
+
 use axum::extract::{Path, Query};
 use axum::response::Response;
 use device_drivers::catalogue::{Measures, StartedBy};
-use device_drivers::session::LinkState;
 use maud::{Markup, html};
 use records::ids::PatientId;
 use records::patients::Chart;
@@ -19,11 +20,12 @@ use web::texts::Lang;
 use web::trouble::Trouble;
 
 use crate::bays::attachment::{Opener, Person as Subject};
-use crate::bays::shown::{Shown, Word};
-use crate::bays::{BayRefusal, BayView, Doing};
+use crate::bays::shown::Shown;
+use crate::bays::{BayView, Doing};
 use crate::errors::Page as Answer;
 use crate::pages::person::{Person, patient_id};
 use crate::pages::visitor::{Visitor, go_to};
+use words::{doing, kind, link_tag, log_word, refusal_word, refusal_words, word};
 
 /// Lines of a bay's log that are shown.
 const LOG_LINES: usize = 200;
@@ -36,8 +38,40 @@ pub async fn list(visitor: Visitor) -> Answer {
     if visitor.part {
         return visitor.part(list);
     }
-    let body = html! { (heading(&title, &html! {})) (list) };
+    let body = html! { (heading(&title, &html! {})) div.stack { (list) (screens(&visitor)) } };
     visitor.page(&Page::new(title.clone(), body)).await
+}
+
+/// Making this browser a kiosk screen, and taking that back from all.
+fn screens(visitor: &Visitor) -> Markup {
+    let lang = visitor.lang;
+    let readers: Vec<BayView> = visitor
+        .state
+        .bays
+        .list()
+        .into_iter()
+        .filter(|bay| bay.device.measures == Measures::IdentityCard)
+        .collect();
+    let paired = visitor.state.kiosks.screens().all().len();
+    html! {
+        @if visitor.may(Action::ManageDevices) && !readers.is_empty() {
+            section.card.stack {
+                h2 { (lang.t("screens-title")) }
+                p.quiet { (lang.t("screens-about")) }
+                div.actions {
+                    @for reader in &readers {
+                        form method="post" action="/kiosk/pair" {
+                            input type="hidden" name="reader" value=(reader.number);
+                            button.button type="submit" { (lang.t_with("screens-pair", &[("reader", &reader.name)])) }
+                        }
+                    }
+                    @if paired > 0 {
+                        form method="post" action="/kiosk/forget" { button.button.button-danger type="submit" { (lang.t_n("screens-forget", paired)) } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 async fn cards(visitor: &Visitor) -> Answer<Markup> {
@@ -74,54 +108,6 @@ async fn card(visitor: &Visitor, bay: &BayView) -> Answer<Markup> {
             p.actions { a.button href={ "/bays/" (bay.number) "/log" } { (lang.t("bay-log")) } }
         }
     })
-}
-
-/// What a device measures, in words.
-pub fn kind(lang: Lang, measures: Measures) -> String {
-    match measures {
-        Measures::BloodPressure => lang.t("device-blood-pressure"),
-        Measures::Ecg => lang.t("device-ecg"),
-        Measures::IdentityCard => lang.t("device-id-card"),
-        Measures::SurfaceTemperature => lang.t("device-surface-thermometer"),
-    }
-}
-
-/// The state of the line to a device, as a tag.
-pub fn link_tag(lang: Lang, link: &LinkState) -> Markup {
-    let words = link_words(lang, link);
-    match link {
-        LinkState::Connected => html! { span.tag.tag-good { "● " (words) } },
-        LinkState::Silent { .. } => html! { span.tag.tag-warn { "▲ " (words) } },
-        LinkState::Gone
-        | LinkState::Busy { .. }
-        | LinkState::Ambiguous { .. }
-        | LinkState::Denied
-        | LinkState::Unusable => html! { span.tag.tag-bad { "■ " (words) } },
-    }
-}
-
-/// The state of the line to a device, in words.
-pub fn link_words(lang: Lang, link: &LinkState) -> String {
-    match link {
-        LinkState::Connected => lang.t("link-connected"),
-        LinkState::Silent { since } => lang.t_n("link-silent", since.as_secs()),
-        LinkState::Gone => lang.t("link-gone"),
-        LinkState::Busy { by: Some(program) } => lang.t_with("link-busy-by", &[("program", program)]),
-        LinkState::Busy { by: None } => lang.t("link-busy"),
-        LinkState::Ambiguous { .. } => lang.t("link-ambiguous"),
-        LinkState::Denied => lang.t("link-denied"),
-        LinkState::Unusable => lang.t("link-unusable"),
-    }
-}
-
-fn doing(lang: Lang, bay: &BayView) -> String {
-    match bay.doing {
-        Doing::Measuring { seconds } => lang.t_n("bay-measuring", seconds),
-        Doing::Watching => lang.t("bay-watching"),
-        Doing::Recording { percent } => lang.t_n("bay-recording", percent),
-        Doing::Idle if bay.session.is_some() => lang.t("bay-waiting"),
-        Doing::Idle => lang.t("bay-idle"),
-    }
 }
 
 /// `GET /patients/{id}/measure`: which device.
@@ -191,29 +177,6 @@ fn subject(patient: PatientId, chart: &Chart) -> Subject {
     Subject {
         patient,
         subjects: number.chain(archive).chain(source).collect(),
-    }
-}
-
-fn refusal_word(refusal: BayRefusal) -> &'static str {
-    match refusal {
-        BayRefusal::NoBay => "no-bay",
-        BayRefusal::NotForPatients => "not-for-patients",
-        BayRefusal::NotConnected => "not-connected",
-        BayRefusal::StartedAtDevice => "at-device",
-        BayRefusal::NoSession => "no-session",
-        BayRefusal::Busy => "busy",
-    }
-}
-
-fn refusal_words(lang: Lang, word: &str) -> Option<String> {
-    match word {
-        "no-bay" => Some(lang.t("refused-no-bay")),
-        "not-for-patients" => Some(lang.t("refused-not-for-patients")),
-        "not-connected" => Some(lang.t("refused-not-connected")),
-        "at-device" => Some(lang.t("refused-at-device")),
-        "no-session" => Some(lang.t("refused-no-session")),
-        "busy" => Some(lang.t("refused-busy")),
-        _ => None,
     }
 }
 
@@ -344,16 +307,6 @@ fn result(visitor: &Visitor, patient: Option<PatientId>, owner: Option<PatientId
     }
 }
 
-fn word(lang: Lang, word: Word) -> String {
-    match word {
-        Word::Normal => lang.t("result-normal"),
-        Word::High => lang.t("result-high"),
-        Word::Low => lang.t("result-low"),
-        Word::SeeDoctor => lang.t("result-critical"),
-        Word::Recorded => lang.t("result-recorded"),
-    }
-}
-
 fn buttons(visitor: &Visitor, bay: &BayView, patient: Option<PatientId>, mine: bool) -> Markup {
     let lang = visitor.lang;
     let press = |act: &str, words: String, class: &str| {
@@ -444,36 +397,4 @@ pub async fn log(visitor: Visitor, Path(number): Path<usize>) -> Answer {
         }
     };
     visitor.page(&Page::new(title.clone(), body)).await
-}
-
-/// Words of the log that are known; codes of devices stand as they are.
-fn log_word(lang: Lang, word: &str) -> String {
-    match word {
-        "opened" => lang.t("log-opened"),
-        "closed" => lang.t("log-closed"),
-        "started" => lang.t("log-started"),
-        "stopped" => lang.t("log-stopped"),
-        "reading" => lang.t("log-reading"),
-        "recording" => lang.t("log-recording"),
-        "out_of_range" => lang.t("log-out-of-range"),
-        "device_error" | "error" => lang.t("log-device-error"),
-        "reject" => lang.t("log-reject"),
-        "card" => lang.t("log-card"),
-        "doctor" => lang.t("log-doctor"),
-        "attached" => lang.t("log-attached"),
-        "finished" => lang.t("log-finished"),
-        "replaced" => lang.t("log-replaced"),
-        "card_lifted" => lang.t("log-card-lifted"),
-        "timed_out" => lang.t("log-timed-out"),
-        "ended" => lang.t("log-ended"),
-        "device_gone" => lang.t("log-device-gone"),
-        "connected" => lang.t("link-connected"),
-        "gone" => lang.t("link-gone"),
-        "busy" => lang.t("link-busy"),
-        "ambiguous" => lang.t("link-ambiguous"),
-        "denied" => lang.t("link-denied"),
-        "unusable" => lang.t("link-unusable"),
-        "silent" => lang.t("log-silent"),
-        other => crate::pages::tray::reason_of_word(lang, other).unwrap_or_else(|| other.to_owned()),
-    }
 }

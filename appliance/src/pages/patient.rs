@@ -26,7 +26,7 @@ use crate::pages::clashes;
 use crate::pages::fields::new_form;
 use crate::pages::person::{Person, patient_id};
 use crate::pages::readings::device_name;
-use crate::pages::visitor::Visitor;
+use crate::pages::visitor::{Visitor, go_to};
 
 /// Visits that the page shows.
 const VISITS: usize = 8;
@@ -98,6 +98,26 @@ impl Record {
         let hash = sync_core::blobs::blob_id(facts.as_bytes()).to_string();
         hash.chars().take(16).collect()
     }
+}
+
+/// What is asked of the banner alone.
+#[derive(Debug, Default, Deserialize)]
+pub struct BannerAsked {
+    own: Option<String>,
+}
+
+/// `GET /patients/{id}/banner`: the banner alone, for pages that follow the record. Whoever has such a page open was
+/// noted when it was opened.
+pub async fn banner_part(
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(asked): Query<BannerAsked>,
+) -> Answer {
+    let person = Person::read(&visitor, patient_id(&id)?).await?;
+    if !visitor.part {
+        return go_to(&person.href());
+    }
+    visitor.part(person.banner(&visitor, asked.own.is_some()))
 }
 
 /// `GET /patients/{id}`; a script that renews the page gets its record only, and nothing where nothing changed.

@@ -6,7 +6,7 @@ use records::patients::Chart;
 use records::staff::Action;
 use store::{AuditAct, Commit, Committed, Lane, LocalEffect, Target, Write};
 use sync_core::document::Heads;
-use web::banner::patient_banner;
+use web::banner::{Renew, patient_banner};
 use web::fields::Fields;
 use web::people::clashes::is_identity;
 use web::trouble::Trouble;
@@ -69,6 +69,10 @@ impl Person {
             visitor.today(),
         );
         view.clash = self.chart.clashes.iter().any(is_identity);
+        view.renew = Some(Renew {
+            address: format!("{}/banner{}", self.href(), if own_page { "?own=yes" } else { "" }),
+            person: self.id.to_string(),
+        });
         patient_banner(visitor.lang, &view)
     }
 

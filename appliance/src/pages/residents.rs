@@ -221,10 +221,10 @@ fn is_same(left: &Resident, right: &Resident) -> bool {
 /// Whether a resident of the list is registered: by number, else by name and birth date.
 async fn is_known(visitor: &Visitor, resident: &Resident) -> Answer<bool> {
     let store = &visitor.state.store;
-    if let Some(number) = resident.id_number.as_ref().and_then(IdNumber::checked) {
-        if !store.patients_with_id_number(number.as_str()).await?.is_empty() {
-            return Ok(true);
-        }
+    if let Some(number) = resident.id_number.as_ref().and_then(IdNumber::checked)
+        && !store.patients_with_id_number(number.as_str()).await?.is_empty()
+    {
+        return Ok(true);
     }
     let Some(birth) = resident.birth else {
         return Ok(false);

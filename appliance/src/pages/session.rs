@@ -97,7 +97,13 @@ pub async fn sign_in(
         SignIn::Ok(staff) => {
             offer_clock(&state, &fields).await;
             let token = state.store.new_session(staff, &tablet_name(&headers)).await?;
-            let mut response = Redirect::to(next).into_response();
+            // A password that somebody else set is changed first.
+            let given = state
+                .store
+                .staff_member(staff)
+                .await?
+                .is_some_and(|member| member.must_change);
+            let mut response = Redirect::to(if given { "/account" } else { next }).into_response();
             set_cookie(
                 &mut response,
                 cookies::begin_session(&token, transport == Transport::Lan),

@@ -13,7 +13,7 @@ use web::texts::Lang;
 
 use crate::bays::link_word;
 use crate::errors::Page as Answer;
-use crate::pages::bays::link_words;
+use crate::pages::bays::words::link_words;
 use crate::pages::visitor::{Visitor, go_to};
 use crate::state::AppState;
 

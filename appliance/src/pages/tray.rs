@@ -154,7 +154,7 @@ async fn item_of(visitor: &Visitor, id: &str) -> Answer<Waiting> {
     let id: TrayId = id.parse().map_err(|_| Trouble::NotFound)?;
     tray::item(&visitor.state, id)
         .await?
-        .ok_or_else(|| PageError(Trouble::NotFound))
+        .ok_or(PageError(Trouble::NotFound))
 }
 
 /// `GET /tray/{id}`: first whose it is, then two identifiers.

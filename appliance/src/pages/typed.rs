@@ -237,7 +237,7 @@ async fn reading_of(visitor: &Visitor, person: &Person, doc: &str, id: &str) -> 
         .into_iter()
         .find(|line| line.doc == doc && line.observation.id == id);
     line.map(|line| (line.doc, line.observation))
-        .ok_or_else(|| PageError(Trouble::NotFound))
+        .ok_or(PageError(Trouble::NotFound))
 }
 
 /// `GET /patients/{id}/readings/{doc}/{reading}/withdraw`.

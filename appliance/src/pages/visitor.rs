@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
-use maud::Markup;
+use maud::{Markup, html};
 use records::ids::{ClinicCode, DocId, PatientId};
 use records::staff::Action;
 use records::time::{Date, Stamp};
@@ -179,14 +179,24 @@ impl Visitor {
 
     /// Answers with a page on which a form was refused.
     pub async fn refused(&self, page: Page) -> Result<Response, PageError> {
-        let markup = self.frame().await?.page(&page.faulty(true));
-        Ok((StatusCode::UNPROCESSABLE_ENTITY, markup).into_response())
+        self.answer_with(StatusCode::UNPROCESSABLE_ENTITY, page).await
     }
 
-    /// Answers with a page on which a form could not be saved, under the status of what stood in the way.
-    pub async fn unsaved(&self, trouble: &Trouble, page: Page) -> Result<Response, PageError> {
+    /// Answers with a page on which a form could not be saved: what stood in the way, above what was typed.
+    pub async fn unsaved(&self, trouble: &Trouble, mut page: Page) -> Result<Response, PageError> {
+        let typed = page.body.take();
+        page.body = Some(html! { (trouble.panel(self.lang)) @if let Some(typed) = typed { (typed) } });
+        self.answer_with(trouble.status(), page).await
+    }
+
+    /// Answers with a page under the status of what came in between; the page itself says what that was.
+    pub async fn overtaken(&self, page: Page) -> Result<Response, PageError> {
+        self.answer_with(StatusCode::CONFLICT, page).await
+    }
+
+    async fn answer_with(&self, status: StatusCode, page: Page) -> Result<Response, PageError> {
         let markup = self.frame().await?.page(&page.faulty(true));
-        Ok((trouble.status(), markup).into_response())
+        Ok((status, markup).into_response())
     }
 
     /// Answers with a part of a page.

@@ -239,8 +239,18 @@ async fn staff_are_added_changed_and_the_last_administrator_stays() {
         .await;
     assert_eq!(other.get("/staff").await.status, StatusCode::FORBIDDEN);
     assert_eq!(other.get("/audit").await.status, StatusCode::FORBIDDEN);
-    let account = other.get("/account").await;
-    assert!(account.has("密码由他人设定"));
+    let door = other.get("/sign-in").await;
+    let account = other
+        .send(
+            &door,
+            "/sign-in",
+            &[("user", "zhao"), ("password", "long enough")],
+        )
+        .await;
+    assert!(
+        account.path == "/account" && account.has("密码由他人设定"),
+        "a password that somebody else set comes first"
+    );
     let wrong = [
         ("present", "no"),
         ("password", "much longer"),
@@ -272,4 +282,16 @@ async fn staff_are_added_changed_and_the_last_administrator_stays() {
     let page = tablet.get(&path).await;
     let last = tablet.send(&page, &path, &[("roles", "village_doctor")]).await;
     assert!(last.has("至少要保留一位"), "{}", last.text());
+}
+
+#[tokio::test]
+async fn a_return_address_stays_at_home() {
+    let (_bench, mut tablet) = founded().await;
+    tablet.post("/sign-out", &[]).await;
+    let fields = [
+        ("user", "li"),
+        ("password", "correct horse"),
+        ("next", "//evil.example/"),
+    ];
+    assert_eq!(tablet.post("/sign-in", &fields).await.path, "/");
 }

@@ -1,12 +1,14 @@
 //! Visits: drafts, saving, signing, amending, two tabs.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use records::encounters::{Encounter, EncounterState};
 use records::ids::EncounterId;
 
 use super::browser::{Shown, Tablet};
-use super::{founded, register};
-use crate::workbench::Bench;
+use super::{found, founded, register};
+use crate::workbench::{Bench, bay, pressure};
 
 async fn begin(tablet: &mut Tablet) -> (String, Shown) {
     let path = register(tablet, "王秀英", &[("birth", "1958-04-01")]).await;
@@ -281,4 +283,67 @@ async fn an_impossible_reading_keeps_the_whole_visit_on_the_page() {
         written.observations.is_empty() && written.complaint.is_empty(),
         "nothing is half-stored"
     );
+}
+
+#[tokio::test]
+async fn a_reading_of_a_device_is_no_second_author() {
+    let mut bench = Bench::new(&[bay("诊桌", "omron-hbp9030")]).await;
+    let mut tablet = found(&bench).await;
+    let (patient, page) = begin(&mut tablet).await;
+    let visit = address(&page.path).to_owned();
+    let id = patient.trim_start_matches("/patients/");
+    tablet.post("/bays/0/open", &[("patient", id)]).await;
+    bench.pass(Duration::from_secs(40)).await;
+    bench.device(0, pressure(138, 86, None)).await;
+    // The form was opened before the reading came: it saves and signs all the same.
+    let note = [
+        ("triage_level", "4"),
+        ("triage_reason", "复诊"),
+        ("complaint", "取药"),
+        ("act", "sign"),
+    ];
+    let signed = tablet.send(&page, &visit, &note).await;
+    assert!(
+        signed.has("由 李医生 于") && signed.has("138/86"),
+        "{}",
+        signed.text()
+    );
+    assert_eq!(read(&bench, &visit).await.observations.len(), 1);
+}
+
+#[tokio::test]
+async fn a_question_that_is_open_stands_before_the_signature() {
+    let (bench, mut tablet) = founded().await;
+    let (_, page) = begin(&mut tablet).await;
+    let visit = address(&page.path).to_owned();
+    let (first, second) = (tablet.get(&visit).await, tablet.get(&visit).await);
+    let triage = [("triage_level", "4"), ("triage_reason", "复诊")];
+    tablet
+        .send(&first, &visit, &[triage[0], triage[1], ("complaint", "头晕")])
+        .await;
+    let told = tablet
+        .send(
+            &second,
+            &visit,
+            &[triage[0], triage[1], ("complaint", "头痛"), ("act", "sign")],
+        )
+        .await;
+    assert!(told.has("另一处也保存了这份记录"));
+    let refused = tablet.send(&told, &visit, &[("act", "sign")]).await;
+    assert!(refused.has("请先选择以哪个为准"), "{}", refused.text());
+    assert!(read(&bench, &visit).await.is_open());
+}
+
+#[tokio::test]
+async fn saving_in_one_tab_after_another_patient_was_opened_stays_with_the_first() {
+    let (bench, mut tablet) = founded().await;
+    let (_, first) = begin(&mut tablet).await;
+    let other = register(&mut tablet, "刘大山", &[]).await;
+    let page = tablet.get(&other).await;
+    let second = tablet.send(&page, &format!("{other}/visits"), &[]).await;
+    let (one, two) = (address(&first.path).to_owned(), address(&second.path).to_owned());
+    assert_ne!(one, two);
+    tablet.send(&first, &one, &[("complaint", "头晕三天")]).await;
+    assert_eq!(read(&bench, &one).await.complaint, "头晕三天");
+    assert_eq!(read(&bench, &two).await.complaint, "");
 }

@@ -32,8 +32,8 @@ bay-other-person = The device is waiting for another person now
 bay-opened-by-card = By ID card:
 bay-opened-by-doctor = Chosen by a doctor:
 bay-start-at-device = Press the start key on the device. The result appears here by itself.
-bay-start-here = When ready press “Start”. The result appears here by itself.
-bay-start-ecg = Attach the electrodes; when the trace is steady press “Record”. It takes about 10 seconds.
+bay-start-here = When ready press "Start". The result appears here by itself.
+bay-start-ecg = Attach the electrodes; when the trace is steady press "Record". It takes about 10 seconds.
 bay-start = Start
 bay-record = Record
 bay-watch = Show the trace
@@ -42,7 +42,7 @@ bay-end = End the wait
 bay-open-again = Measure for this resident
 bay-result-saved = Saved in the record
 bay-result-tray = A result was attached to nobody
-bay-result-tray-do = It is not certain whose it is; it waits under “Unclaimed”.
+bay-result-tray-do = It is not certain whose it is; it waits under "Unclaimed".
 bay-log = Device log
 bay-log-about = Also what is no reading: out of range, errors, incomplete data.
 bay-log-none = Nothing logged yet
@@ -81,6 +81,14 @@ log-timed-out = Timed out
 log-ended = Ended by hand
 log-device-gone = Device gone
 log-silent = No data
+
+screens-title = Kiosk screens
+screens-about = Sign in at the browser that shall be a kiosk, then press the button. It is signed out there and shows the kiosk page only.
+screens-pair = Make this screen a kiosk ({ $reader })
+screens-forget = { $n ->
+    [one] Unpair 1 kiosk screen
+   *[other] Unpair { $n } kiosk screens
+}
 
 tray-title = Unclaimed readings
 tray-about = Readings whose owner is not certain wait here; none is lost. Claiming one needs two identifiers.

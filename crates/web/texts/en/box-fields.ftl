@@ -62,5 +62,5 @@ fault-contradiction = { $field } contradicts the ID number
 fault-unusual = { $field } is unusual
 fault-unverified = { $field } fails its check
 doubt-unusual = { $field } { $value }: is that right?
-doubt-unverified = { $field } { $value } fails its check. Confirm to save it as “not verified”; it is not lost.
+doubt-unverified = { $field } { $value } fails its check. Confirm to save it as "not verified"; it is not lost.
 doubt-contradiction = { $field } { $value } contradicts the ID number. Save what was typed?

@@ -76,6 +76,11 @@ log-ended = 手动结束
 log-device-gone = 设备断开
 log-silent = 没有数据
 
+screens-title = 自助屏
+screens-about = 在要用作自助屏的浏览器上登录,再点下面的按钮。该浏览器会退出登录,只显示自助页面。
+screens-pair = 把这块屏幕设为自助屏({ $reader })
+screens-forget = 取消 { $n } 块自助屏的配对
+
 tray-title = 待认领的测量值
 tray-about = 系统不能确定属于谁的测量值放在这里,不会丢失。认领时要核对两项身份信息。
 tray-empty = 没有待认领的测量值
