@@ -238,7 +238,11 @@ mod tests {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
-        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+        String::from_utf8_lossy(&answer)
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -260,7 +264,10 @@ mod tests {
         stage.stop().await;
         let mut again = set(plan(folder.path().to_owned())).await.unwrap();
         again.filled().await.unwrap();
-        assert_eq!(again.appliance.state.store.patients_count().await.unwrap(), residents);
+        assert_eq!(
+            again.appliance.state.store.patients_count().await.unwrap(),
+            residents
+        );
         again.stop().await;
     }
 }
