@@ -36,7 +36,9 @@ impl Workload {
             ("--visits", u64::from(self.visits)),
             ("--seed", self.seed),
         ];
-        let arguments = numbers.iter().flat_map(|(name, n)| [(*name).to_owned(), n.to_string()]);
+        let arguments = numbers
+            .iter()
+            .flat_map(|(name, n)| [(*name).to_owned(), n.to_string()]);
         let status = Command::new("python3")
             .arg(script)
             .args(arguments)

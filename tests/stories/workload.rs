@@ -39,7 +39,10 @@ impl Bench {
     /// Runs a verb on the data folder `name`.
     fn verb(&self, verb: &str, name: &str, more: &[&str]) -> Said {
         let data = self.text(name);
-        let arguments: Vec<&str> = [verb, "--data", &data].into_iter().chain(more.iter().copied()).collect();
+        let arguments: Vec<&str> = [verb, "--data", &data]
+            .into_iter()
+            .chain(more.iter().copied())
+            .collect();
         run("appliance", &arguments, b"")
     }
 
@@ -183,7 +186,10 @@ fn assert_order(out: &[Value], day: &[Value]) {
 #[test]
 fn what_was_exported_can_be_imported_elsewhere() {
     let bench = Bench::new();
-    let few = Workload { patients: 30, ..SMALL };
+    let few = Workload {
+        patients: 30,
+        ..SMALL
+    };
     few.write(&bench.path("base"));
     few.write_day(&bench.path("day"));
     for lines in ["base", "day"] {
@@ -239,7 +245,11 @@ fn refused_lines_are_named_and_the_rest_goes_on() {
     for number in [1, 2, 10, 12] {
         assert!(!said.err.contains(&format!("line {number}: ")), "{}", said.err);
     }
-    assert!(!said.err.contains(secret), "a person's name stands in {}", said.err);
+    assert!(
+        !said.err.contains(secret),
+        "a person's name stands in {}",
+        said.err
+    );
     let out = bench.export("box");
     assert!(out.contains(&patient) && out.contains(&early) && out.contains(&vital));
     assert_eq!(bench.verified("box")["patients"], 1);
@@ -292,7 +302,10 @@ fn a_folder_or_port_in_use_is_said_in_one_sentence() {
     bench.write("lines", "{\"t\":\"patient\",\"id\":\"P1\",\"name\":\"王测\"}\n");
     let mut serve = bench.serve("box", &[]);
     let pages = serve.url("pages");
-    let address = pages.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let address = pages
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
     let said = bench.import("box", "lines");
     assert_eq!(said.code, 1);
     let sentence = format!("in use by process {}", serve.pid());
@@ -373,14 +386,14 @@ fn keys_of_json_objects_are_as_promised() {
         assert!(lane["items"].is_u64() && lane["bytes"].is_u64());
         assert!(lane["oldest"].is_null() || lane["oldest"].is_string());
     }
-    assert_eq!(
-        status["pending"], 2,
-        "two documents that no hub has acknowledged"
-    );
+    assert_eq!(status["pending"], 2, "two documents that no hub has acknowledged");
     assert_eq!(status["last_contact"], Value::Null);
     for (object, keys) in [
         ("clock", &["now", "source", "heard"][..]),
-        ("storage", &["folder", "free_bytes", "size_bytes", "read_only", "encrypted"]),
+        (
+            "storage",
+            &["folder", "free_bytes", "size_bytes", "read_only", "encrypted"],
+        ),
         ("versions", &["program", "built", "tables"]),
     ] {
         for key in keys {
