@@ -48,6 +48,11 @@ fn people(table: Routes<HubState>) -> Routes<HubState> {
     table
         .get("/patients", Access::May(FindPatients), find::page)
         .get("/patients/{id}", Access::May(FindPatients), patient::page)
+        .get_background(
+            "/patients/{id}/banner",
+            Access::May(FindPatients),
+            patient::banner_part,
+        )
         .get(
             "/patients/{id}/readings",
             Access::May(ReadClinical),

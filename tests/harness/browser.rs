@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
+use thirtyfour::WindowHandle;
 use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::prelude::*;
-use thirtyfour::WindowHandle;
 
 /// Sizes at which the pages are looked at.
 #[derive(Clone, Copy)]
@@ -171,6 +171,18 @@ impl Browser {
         }
     }
 
+    /// Clicks what leads to another page (or to the same one anew) and waits until that one is there.
+    pub async fn submit(&self, selector: &str) {
+        self.page
+            .execute("window.isBefore = true;", vec![])
+            .await
+            .unwrap();
+        self.click(selector).await;
+        let there = "return !window.isBefore && document.readyState === 'complete';";
+        self.wait_script(&format!("the page after {selector}"), there)
+            .await;
+    }
+
     /// Types into the field that a CSS selector names, in place of what stood there.
     pub async fn fill(&self, selector: &str, text: &str) {
         let field = self.find(selector).await;
@@ -201,7 +213,11 @@ impl Browser {
     }
 
     /// Runs a script on the page and gives its result.
-    pub async fn script<T: serde::de::DeserializeOwned>(&self, script: &str, arguments: Vec<serde_json::Value>) -> T {
+    pub async fn script<T: serde::de::DeserializeOwned>(
+        &self,
+        script: &str,
+        arguments: Vec<serde_json::Value>,
+    ) -> T {
         let answer = self.page.execute(script, arguments).await.unwrap();
         answer.convert().unwrap()
     }
@@ -210,9 +226,32 @@ impl Browser {
     pub async fn wait_script(&self, what: &str, script: &str) {
         let deadline = std::time::Instant::now() + crate::programs::PATIENCE;
         // A page that is just being replaced answers nothing.
-        while !self.page.execute(script, vec![]).await.is_ok_and(|is| is.convert::<bool>().unwrap_or(false)) {
-            assert!(std::time::Instant::now() < deadline, "waited in vain: {what} on {}", self.url().await);
+        while !self
+            .page
+            .execute(script, vec![])
+            .await
+            .is_ok_and(|is| is.convert::<bool>().unwrap_or(false))
+        {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "waited in vain: {what} on {}",
+                self.url().await
+            );
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Presses a key, given by its name and code.
+    pub async fn press_key(&self, key: &str, code: u32) {
+        for kind in ["keyDown", "keyUp"] {
+            let text = if key == "Enter" && kind == "keyDown" {
+                "\r"
+            } else {
+                ""
+            };
+            let event =
+                json!({ "type": kind, "key": key, "code": key, "text": text, "windowsVirtualKeyCode": code });
+            self.command("Input.dispatchKeyEvent", event).await;
         }
     }
 

@@ -32,25 +32,25 @@ impl<'a> Desk<'a> {
         self.open("/sign-in").await;
         self.browser.fill("[name=user]", &person.user).await;
         self.browser.fill("[name=password]", &person.password).await;
-        self.browser.click("main form .button-main").await;
+        self.browser.submit("main form .button-main").await;
         self.browser.fill("[name=present]", &person.password).await;
         self.browser.fill("[name=password]", PASSWORD).await;
         self.browser.fill("[name=repeat]", PASSWORD).await;
-        self.browser.click("main form .button-main[type=submit]").await;
+        self.browser.submit("main form .button-main[type=submit]").await;
         self.browser.find("details.user").await;
     }
 
     /// Signs out.
     pub async fn sign_out(&self) {
         self.browser.click("details.user summary").await;
-        self.browser.click("form[action='/sign-out'] button").await;
+        self.browser.submit("form[action='/sign-out'] button").await;
         self.browser.find("[name=password]").await;
     }
 
     /// Looks somebody up and opens the only hit.
     pub async fn find_patient(&self, query: &str) {
         self.open(&format!("/patients?q={query}")).await;
-        self.browser.click("a[data-hit]").await;
+        self.browser.submit("a[data-hit]").await;
         self.browser.find(".banner").await;
     }
 }

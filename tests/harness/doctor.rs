@@ -51,7 +51,8 @@ impl<'a> Tablet<'a> {
 
     /// Waits until the address of the page holds these words; gives its path.
     pub async fn arrive(&self, words: &str) -> String {
-        let script = format!("return location.href.includes({words:?}) && document.readyState === 'complete';");
+        let script =
+            format!("return location.href.includes({words:?}) && document.readyState === 'complete';");
         self.browser.wait_script(words, &script).await;
         self.path().await
     }
@@ -59,6 +60,11 @@ impl<'a> Tablet<'a> {
     /// Presses what the selector names.
     pub async fn press(&self, selector: &str) {
         self.browser.click(selector).await;
+    }
+
+    /// Presses what leads to another page, and waits for it.
+    pub async fn submit(&self, selector: &str) {
+        self.browser.submit(selector).await;
     }
 
     /// Types into fields by their names.
@@ -71,7 +77,7 @@ impl<'a> Tablet<'a> {
     /// Types into fields and sends the form.
     pub async fn send(&self, fields: Typed<'_>) {
         self.type_in(fields).await;
-        self.press(SEND).await;
+        self.submit(SEND).await;
     }
 
     /// Second step of first start.
@@ -93,12 +99,12 @@ impl<'a> Tablet<'a> {
 
     /// Fourth step of first start, put off.
     pub async fn without_hub(&self) {
-        self.press("form[action='/start/hub/later'] button").await;
+        self.submit("form[action='/start/hub/later'] button").await;
     }
 
     /// Last step of first start.
     pub async fn finish_start(&self) {
-        self.press("form[action='/start/tablet'] button").await;
+        self.submit("form[action='/start/tablet'] button").await;
         self.browser.find("#today").await;
     }
 
@@ -127,14 +133,14 @@ impl<'a> Tablet<'a> {
     /// Locks the screen.
     pub async fn lock(&self) {
         self.press("details.user summary").await;
-        self.press("form[action='/lock'] button").await;
+        self.submit("form[action='/lock'] button").await;
         self.browser.find("input[name=pin]").await;
     }
 
     /// Signs out.
     pub async fn sign_out(&self) {
         self.press("details.user summary").await;
-        self.press("form[action='/sign-out'] button").await;
+        self.submit("form[action='/sign-out'] button").await;
         self.browser.find("input[name=password]").await;
     }
 
@@ -144,14 +150,14 @@ impl<'a> Tablet<'a> {
         self.type_in(fields).await;
         self.press(&format!("label:has(input[name=allergies][value='{allergies}'])"))
             .await;
-        self.press("main section.card .form-foot .button-main").await;
+        self.submit("main section.card .form-foot .button-main").await;
         self.patient_path().await
     }
 
     /// Registers who lies on the card reader; gives the path of their page.
     pub async fn register_card(&self) -> String {
         self.open("/patients/new").await;
-        self.press("#card form .button-main").await;
+        self.submit("#card form .button-main").await;
         self.patient_path().await
     }
 
@@ -172,14 +178,14 @@ impl<'a> Tablet<'a> {
         self.browser
             .fill("form[action$='/chart/allergy'] [name=allergy_agent]", agent)
             .await;
-        self.press("form[action$='/chart/allergy'] button.button").await;
+        self.submit("form[action$='/chart/allergy'] button.button").await;
         self.browser.wait_text(agent).await;
     }
 
     /// Opens today's visit of somebody; gives its path.
     pub async fn open_visit(&self, patient: &str) -> String {
         self.open(patient).await;
-        self.press("form[action$='/visits'] button").await;
+        self.submit("form[action$='/visits'] button").await;
         self.browser.find("[name=complaint]").await;
         self.path().await
     }
@@ -196,7 +202,7 @@ impl<'a> Tablet<'a> {
         self.press(&format!("label:has(input[name=triage_level][value='{level}'])"))
             .await;
         self.type_in(&[("triage_reason", reason)]).await;
-        self.press("main button[name=act][value=sign]").await;
+        self.submit("main button[name=act][value=sign]").await;
         self.browser.wait_text("由 ").await;
         self.path().await
     }
@@ -204,7 +210,7 @@ impl<'a> Tablet<'a> {
     /// Opens a bay for somebody: what its device measures next is theirs.
     pub async fn open_bay(&self, patient: &str, bay: usize) {
         self.open(&format!("{patient}/measure")).await;
-        self.press(&format!("form[action='/bays/{bay}/open'] button"))
+        self.submit(&format!("form[action='/bays/{bay}/open'] button"))
             .await;
         self.browser.find("#bay-now form[action$='/act/end']").await;
     }
@@ -212,7 +218,7 @@ impl<'a> Tablet<'a> {
     /// Records an ECG of somebody at a bay and waits until it is in the record.
     pub async fn record_ecg(&self, patient: &str, bay: usize) {
         self.open_bay(patient, bay).await;
-        self.press("form[action$='/act/start'] button").await;
+        self.submit("form[action$='/act/start'] button").await;
         self.browser.find("#bay-now .panel a.button-main").await;
     }
 }

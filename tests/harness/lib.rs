@@ -12,4 +12,5 @@ pub mod logs;
 pub mod page_check;
 pub mod plain_browser;
 pub mod programs;
+pub mod walk;
 pub mod workload;

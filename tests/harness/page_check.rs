@@ -10,17 +10,30 @@ use crate::browser::{Browser, Screen};
 pub struct Rules {
     /// Least width and height of a target.
     pub target: u32,
+    /// Least height of the buttons that carry a screen on.
+    pub main_target: u32,
     /// Least distance between two targets.
     pub gap: u32,
+    /// Size of ordinary text.
+    pub text: u32,
 }
 
 impl Rules {
     /// The rules of a screen.
     pub fn of(screen: Screen) -> Self {
         match screen {
-            Screen::Tablet | Screen::TabletUpright => Self { target: 48, gap: 8 },
-            Screen::Kiosk => Self { target: 60, gap: 8 },
-            Screen::Desk => Self { target: 32, gap: 0 },
+            Screen::Tablet | Screen::TabletUpright => Self::sizes(48, 48, 8, 18),
+            Screen::Kiosk => Self::sizes(60, 96, 8, 24),
+            Screen::Desk => Self::sizes(32, 32, 0, 16),
+        }
+    }
+
+    fn sizes(target: u32, main_target: u32, gap: u32, text: u32) -> Self {
+        Self {
+            target,
+            main_target,
+            gap,
+            text,
         }
     }
 }
@@ -40,7 +53,12 @@ pub async fn faults(browser: &Browser, name: &str, screens: &[Screen]) -> Vec<St
         for percent in TEXT_SIZES {
             browser.text_size(percent).await;
             let rules = Rules::of(*screen);
-            let asked = json!({ "target": rules.target, "gap": rules.gap });
+            let asked = json!({
+                "target": rules.target,
+                "main": rules.main_target,
+                "gap": rules.gap,
+                "text": rules.text * percent / 100,
+            });
             let script = include_str!("page_faults.js");
             let answer = browser.page.execute(script, vec![asked]).await.unwrap();
             let measured: Vec<String> = answer.convert().unwrap();

@@ -1,6 +1,6 @@
 // Measures the page as it stands: sideways scroll, targets that are too small, too close or overlap, cut-off text.
-// Returns one sentence a fault. arguments[0] = { target: px, gap: px }.
-const { target, gap } = arguments[0];
+// Returns one sentence a fault. arguments[0] = { target, main, gap, text }, all in px.
+const { target, main, gap, text } = arguments[0];
 const faults = [];
 const root = document.documentElement;
 
@@ -46,7 +46,8 @@ const floats = (one) => { for (let up = one; up && up !== document.body; up = up
 const targets = [...new Set(all.filter((one) => isShown(one) && !isWordInText(one)).map(touched))].filter(isShown);
 for (const one of targets) {
   const box = one.getBoundingClientRect();
-  if (box.width < target - 0.5 || box.height < target - 0.5) {
+  const least = one.matches(".button-go") ? main : target;
+  if (box.width < least - 0.5 || box.height < least - 0.5) {
     faults.push(`target of ${Math.round(box.width)} x ${Math.round(box.height)}: ${nameOf(one)}`);
   }
 }
@@ -71,6 +72,10 @@ for (const one of document.body.querySelectorAll("*")) {
   if (cuts && one.scrollWidth > one.clientWidth + 1 && isShown(one)) faults.push(`cut off: ${nameOf(one)}`);
 }
 
+const size = parseFloat(getComputedStyle(document.body).fontSize);
+if (size < text - 0.5) faults.push(`ordinary text of ${size} px`);
+const value = document.querySelector(".kiosk-value");
+if (value && parseFloat(getComputedStyle(value).fontSize) < 72) faults.push("a reading smaller than 72 px");
 if (document.body.innerText.includes("\u27e6")) faults.push("a text is missing");
 if (document.querySelectorAll("h1").length !== 1) faults.push(`${document.querySelectorAll("h1").length} first headings`);
 return faults;

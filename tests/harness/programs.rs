@@ -97,6 +97,11 @@ impl Program {
         }
     }
 
+    /// Number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Writes a line to the program's standard input.
     pub fn tell(&mut self, line: &str) {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();

@@ -56,7 +56,7 @@ async fn what_is_recorded_without_a_cable_is_at_the_hub_when_it_is_back() {
     let patient = record_without_cable(&tablet, &mut clinic).await;
     cable.restore();
     tablet.open("/status").await;
-    tablet.press("form[action='/status/try'] button").await;
+    tablet.submit("form[action='/status/try'] button").await;
     browser.find(".light-synced").await;
     assert_eq!(pending(&clinic), 0, "● shows while something waits");
 
@@ -68,6 +68,8 @@ async fn what_is_recorded_without_a_cable_is_at_the_hub_when_it_is_back() {
     tablet.open(&patient).await;
     add_allergy(&desk).await;
     browser.wait_text(ALLERGEN).await;
+    let in_banner = format!("return document.querySelector('.banner').innerText.includes('{ALLERGEN}');");
+    browser.wait_script("the allergy in the banner", &in_banner).await;
     desk.sign_out().await;
     desk.begin(&clerk).await;
     change_phone(&desk).await;
@@ -99,7 +101,7 @@ async fn join(tablet: &Tablet<'_>, cable: &Cable, token: &str) {
     tablet.begin().await;
     let url = format!("https://{}", cable.address());
     tablet.send(&[("url", &url), ("token", token)]).await;
-    tablet.press("form[action='/start/hub/later'] button").await;
+    tablet.submit("form[action='/start/hub/later'] button").await;
     tablet.finish_start().await;
     tablet.browser.find(".light-synced").await;
 }
@@ -157,12 +159,12 @@ async fn see_it_all(desk: &Desk<'_>) {
     browser.wait_text(COMPLAINT).await;
     browser.screenshot("story-hub-patient").await;
     let patient = browser.url().await;
-    browser.click("main a[href^='/visits/']").await;
+    browser.submit("main a[href^='/visits/']").await;
     browser.wait_text("低盐饮食").await;
     browser.wait_text("胸闷").await;
     browser.screenshot("story-hub-visit").await;
     browser.open(&patient).await;
-    browser.click("main a[href^='/ecgs/']").await;
+    browser.submit("main a[href^='/ecgs/']").await;
     browser.find("main svg").await;
     browser.wait_text("72").await;
     browser.screenshot("story-hub-ecg").await;
@@ -171,20 +173,22 @@ async fn see_it_all(desk: &Desk<'_>) {
 async fn add_allergy(desk: &Desk<'_>) {
     let browser = desk.browser;
     desk.find_patient("lzq").await;
-    browser.click("main a[href$='/chart']").await;
+    browser.submit("main a[href$='/chart']").await;
     browser
         .fill("form[action$='/chart/allergy'] [name=allergy_agent]", ALLERGEN)
         .await;
-    browser.click("form[action$='/chart/allergy'] .button-main").await;
+    browser
+        .submit("form[action$='/chart/allergy'] .button-main")
+        .await;
     browser.wait_text(ALLERGEN).await;
 }
 
 async fn change_phone(desk: &Desk<'_>) {
     let browser = desk.browser;
     desk.find_patient("lzq").await;
-    browser.click("main a[href$='/edit']").await;
+    browser.submit("main a[href$='/edit']").await;
     browser.fill("main [name=phone]", PHONE).await;
-    browser.click("main form .form-foot .button-main").await;
+    browser.submit("main form .form-foot .button-main").await;
     browser.wait_text(PHONE).await;
 }
 

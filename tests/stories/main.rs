@@ -6,6 +6,7 @@ mod architecture;
 mod browser_story;
 mod kills;
 mod pages_box;
+mod pages_hub;
 mod privacy;
 mod replay;
 mod tidy;

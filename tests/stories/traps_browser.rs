@@ -14,13 +14,19 @@ const ID_NUMBER: &str = "110101195804010029";
 const OTHER: &str = "李国强";
 
 fn reader() -> [Bay<'static>; 1] {
-    [Bay { name: "读卡", device: "idcard-sam", arguments: &[] }]
+    [Bay {
+        name: "读卡",
+        device: "idcard-sam",
+        arguments: &[],
+    }]
 }
 
 /// A clinic at work, with one person registered; gives the path of their page.
 async fn with_one_person(tablet: &Tablet<'_>) -> String {
     tablet.found_clinic().await;
-    tablet.register(&[("name", NAME), ("id_number", ID_NUMBER)], "none").await
+    tablet
+        .register(&[("name", NAME), ("id_number", ID_NUMBER)], "none")
+        .await
 }
 
 /// Notes every address that the page's scripts ask for, also over a navigation.
@@ -34,7 +40,9 @@ const NOTE_REQUESTS: &str = "sessionStorage.asked = '[]'; const fetched = window
     };";
 
 async fn searches(browser: &Browser) -> Vec<String> {
-    browser.script("return JSON.parse(sessionStorage.asked);", vec![]).await
+    browser
+        .script("return JSON.parse(sessionStorage.asked);", vec![])
+        .await
 }
 
 /// A second goes by in the page: a pause in mid-word, six times as long as the page waits before it searches.
@@ -67,26 +75,52 @@ async fn an_input_method_and_a_scanner_search_once_for_the_whole() {
 
     tablet.open("/patients").await;
     browser.page.execute(NOTE_REQUESTS, vec![]).await.unwrap();
-    browser.page.execute("window.field = document.querySelector('#q'); field.focus();", vec![]).await.unwrap();
+    browser
+        .page
+        .execute(
+            "window.field = document.querySelector('#q'); field.focus();",
+            vec![],
+        )
+        .await
+        .unwrap();
     for length in 1..=11 {
         compose(&browser, &"wangxiuying"[..length]).await;
     }
     pause(&browser).await;
     composing_key(&browser, "Enter").await;
     pause(&browser).await;
-    assert_eq!(searches(&browser).await, Vec::<String>::new(), "searched in mid-word");
-    assert_eq!(tablet.path().await, "/patients", "the Enter that picks a candidate opened a hit");
+    assert_eq!(
+        searches(&browser).await,
+        Vec::<String>::new(),
+        "searched in mid-word"
+    );
+    assert_eq!(
+        tablet.path().await,
+        "/patients",
+        "the Enter that picks a candidate opened a hit"
+    );
     browser.command("Input.insertText", json!({ "text": NAME })).await;
     browser.find(&format!("#hits [data-query='{NAME}']")).await;
     pause(&browser).await;
-    assert_eq!(searches(&browser).await, [NAME], "one request when the composition ends");
-    let same: bool = browser.script("return window.field === document.querySelector('#q') && field.value === arguments[0];", vec![json!(NAME)]).await;
+    assert_eq!(
+        searches(&browser).await,
+        [NAME],
+        "one request when the composition ends"
+    );
+    let same: bool = browser
+        .script(
+            "return window.field === document.querySelector('#q') && field.value === arguments[0];",
+            vec![json!(NAME)],
+        )
+        .await;
     assert!(same, "the field was swapped or emptied");
 
     compose(&browser, "li").await;
     composing_key(&browser, "Escape").await;
     compose(&browser, "").await;
-    let kept: String = browser.script("return document.querySelector('#q').value;", vec![]).await;
+    let kept: String = browser
+        .script("return document.querySelector('#q').value;", vec![])
+        .await;
     assert_eq!(kept, NAME, "Escape that closes the candidates emptied the query");
 
     scan(&tablet).await;
@@ -102,9 +136,14 @@ async fn scan(tablet: &Tablet<'_>) {
     let browser = tablet.browser;
     tablet.open("/patients").await;
     browser.page.execute(NOTE_REQUESTS, vec![]).await.unwrap();
-    browser.page.execute("document.activeElement.blur();", vec![]).await.unwrap();
+    browser
+        .page
+        .execute("document.activeElement.blur();", vec![])
+        .await
+        .unwrap();
     for kind in ["keyDown", "keyUp"] {
-        let first = json!({ "type": kind, "key": "1", "code": "Digit1", "text": "1", "windowsVirtualKeyCode": 49 });
+        let first =
+            json!({ "type": kind, "key": "1", "code": "Digit1", "text": "1", "windowsVirtualKeyCode": 49 });
         browser.command("Input.dispatchKeyEvent", first).await;
     }
     let rest = "const field = document.querySelector('#q'); const rest = arguments[0]; const done = arguments[1];
@@ -115,19 +154,36 @@ async fn scan(tablet: &Tablet<'_>) {
             setTimeout(() => type(at + 1), at === 8 ? 200 : 8);
         };
         type(0);";
-    let typed = browser.page.execute_async(rest, vec![json!(&ID_NUMBER[1..])]).await.unwrap();
-    assert_eq!(typed.convert::<String>().unwrap(), ID_NUMBER, "the stray key is part of the scan");
+    let typed = browser
+        .page
+        .execute_async(rest, vec![json!(&ID_NUMBER[1..])])
+        .await
+        .unwrap();
+    assert_eq!(
+        typed.convert::<String>().unwrap(),
+        ID_NUMBER,
+        "the stray key is part of the scan"
+    );
 }
 
 /// Presses Back five times; none of the pages names anybody.
 async fn back_shows_nobody(browser: &Browser, names: &[&str]) {
     for _ in 0..5 {
         browser.page.back().await.unwrap();
-        browser.wait_script("a page", "return document.readyState === 'complete' && document.body.innerText !== '';").await;
+        browser
+            .wait_script(
+                "a page",
+                "return document.readyState === 'complete' && document.body.innerText !== '';",
+            )
+            .await;
         let shown = browser.text().await;
         let source = browser.page.source().await.unwrap();
         for name in names {
-            assert!(!shown.contains(name) && !source.contains(name), "{name} on {}", browser.url().await);
+            assert!(
+                !shown.contains(name) && !source.contains(name),
+                "{name} on {}",
+                browser.url().await
+            );
         }
     }
 }
@@ -161,15 +217,19 @@ async fn back_shows_nobody_after_sign_out_lock_and_clear() {
     tablet.open("/kiosk").await;
     clinic.at("读卡", &format!("card {ID_NUMBER} {NAME}"));
     browser.wait_text("王*英").await;
-    tablet.press("button[value=yes]").await;
+    tablet.submit("button[value=yes]").await;
     browser.wait_text("您想测什么").await;
-    tablet.press("button[value=leave]").await;
+    tablet.submit("button[value=leave]").await;
     browser.wait_text("放在读卡区").await;
     // Further back lie the doctor's own pages, whose session goes on.
     for _ in 0..2 {
         browser.page.back().await.unwrap();
         let source = browser.page.source().await.unwrap();
-        assert!(!source.contains("王*英") && !source.contains(NAME), "{}", browser.url().await);
+        assert!(
+            !source.contains("王*英") && !source.contains(NAME),
+            "{}",
+            browser.url().await
+        );
     }
     browser.quit().await;
 }
@@ -202,7 +262,9 @@ async fn eight_tabs_load_while_all_of_them_listen() {
         let last = browser.tab().await;
         tablet.register(&[("name", OTHER)], "none").await;
         browser.go_to_tab(&first).await;
-        browser.wait_script("news in the first tab", "return window.heard > 0;").await;
+        browser
+            .wait_script("news in the first tab", "return window.heard > 0;")
+            .await;
         browser.go_to_tab(&last).await;
         tablet.open("/setup/check").await;
         let secure: bool = browser.script("return window.isSecureContext;", vec![]).await;
@@ -221,7 +283,9 @@ async fn two_tabs_cross_no_records_and_lose_no_words() {
     let browser = Browser::start(Screen::Tablet).await;
     let tablet = Tablet::new(&browser, &clinic.url("/"));
     let one = with_one_person(&tablet).await;
-    let two = tablet.register(&[("name", OTHER), ("birth", "1961-07-12")], "none").await;
+    let two = tablet
+        .register(&[("name", OTHER), ("birth", "1961-07-12")], "none")
+        .await;
 
     let left = browser.tab().await;
     tablet.open(&format!("{one}/readings/new")).await;
@@ -237,26 +301,40 @@ async fn two_tabs_cross_no_records_and_lose_no_words() {
     tablet.send(&[]).await;
     browser.wait_text("36.8").await;
     let shown = browser.text().await;
-    assert!(shown.contains(OTHER) && !shown.contains(NAME) && !shown.contains("128/79"), "{shown}");
+    assert!(
+        shown.contains(OTHER) && !shown.contains(NAME) && !shown.contains("128/79"),
+        "{shown}"
+    );
 
     let visit = tablet.open_visit(&one).await;
     browser.go_to_tab(&left).await;
     tablet.open(&visit).await;
-    tablet.type_in(&[("complaint", "左边写的主诉"), ("history", "左边的现病史")]).await;
+    tablet
+        .type_in(&[("complaint", "左边写的主诉"), ("history", "左边的现病史")])
+        .await;
     browser.go_to_tab(&right).await;
-    tablet.type_in(&[("advice", "右边写的意见"), ("history", "右边的现病史")]).await;
+    tablet
+        .type_in(&[("advice", "右边写的意见"), ("history", "右边的现病史")])
+        .await;
     for tab in [&left, &right] {
         browser.go_to_tab(tab).await;
-        tablet.press("main form .form-foot .button-main").await;
+        tablet.submit("main form .form-foot .button-main").await;
         browser.find(".panel").await;
     }
     tablet.open(&visit).await;
     let source = browser.page.source().await.unwrap();
     for words in ["左边写的主诉", "右边写的意见", "左边的现病史", "右边的现病史"] {
-        assert!(source.contains(words), "{words} is lost: {}", browser.text().await);
+        assert!(
+            source.contains(words),
+            "{words} is lost: {}",
+            browser.text().await
+        );
     }
     browser.quit().await;
-    assert_logs_name_nobody(&[&clinic.logs() as &Path], &[NAME, OTHER, ID_NUMBER, "左边", "右边", "128/79"]);
+    assert_logs_name_nobody(
+        &[&clinic.logs() as &Path],
+        &[NAME, OTHER, ID_NUMBER, "左边", "右边", "128/79"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,18 +342,22 @@ async fn without_scripts_people_are_registered_and_visits_signed() {
     let folder = tempfile::tempdir().unwrap();
     let clinic = ClinicBox::start(folder.path(), &[]);
     let browser = Browser::start(Screen::Tablet).await;
-    browser.command("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+    browser
+        .command("Emulation.setScriptExecutionDisabled", json!({ "value": true }))
+        .await;
     let tablet = Tablet::new(&browser, &clinic.url("/"));
     let patient = with_one_person(&tablet).await;
     tablet.open("/patients?q=wxy").await;
-    tablet.press("a[data-hit]").await;
+    tablet.submit("a[data-hit]").await;
     assert_eq!(tablet.path().await, patient);
     tablet.open_visit(&patient).await;
-    tablet.type_in(&[("complaint", "咳嗽"), ("diagnosis_wanted", "gxy")]).await;
-    tablet.press("button[name=diagnosis_find]").await;
-    tablet.press("#diagnosis-hits .suggestions button").await;
+    tablet
+        .type_in(&[("complaint", "咳嗽"), ("diagnosis_wanted", "gxy")])
+        .await;
+    tablet.submit("button[name=diagnosis_find]").await;
+    tablet.submit("#diagnosis-hits .suggestions button").await;
     browser.find(".picked .picked-line").await;
-    tablet.press("main form .form-foot .button-main").await;
+    tablet.submit("main form .form-foot .button-main").await;
     browser.wait_text("已保存到诊室").await;
     tablet.sign("3", "咳嗽一周").await;
     let shown = browser.text().await;

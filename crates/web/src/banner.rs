@@ -47,8 +47,19 @@ pub struct BannerView<'a> {
     pub died: Option<Died>,
     /// Whether two records of who this is differ and nobody has chosen.
     pub clash: bool,
+    /// Where the banner renews itself; `None` where it stands as it is.
+    pub renew: Option<Renew>,
     /// Today.
     pub today: Date,
+}
+
+/// How a banner follows the record: an allergy that is noted elsewhere must not go on as "not asked" here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renew {
+    /// Address of the banner alone.
+    pub address: String,
+    /// The person, as events name them.
+    pub person: String,
 }
 
 /// A death.
@@ -61,8 +72,12 @@ pub struct Died {
 /// Draws the banner.
 pub fn patient_banner(lang: Lang, view: &BannerView<'_>) -> Markup {
     let unknown = lang.t("unknown");
+    let renew = view.renew.as_ref();
+    let address = renew.map(|renew| renew.address.as_str());
+    let trigger = renew.map(|renew| format!("live-patient-{} from:body, live-tick from:body", renew.person));
     html! {
-        section.banner.banner-dead[view.died.is_some()] #patient aria-label=(lang.t("banner-label")) {
+        section.banner.banner-dead[view.died.is_some()] #patient aria-label=(lang.t("banner-label"))
+            hx-get=[address] hx-trigger=[trigger] hx-swap=[address.map(|_| "outerHTML")] {
             dl {
                 div.banner-name {
                     dt.only-read { (lang.t("banner-name")) }
@@ -132,6 +147,7 @@ mod tests {
 
     fn view(allergies: AllergyLine) -> BannerView<'static> {
         BannerView {
+            renew: None,
             href: None,
             name: "欧阳𬭎·古丽",
             birth: "1958-04-01".parse().ok(),

@@ -18,6 +18,7 @@ use web::layout::Page;
 use web::panels::{Class, panel};
 use web::patients::{EcgRow, PatientPageView};
 use web::people::{Names, Shelf, clashes, courses, facts};
+use web::trouble::Trouble;
 use web::visits::VisitRow;
 use web::vitals::kind_name;
 use web::words;
@@ -99,6 +100,26 @@ impl Record {
             .take(16)
             .collect()
     }
+}
+
+/// What is asked of the banner alone.
+#[derive(Debug, Default, Deserialize)]
+pub struct BannerAsked {
+    own: Option<String>,
+}
+
+/// `GET /patients/{id}/banner`: the banner alone, for pages that follow the record. Whoever has such a page open was
+/// noted when it was opened.
+pub async fn banner_part(
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(asked): Query<BannerAsked>,
+) -> Answer {
+    let person = Person::read(&visitor, id.parse().map_err(|_| Trouble::NotFound)?).await?;
+    if !visitor.part {
+        return go_to(&person.href());
+    }
+    visitor.part(person.banner(&visitor, asked.own.is_some()))
 }
 
 /// `GET /patients/{id}`; a script that renews the page gets its record only, and nothing where nothing changed.

@@ -7,7 +7,7 @@ use records::staff::Action;
 use records::tree::Edit;
 use store::{AuditAct, Commit, Committed, Lane, LocalEffect, Read, Target, Write};
 use sync_core::document::Heads;
-use web::banner::patient_banner;
+use web::banner::{Renew, patient_banner};
 use web::fields::Fields;
 use web::trouble::Trouble;
 use web::words::BannerWords;
@@ -57,6 +57,10 @@ impl Person {
         let clinical = visitor.may(Action::ReadClinical);
         let mut view = words.banner(&self.chart, href, clinical, visitor.today());
         view.clash = self.chart.clashes.iter().any(web::people::clashes::is_identity);
+        view.renew = Some(Renew {
+            address: format!("{}/banner{}", self.href(), if own_page { "?own=yes" } else { "" }),
+            person: self.id.to_string(),
+        });
         patient_banner(visitor.lang, &view)
     }
 

@@ -62,7 +62,7 @@ fn table<'a>(lang: Lang, members: impl Iterator<Item = &'a StaffMember>, names: 
                 } }
                 tbody { @for member in members { tr {
                     th scope="row" { a href={ "/staff/" (member.id) } { (member.name) } }
-                    td.num { (member.login) }
+                    td { (member.login) }
                     td { (role_words(lang, member)) }
                     td { @match &member.clinic { Some(code) => (names.get(code)), None => (lang.t("hub-county")) } }
                     td {

@@ -100,6 +100,7 @@ fn tablet(lang: Lang, here: &str, page: &Page) -> Markup {
 
 fn banner_view(allergies: AllergyLine) -> BannerView<'static> {
     BannerView {
+        renew: None,
         href: None,
         name: NAME,
         birth: "1958-04-01".parse().ok(),
