@@ -290,7 +290,7 @@ async fn card_panel(visitor: &Visitor) -> Answer<Markup> {
                 }
                 (Some(card), None) => {
                     h2 { (Icon::Card.svg()) " " (lang.t("register-card")) }
-                    p.lead { strong { (card.name) } " " (card.birth_text) }
+                    p.lead { strong { (card.name) } " " (card.birth.map_or_else(|| card.birth_text.clone(), |birth| birth.to_string())) }
                     form method="post" action="/patients/new/card" {
                         input type="hidden" name="form" value=(crate::pages::fields::new_form());
                         input type="hidden" name="number_tail" value=(tail(&card.number));
