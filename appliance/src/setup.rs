@@ -27,7 +27,7 @@ pub struct Lan {
     pub ca: Vec<u8>,
     /// Its fingerprint in words.
     pub words: [String; 4],
-    /// https://NAME[:PORT] under which tablets reach the box.
+    /// Address (`https://NAME` or `https://NAME:PORT`) under which tablets reach the box.
     pub address: String,
     /// http://ADDRESS of the set-up page, where it is served.
     pub setup_address: Option<String>,

@@ -3,7 +3,7 @@
 //! An allergy, a diagnosis or a reading is written once and never edited in parts; later acts (a refutation, a
 //! withdrawal) stand beside it. So it takes one field of a document instead of a map of ten, which is what
 //! documents of hundreds of thousands of visits weigh. Names of fields and frequent words are numbers of
-//! [`WORDS`], decimal fractions are digits and an exponent. Reading back gives equal data, bit for bit.
+//! `WORDS`, decimal fractions are digits and an exponent. Reading back gives equal data, bit for bit.
 //!
 //! Form: a tag byte, then by tag: an integer as zigzag LEB128; a decimal as its exponent and such an integer; a
 //! float as 8 bytes, least first; a text as LEB128 of `2 * word` or of `2 * length + 1` and its UTF-8; bytes as
