@@ -74,7 +74,7 @@ for (const one of document.body.querySelectorAll("*")) {
 
 const size = parseFloat(getComputedStyle(document.body).fontSize);
 if (size < text - 0.5) faults.push(`ordinary text of ${size} px`);
-const value = document.querySelector(".kiosk-value");
+const value = document.querySelector(".kiosk-value strong");
 if (value && parseFloat(getComputedStyle(value).fontSize) < 72) faults.push("a reading smaller than 72 px");
 if (document.body.innerText.includes("\u27e6")) faults.push("a text is missing");
 if (document.querySelectorAll("h1").length !== 1) faults.push(`${document.querySelectorAll("h1").length} first headings`);
