@@ -13,7 +13,7 @@ mod tests;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::legacy::{Key, OpType};
-use automerge::{ActorId, Automerge, ExpandedChange, ScalarValue};
+use automerge::{ActorId, Automerge, ExpandedChange, ReadDoc, ScalarValue};
 use records::ids::{ClinicCode, DeviceId, DocId};
 use records::time::WallTime;
 
@@ -63,6 +63,9 @@ pub enum Fault {
     /// What the document says of itself does not fit its id or its author.
     #[error("the document's head: {0}")]
     Head(&'static str),
+    /// The document was created by another change: two records would become one.
+    #[error("another change creates the document")]
+    CreatedBefore,
     /// The document would not survive a save and a load.
     #[error("the document does not survive a save and a load")]
     DoesNotSurvive,
@@ -85,6 +88,7 @@ impl Fault {
             Self::Container => "container",
             Self::UnknownOperation => "operation",
             Self::Head(_) => "head",
+            Self::CreatedBefore => "created",
             Self::DoesNotSurvive => "survival",
         }
     }
@@ -159,6 +163,9 @@ fn check_parsed(
             known: true,
         });
     }
+    if creates && !creates_the_same(held, &change, genesis_hash) {
+        return Err(Fault::CreatedBefore);
+    }
     let author = change.actor_id();
     let mut past = Past::of(held, change.deps(), author).ok_or(Fault::MissingDependencies)?;
     let in_use = held.inner().get_changes_meta(&[]);
@@ -185,6 +192,27 @@ fn check_parsed(
         creates: owner,
         touched,
         known: false,
+    })
+}
+
+/// Whether what is held was begun with the same content, if it was begun at all: a creating change that was
+/// written again may meet its first form, but another record under the same id is never mixed in.
+fn creates_the_same(
+    held: &Document,
+    change: &automerge::Change,
+    genesis_hash: automerge::ChangeHash,
+) -> bool {
+    let begun = |change: automerge::Change| {
+        let mut inner = genesis(held.kind());
+        let applied = inner.apply_changes([change]).is_ok();
+        applied.then(|| Document::from_parts(held.id(), held.kind(), inner).tree())
+    };
+    let all = held.inner().get_changes_meta(&[]);
+    let mut creators = all.iter().filter(|meta| *meta.deps == [genesis_hash]);
+    let new = begun(change.clone());
+    creators.all(|meta| {
+        let creator = held.inner().get_change_by_hash(&meta.hash);
+        new.is_some() && creator.and_then(&begun) == new
     })
 }
 

@@ -6,6 +6,7 @@
 //! device and session, the document's id is hashed: a change's bytes alone do not say to which document they
 //! belong.
 
+mod again;
 mod edits;
 mod genesis;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use records::tree::{Edit, Node};
 use sha2::{Digest, Sha256};
 
 use crate::identity::Actor;
+pub use again::{Again, Fate, Outline, Part, dependants, deps_of, outline, write_again};
 pub(crate) use genesis::genesis;
 pub use genesis::genesis_hash;
 
