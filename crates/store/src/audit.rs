@@ -234,6 +234,34 @@ pub(crate) fn append(
     )
 }
 
+/// Another machine wrote under a session of this device: its chain goes on under a new one, and what the hub has
+/// not acknowledged of it is written again there.
+pub(crate) fn go_on_under(tx: &mut Tx<'_>, old: Actor, new: Actor) -> Result<(), StoreError> {
+    if tx.state.chain.actor != old {
+        return Ok(());
+    }
+    let views = std::mem::take(&mut tx.state.chain.views);
+    tx.state.chain = Chain::new(new);
+    for entry in sync::unacknowledged_audit(tx, old)? {
+        let Some(parsed) = parse(&entry) else { continue };
+        let Some(act) = AuditAct::ALL.iter().find(|act| act.word() == parsed.act) else {
+            continue;
+        };
+        write(
+            tx,
+            View {
+                at: parsed.at,
+                by: parsed.by,
+                act: *act,
+                patient: parsed.patient,
+                doc: parsed.doc,
+            },
+        )?;
+    }
+    tx.state.chain.views = views;
+    Ok(())
+}
+
 /// Writes the views that wait.
 pub(crate) fn write_views(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     for view in std::mem::take(&mut tx.state.chain.views) {
@@ -311,6 +339,19 @@ fn last_head(sql: &Connection, device: DeviceId) -> Result<[u8; 32], StoreError>
         .query_row([device.as_bytes()], |row| row.get(0))
         .optional()?
         .unwrap_or_default())
+}
+
+/// Whether this very entry is held.
+pub(crate) fn holds(sql: &Connection, actor: Actor, n: u64, entry: &[u8]) -> Result<bool, StoreError> {
+    let mut find = sql
+        .prepare_cached("SELECT 1 FROM audit WHERE device = ?1 AND session = ?2 AND n = ?3 AND hash = ?4")?;
+    let hash = *blake3::hash(entry).as_bytes();
+    Ok(find.exists(params![
+        actor.device.as_bytes(),
+        actor.session.as_bytes(),
+        n.cast_signed(),
+        hash
+    ])?)
 }
 
 /// Takes an entry of another device's chain. `false` where it was held already.

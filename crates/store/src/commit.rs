@@ -252,7 +252,8 @@ fn edit(
 ) -> Result<(Document, Option<PatientId>), CommitError> {
     let row = log::doc_row(tx.sql, doc)?.ok_or(CommitError::UnknownDocument(doc))?;
     let mut document = log::load_row(tx.sql, row.d, doc)?;
-    let (actor, change) = match base {
+    let base = base.map(|base| sync::heads_today(tx.sql, base)).transpose()?;
+    let (actor, change) = match &base {
         Some(base) if *base != document.heads() => {
             if base.is_empty() || !document.has(base) {
                 return Err(CommitError::Stale);

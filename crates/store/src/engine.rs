@@ -6,6 +6,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -69,7 +70,9 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) folder: PathBuf,
     pub(crate) key: DeviceKey,
+    /// This device and the session that it began with.
     pub(crate) actor: Actor,
+    session_now: Arc<AtomicU64>,
     pub(crate) random: Mutex<Random>,
     pub(crate) password_cost_kib: Option<u32>,
     /// Turns at hashing secrets: each takes 19 MiB.
@@ -136,6 +139,7 @@ impl Store {
             side: options.side,
             mode: options.mode,
             actor,
+            session_now: Arc::new(AtomicU64::new(u64::from_be_bytes(actor.session.0))),
             side_sessions: Vec::new(),
             random: derived_random(own_random),
             chain: Chain::new(actor),
@@ -176,6 +180,7 @@ impl Store {
                 .transact(move |tx| raise_alarm(tx, "damaged", &text))
                 .map_err(|error: StoreError| OpenError::Rebuild(Box::new(error)))?;
         }
+        let session_now = Arc::clone(&writer.state.session_now);
         let (sender, receiver) = mpsc::channel::<Job>();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -189,6 +194,7 @@ impl Store {
                 folder: folder.to_owned(),
                 key,
                 actor,
+                session_now,
                 random: Mutex::new(options.random),
                 password_cost_kib: options.password_cost_kib,
                 hashing: Semaphore::new(HASHINGS),
@@ -207,14 +213,18 @@ impl Store {
         self.inner.actor.device
     }
 
-    /// This run of the program.
+    /// The session under which this run writes: the one that it began with, until that turns out to be another
+    /// machine's, too.
     pub fn session(&self) -> SessionId {
-        self.inner.actor.session
+        SessionId(self.inner.session_now.load(Ordering::Acquire).to_be_bytes())
     }
 
     /// Device and session: the actor of the changes that this run writes.
     pub fn actor(&self) -> Actor {
-        self.inner.actor
+        Actor {
+            device: self.device(),
+            session: self.session(),
+        }
     }
 
     /// The device's key.

@@ -6,7 +6,7 @@ mod tests;
 use records::ids::{ClinicCode, DeviceId, DocId, PatientId};
 use rusqlite::{OptionalExtension, params};
 use sync_core::check::{Checked, Fault, check_foreign};
-use sync_core::document::{Change, Document, chunk_hash};
+use sync_core::document::{Change, Document, chunk_hash, deps_of};
 use sync_core::identity::Position;
 use sync_core::wire::Lane;
 
@@ -20,6 +20,8 @@ use crate::open::CrashPoint;
 pub(crate) const ORPHANS_MAX: i64 = 20_000;
 /// The reason under which a change is kept that waits for what it builds on.
 const ORPHAN: &str = "dependencies";
+/// The reason under which a change is kept that builds on one that was set aside.
+pub(crate) const BUILDS_ON_PARKED: &str = "builds-on-parked";
 
 /// A change of another device as it arrived.
 #[derive(Debug, Clone, Copy)]
@@ -90,11 +92,18 @@ pub(crate) fn ingest(
             Outcome::Refused(Fault::Spoiled) => Ok(Ingested::Spoiled),
             Outcome::Refused(fault) => {
                 park(tx, foreign, &hash, fault.word())?;
+                park_dependants(tx, foreign.doc)?;
                 Ok(Ingested::Parked(fault))
             }
             Outcome::Forbidden(reason) => {
                 park(tx, foreign, &hash, reason)?;
+                park_dependants(tx, foreign.doc)?;
                 Ok(Ingested::Parked(Fault::Head(reason)))
+            }
+            Outcome::Orphan if builds_on_parked(tx, foreign)? => {
+                park(tx, foreign, &hash, BUILDS_ON_PARKED)?;
+                park_dependants(tx, foreign.doc)?;
+                Ok(Ingested::Parked(Fault::Head(BUILDS_ON_PARKED)))
             }
             Outcome::Orphan if orphans(tx)? >= ORPHANS_MAX => Ok(Ingested::NotNow),
             Outcome::Orphan => {
@@ -216,6 +225,46 @@ fn park(tx: &Tx<'_>, foreign: &Foreign<'_>, hash: &[u8; 32], reason: &str) -> Re
         log::pack(foreign.bytes)
     ])?;
     Ok(())
+}
+
+/// Whether a change builds on one that was set aside.
+fn builds_on_parked(tx: &Tx<'_>, foreign: &Foreign<'_>) -> Result<bool, StoreError> {
+    let mut find = tx
+        .sql
+        .prepare_cached("SELECT 1 FROM parked WHERE doc = ?1 AND hash = ?2 AND reason <> ?3")?;
+    for dep in deps_of(foreign.bytes).unwrap_or_default() {
+        if find.exists(params![foreign.doc.as_bytes(), dep, ORPHAN])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Changes of a document that waited and turn out to build on one that was set aside are set aside as well.
+fn park_dependants(tx: &mut Tx<'_>, doc: DocId) -> Result<(), StoreError> {
+    loop {
+        let mut moved = false;
+        for (p, position, lane, body) in waiting(tx, doc)? {
+            let bytes = log::unpack(&body)?;
+            let foreign = Foreign {
+                position,
+                doc,
+                lane,
+                bytes: &bytes,
+                predecessors: &[],
+            };
+            if builds_on_parked(tx, &foreign)? {
+                tx.sql.execute(
+                    "UPDATE parked SET reason = ?2 WHERE p = ?1",
+                    params![p, BUILDS_ON_PARKED],
+                )?;
+                moved = true;
+            }
+        }
+        if !moved {
+            return Ok(());
+        }
+    }
 }
 
 fn orphans(tx: &Tx<'_>) -> Result<i64, StoreError> {

@@ -4,6 +4,7 @@
 //! Tables of this module begin with `link_`. They are not derived from documents and a rebuild does not touch
 //! them.
 
+mod again;
 mod blobs;
 mod box_end;
 mod directory;
@@ -26,7 +27,10 @@ use sync_core::wire::Lane;
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::open::Side;
 
+pub use again::RefusedChange;
+pub(crate) use again::heads_today;
 pub use directory::{Arrival, ClinicRow, ClinicSummary, DeviceRow, Standing};
+pub(crate) use ranges::sessions_with_gaps;
 pub use state::{Cause, Enrolment, LinkStatus, Spent};
 pub use tokens::{TOKEN_LIFE, Taken};
 
@@ -36,6 +40,7 @@ const URGENT_BLOB_MAX: usize = 16 * 1024;
 /// Makes the link's tables.
 pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
     for tables in [
+        again::TABLES,
         ranges::TABLES,
         queue::TABLES,
         blobs::TABLES,
@@ -47,7 +52,7 @@ pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
     ] {
         sql.execute_batch(tables)?;
     }
-    Ok(())
+    ranges::make_prints(sql)
 }
 
 /// A change that this machine wrote itself.
@@ -75,7 +80,7 @@ pub(crate) struct OwnChange<'a> {
 
 /// A change was written into the log by this machine.
 pub(crate) fn note_change(tx: &mut Tx<'_>, change: &OwnChange<'_>) -> Result<(), StoreError> {
-    ranges::hold(tx.sql, change.s, change.position.seq)?;
+    ranges::hold(tx.sql, change.s, change.position.seq, change.hash)?;
     match tx.state.side {
         Side::Box => {
             queue::add_change(tx, change.lane, change.k, change.length)?;
@@ -134,6 +139,14 @@ pub(crate) fn note_blob(
         Side::Box => queue::add_blob(tx, lane, blob, length),
         Side::Hub => feeds::spread_blob(tx, blob, doc, lane),
     }
+}
+
+/// Entries of this run's audit chain that the hub has not acknowledged; they do not wait under it any more.
+pub(crate) fn unacknowledged_audit(
+    tx: &Tx<'_>,
+    actor: sync_core::identity::Actor,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    queue::take_audit(tx, actor)
 }
 
 /// An entry was written into the audit log.

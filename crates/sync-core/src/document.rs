@@ -21,7 +21,7 @@ use records::tree::{Edit, Node};
 use sha2::{Digest, Sha256};
 
 use crate::identity::Actor;
-pub use again::{Again, Fate, Outline, Part, dependants, deps_of, outline, write_again};
+pub use again::{Again, Fate, Outline, Part, Rewritten, dependants, deps_of, outline, write_again};
 pub(crate) use genesis::genesis;
 pub use genesis::genesis_hash;
 
@@ -274,6 +274,20 @@ impl Document {
         self.own_field("schema")
             .and_then(|value| value.as_i64())
             .unwrap_or(SCHEMA)
+    }
+
+    /// The position of the document's first change, which its author wrote as this actor.
+    pub fn origin(&self, author: Actor) -> Option<Origin> {
+        let n = u64::try_from(self.own_field("n")?.as_i64()?).ok()?;
+        let actor = match self.own_field("origin") {
+            Some(ScalarValue::Bytes(bytes)) => Actor::from_slice(&bytes)?,
+            _ => author,
+        };
+        Some(Origin {
+            device: actor.device,
+            session: actor.session,
+            n,
+        })
     }
 
     fn own_field(&self, key: &str) -> Option<ScalarValue> {

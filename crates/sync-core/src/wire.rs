@@ -21,7 +21,7 @@ mod message;
 mod ranges;
 mod roster;
 
-pub use ack::{Ack, BlobHave, BlobState, MAX_ACK_ENTRIES, ParkReason};
+pub use ack::{Ack, BlobHave, BlobState, MAX_ACK_ENTRIES, ParkReason, Spoiled};
 pub use batch::{AuditBatch, Batch, ChangeItem, MAX_AUDIT_ENTRY, change_hash};
 pub use blob::{BLOB_PIECE, BlobOffer, BlobPiece, WantedBlob};
 pub use bytes::WireFault;
@@ -31,7 +31,9 @@ pub use enrol::{
 pub use fact::{Fact, FactKind, MAX_FACT};
 pub use feed::{FeedBatch, FeedItem};
 pub use frame::{Bye, Frame, FrameReader, MAX_WANTED, Quiet, Segment, fuzz_one};
-pub use greeting::{FeedEnd, FeedMarks, Hello, Holds, MAX_HOLDS, MAX_SOFTWARE, QueueReport, Wanted, Welcome};
+pub use greeting::{
+    FeedEnd, FeedMarks, Hello, Holds, MAX_HOLDS, MAX_SOFTWARE, QueueReport, SessionPrint, Wanted, Welcome,
+};
 pub use lane::Lane;
 pub use message::Message;
 pub use ranges::{Holdings, MAX_RANGES, RangeSet};

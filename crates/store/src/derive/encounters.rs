@@ -163,6 +163,7 @@ impl Store {
     ) -> Result<Option<Encounter>, StoreError> {
         let heads = heads.clone();
         self.read(move |sql| {
+            let heads = crate::sync::heads_today(sql, &heads)?;
             let document = log::load(sql, id.doc())?.filter(|document| document.has(&heads));
             let Some(document) = document else { return Ok(None) };
             let tree = document.tree_at(&heads)?;

@@ -123,6 +123,7 @@ impl Store {
     pub async fn chart_at(&self, patient: PatientId, heads: &Heads) -> Result<Option<Chart>, StoreError> {
         let heads = heads.clone();
         self.read(move |sql| {
+            let heads = crate::sync::heads_today(sql, &heads)?;
             let document = crate::log::load(sql, patient.doc())?.filter(|document| document.has(&heads));
             let Some(document) = document else { return Ok(None) };
             Ok(Some(Chart::read(&document.tree_at(&heads)?)))

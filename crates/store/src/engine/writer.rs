@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
@@ -41,8 +42,10 @@ pub(crate) struct Writer {
 pub(crate) struct State {
     pub(crate) side: Side,
     pub(crate) mode: Mode,
-    /// Who writes.
+    /// Who writes. Another session goes on where this one was found to be another machine's, too.
     pub(crate) actor: Actor,
+    /// The same session for whoever asks the store from outside.
+    pub(super) session_now: Arc<AtomicU64>,
     /// Further sessions of this run, for edits on old heads that the main session has written past.
     pub(crate) side_sessions: Vec<SessionId>,
     pub(crate) random: Random,
@@ -104,10 +107,13 @@ impl Writer {
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let chain = self.state.chain.clone();
+        let (actor, side_sessions) = (self.state.actor, self.state.side_sessions.clone());
         let outcome = self.attempt(work);
         note_damage(&self.folder);
         if outcome.is_err() {
             self.state.chain = chain;
+            self.state.actor = actor;
+            self.state.side_sessions = side_sessions;
             if !self.sql.is_autocommit()
                 && let Err(error) = self.sql.execute_batch("ROLLBACK")
             {
@@ -135,6 +141,8 @@ impl Writer {
         let events = std::mem::take(&mut tx.events);
         self.state.pass(CrashPoint::BeforeCommit);
         self.sql.execute_batch("COMMIT").map_err(&seen)?;
+        let session = u64::from_be_bytes(self.state.actor.session.0);
+        self.state.session_now.store(session, Ordering::Release);
         self.state.pass(CrashPoint::BeforeReply);
         for event in events {
             // Nobody listens: nothing to tell.

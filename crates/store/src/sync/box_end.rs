@@ -1,12 +1,14 @@
 //! The box's answers to what the exchange asks.
 
 use sync_core::exchange::{Answer, Ask, Taken};
-use sync_core::wire::{BlobHave, BlobPiece, BlobState, FeedBatch, FeedItem, Holds, Lane, Wanted};
+use sync_core::wire::{
+    BlobHave, BlobPiece, BlobState, FeedBatch, FeedItem, Holds, Lane, Wanted, change_hash,
+};
 
 use crate::engine::{Store, StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, ingest};
 use crate::log;
-use crate::sync::{blobs, facts, queue, ranges, state};
+use crate::sync::{again, blobs, facts, queue, ranges, state};
 
 impl Store {
     /// Carries out what the exchange of a box asks. What it writes is one transaction.
@@ -24,9 +26,14 @@ impl Store {
             }
             Ask::TellHoldings(wanted) => {
                 let own = (wanted != Wanted::All).then(|| self.device());
-                let changes = self.read(move |sql| ranges::held(sql, own)).await?;
+                let (changes, prints) = self
+                    .read(move |sql| {
+                        Ok::<_, StoreError>((ranges::told(sql, own)?, ranges::prints(sql, own)?))
+                    })
+                    .await?;
                 Ok(Answer::Holdings(Holds {
                     changes,
+                    prints,
                     ..Holds::default()
                 }))
             }
@@ -115,7 +122,12 @@ fn take_feed(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, Stor
                     bytes: &change.bytes,
                     predecessors: &[],
                 };
-                let outcome = ingest(tx, &foreign, &|_, _, _| Ok(()))?;
+                let mut outcome = ingest(tx, &foreign, &|_, _, _| Ok(()))?;
+                if outcome == Ingested::Spoiled
+                    && again::give_way(tx, change.position, change.doc, &change.bytes)?
+                {
+                    outcome = ingest(tx, &foreign, &|_, _, _| Ok(()))?;
+                }
                 match outcome {
                     Ingested::Stored(_) => taken.new_changes += 1,
                     Ingested::Known | Ingested::Waiting | Ingested::Parked(_) => {}
@@ -129,7 +141,7 @@ fn take_feed(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, Stor
                 }
                 let actor = change.position.actor;
                 let s = log::session_row(tx, actor)?;
-                ranges::hold(tx.sql, s, change.position.seq)?;
+                ranges::hold(tx.sql, s, change.position.seq, &change_hash(&change.bytes))?;
                 if actor.device == tx.state.actor.device {
                     let seq = change.position.seq;
                     ranges::add_acked(

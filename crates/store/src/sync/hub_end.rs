@@ -1,17 +1,17 @@
 //! The hub's answers to what the exchange asks.
 
-use records::ids::{ClinicCode, DeviceId, DocKind};
+use records::ids::{ClinicCode, DeviceId, DocId, DocKind};
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::check::{Checked, Fault};
 use sync_core::exchange::{Answer, Ask, Greeting, Taken};
 use sync_core::identity::{DeviceKey, Position};
 use sync_core::wire::{
     AuditBatch, Batch, BlobOffer, Bye, ChangeItem, FeedEnd, FeedMarks, Hello, Holds, Lane, ParkReason,
-    VERSIONS, Wanted, Welcome, change_hash,
+    Spoiled, VERSIONS, Wanted, Welcome, change_hash,
 };
 
-use crate::engine::{Store, StoreError, Tx};
-use crate::ingest::{Foreign, Ingested, Stored, ingest};
+use crate::engine::{Store, StoreError, Tx, raise_alarm};
+use crate::ingest::{BUILDS_ON_PARKED, Foreign, Ingested, Stored, ingest};
 use crate::sync::{blobs, directory, facts, feeds, ranges, state};
 use crate::{audit, log};
 
@@ -117,6 +117,7 @@ fn holds_of(sql: &Connection, device: DeviceId) -> Result<Holds, StoreError> {
     Ok(Holds {
         last: true,
         changes: ranges::held(sql, Some(device))?,
+        prints: ranges::prints(sql, Some(device))?,
         audit: ranges::audit_ends(sql, device)?,
         parked,
     })
@@ -227,6 +228,49 @@ struct Writer {
     revoked: bool,
 }
 
+/// What the hub holds at a position instead of this change, or that the session is closed: another machine
+/// wrote under it.
+fn spoiled_at(tx: &Tx<'_>, position: Position, hash: &[u8; 32]) -> Result<Option<Spoiled>, StoreError> {
+    let s = log::session_row(tx, position.actor)?;
+    let mut held = tx.sql.prepare_cached(
+        "SELECT hash, id FROM log JOIN documents USING(d) WHERE s = ?1 AND seq = ?2
+         UNION ALL SELECT hash, doc FROM parked WHERE s = ?1 AND seq = ?2",
+    )?;
+    let mut held = held.query([s, position.seq.cast_signed()])?;
+    let mut other = None;
+    while let Some(row) = held.next()? {
+        let found: [u8; 32] = row.get(0)?;
+        if found == *hash {
+            return Ok(None);
+        }
+        let mut start = [0; 8];
+        start.copy_from_slice(&found[..8]);
+        other = other.or(Some((DocId(row.get(1)?), start)));
+    }
+    let closed = tx
+        .sql
+        .prepare_cached("SELECT 1 FROM link_spoiled WHERE s = ?1 AND seq <= ?2")?
+        .exists([s, position.seq.cast_signed()])?;
+    Ok((other.is_some() || closed).then_some(Spoiled {
+        position,
+        held: other,
+    }))
+}
+
+/// Closes a session from this position on: whoever else writes under it goes on under a new one.
+fn close_session(tx: &mut Tx<'_>, position: Position) -> Result<(), StoreError> {
+    let s = log::session_row(tx, position.actor)?;
+    let mut put = tx
+        .sql
+        .prepare_cached("INSERT INTO link_spoiled(s, seq) VALUES(?1, ?2) ON CONFLICT(s) DO NOTHING")?;
+    if put.execute([s, position.seq.cast_signed()])? > 0 {
+        let session = position.actor.session;
+        tracing::warn!(device = %position.actor.device, %session, "two machines write under one session");
+        raise_alarm(tx, "session_spoiled", &session.to_string())?;
+    }
+    Ok(())
+}
+
 /// Takes one change; `true` where it was written.
 fn take_change(
     tx: &mut Tx<'_>,
@@ -243,6 +287,12 @@ fn take_change(
         bytes: &change.bytes,
         predecessors: &[],
     };
+    let hash = change_hash(&change.bytes);
+    if let Some(spoiled) = spoiled_at(tx, position, &hash)? {
+        close_session(tx, position)?;
+        taken.ack.spoiled.push(spoiled);
+        return Ok(false);
+    }
     let related = feeds::holds(tx.sql, writer.c, change.doc)?;
     let permit = |_: &Foreign<'_>, checked: &Checked, owner: Option<&ClinicCode>| {
         if writer.revoked {
@@ -265,13 +315,15 @@ fn take_change(
         }
         Ingested::Waiting => {}
         Ingested::Parked(fault) => taken.ack.parked.push((position, reason_of_fault(*fault))),
-        Ingested::Spoiled => taken.ack.parked.push((position, ParkReason::Spoiled)),
+        Ingested::Spoiled => {
+            close_session(tx, position)?;
+            taken.ack.spoiled.push(Spoiled { position, held: None });
+            return Ok(false);
+        }
         Ingested::NotNow => return Ok(false),
     }
-    if !matches!(outcome, Ingested::Spoiled) {
-        let s = log::session_row(tx, position.actor)?;
-        ranges::hold(tx.sql, s, position.seq)?;
-    }
+    let s = log::session_row(tx, position.actor)?;
+    ranges::hold(tx.sql, s, position.seq, &hash)?;
     taken.ack.held.insert(position);
     Ok(written)
 }
@@ -356,6 +408,8 @@ fn reason_of(word: &str) -> ParkReason {
         REVOKED => ParkReason::Revoked,
         "actor" => ParkReason::WrongActor,
         "spoiled" => ParkReason::Spoiled,
+        "created" => ParkReason::IdTaken,
+        BUILDS_ON_PARKED => ParkReason::BuildsOnParked,
         _ => ParkReason::Malformed,
     }
 }
@@ -378,6 +432,13 @@ fn take_audit(tx: &mut Tx<'_>, lane: Lane, batch: &AuditBatch) -> Result<Taken, 
         .copied()
         .unwrap_or(0);
     for (n, entry) in (batch.first..).zip(&batch.entries) {
+        if n <= end && !audit::holds(tx.sql, actor, n, entry)? {
+            taken.ack.spoiled.push(Spoiled {
+                position: actor.at(0),
+                held: None,
+            });
+            break;
+        }
         if n == end + 1 {
             audit::ingest(tx, actor.device, actor.session, n, entry)?;
             end = n;

@@ -10,11 +10,13 @@ use records::time::WallTime;
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::exchange::{LaneItem, NextItems};
 use sync_core::identity::Actor;
-use sync_core::wire::{Ack, BlobOffer, BlobState, ChangeItem, Holds, Lane, MAX_ITEMS, QueueReport, RangeSet};
+use sync_core::wire::{
+    Ack, BlobOffer, BlobState, ChangeItem, Holds, Lane, MAX_ITEMS, QueueReport, RangeSet, SessionPrint,
+};
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
-use crate::sync::{blobs, ranges, state};
+use crate::sync::{again, blobs, ranges, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_queue(
@@ -52,6 +54,31 @@ pub(crate) fn add_blob(tx: &Tx<'_>, lane: Lane, blob: BlobId, bytes: usize) -> R
     let mut find = tx.sql.prepare_cached("SELECT b FROM blobs WHERE id = ?1")?;
     let row: Option<i64> = find.query_row([blob.as_bytes()], |row| row.get(0)).optional()?;
     row.map_or(Ok(()), |row| add(tx, lane, BLOB, row, bytes))
+}
+
+/// A change does not wait any more.
+pub(crate) fn forget(tx: &Tx<'_>, k: i64) -> Result<(), StoreError> {
+    tx.sql
+        .prepare_cached("DELETE FROM link_queue WHERE kind = ?1 AND row = ?2")?
+        .execute([CHANGE, k])?;
+    Ok(())
+}
+
+/// Entries of this device's audit chain that the hub has not acknowledged; they wait no more.
+pub(crate) fn take_audit(tx: &Tx<'_>, actor: Actor) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut find = tx.sql.prepare_cached(
+        "SELECT a, entry FROM audit JOIN link_queue ON link_queue.kind = ?1 AND link_queue.row = a
+         WHERE device = ?2 AND session = ?3 ORDER BY n",
+    )?;
+    let place = params![AUDIT, actor.device.as_bytes(), actor.session.as_bytes()];
+    let rows = find.query_map(place, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = rows.collect::<rusqlite::Result<Vec<(i64, Vec<u8>)>>>()?;
+    for (a, _) in &rows {
+        tx.sql
+            .prepare_cached("DELETE FROM link_queue WHERE kind = ?1 AND row = ?2")?
+            .execute([AUDIT, *a])?;
+    }
+    Ok(rows.into_iter().map(|(_, entry)| entry).collect())
 }
 
 /// What waits, lane by lane.
@@ -209,6 +236,7 @@ fn blob(sql: &Connection, row: i64) -> Result<Option<BlobOffer>, StoreError> {
 /// The hub stored this.
 pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
     let own = tx.state.actor.device;
+    again::spoiled(tx, &ack.spoiled)?;
     for (actor, set) in ack.held.0.iter().filter(|(actor, _)| actor.device == own) {
         ranges::add_acked(tx.sql, actor.session, set)?;
         forget_changes(tx, *actor, set)?;
@@ -241,6 +269,7 @@ pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
         }
     }
     state::note_parked(tx, &ack.parked)?;
+    again::parked(tx, &ack.parked)?;
     tx.emit(StoreEvent::SyncState);
     Ok(())
 }
@@ -276,16 +305,24 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, holds: &Holds) -> Result<(), StoreError> 
         ranges::add_acked(tx.sql, actor.session, set)?;
         forget_changes(tx, *actor, set)?;
     }
+    tx.sql.execute("DELETE FROM link_doubted", [])?;
     for actor in own_sessions(tx.sql, own)? {
-        let held = holds.changes.0.get(&actor);
         let s = log::session_row(tx, actor)?;
+        let doubted = match holds.changes.0.get(&actor) {
+            Some(told) => doubt(tx.sql, s, told, before.0.get(&actor), holds.prints.get(&actor))?,
+            None => RangeSet::default(),
+        };
+        if !doubted.is_empty() {
+            tx.sql.execute("INSERT INTO link_doubted(s) VALUES(?1)", [s])?;
+        }
+        let held = holds.changes.0.get(&actor);
         let mut rows = tx
             .sql
             .prepare_cached("SELECT k, seq, lane, length(body) FROM log WHERE s = ?1 ORDER BY k")?;
         let mut rows = rows.query([s])?;
         while let Some(row) = rows.next()? {
             let seq = row.get::<_, i64>(1)?.cast_unsigned();
-            if !held.is_some_and(|held| held.contains(seq)) {
+            if !held.is_some_and(|held| held.contains(seq)) || doubted.contains(seq) {
                 let lane = Lane::from_number(row.get(2)?).ok_or(StoreError::Unreadable("lane"))?;
                 add(
                     tx,
@@ -302,8 +339,37 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, holds: &Holds) -> Result<(), StoreError> 
         requeue_blobs(tx)?;
     }
     state::note_parked(tx, &holds.parked)?;
+    again::parked(tx, &holds.parked)?;
     tx.emit(StoreEvent::SyncState);
     Ok(())
+}
+
+/// Positions that the hub claims to hold although it never acknowledged them, where it may be another change
+/// that it holds: another machine wrote under this session. They are sent again, and the hub tells.
+fn doubt(
+    sql: &Connection,
+    s: i64,
+    told: &RangeSet,
+    acknowledged: Option<&RangeSet>,
+    print: Option<&SessionPrint>,
+) -> Result<RangeSet, StoreError> {
+    let held = ranges::of_session(sql, s)?;
+    let common = told.intersection(&held);
+    if acknowledged.is_some_and(|acknowledged| acknowledged.covers(&common)) {
+        return Ok(RangeSet::default());
+    }
+    if held.covers(told)
+        && print.is_some_and(|print| ranges::print_over(sql, s, told).is_ok_and(|own| own == *print))
+    {
+        return Ok(RangeSet::default());
+    }
+    let mut doubted = RangeSet::default();
+    for seq in common.iter().flat_map(|(first, last)| first..=last) {
+        if acknowledged.is_none_or(|acknowledged| !acknowledged.contains(seq)) {
+            doubted.insert(seq, seq);
+        }
+    }
+    Ok(doubted)
 }
 
 fn own_sessions(sql: &Connection, own: DeviceId) -> Result<Vec<Actor>, StoreError> {

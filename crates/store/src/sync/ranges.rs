@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use records::ids::{DeviceId, SessionId};
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::identity::Actor;
-use sync_core::wire::{Holdings, RangeSet};
+use sync_core::wire::{Holdings, RangeSet, SessionPrint};
 
 use crate::engine::StoreError;
 
@@ -15,11 +15,14 @@ CREATE TABLE IF NOT EXISTS link_held(
 CREATE TABLE IF NOT EXISTS link_acked(
     session BLOB NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY(session, first)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_prints(s INTEGER PRIMARY KEY, print BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS link_doubted(s INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS link_acked_audit(session BLOB PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
 /// A position of a session is held from now on: in the log or set aside.
-pub(crate) fn hold(sql: &Connection, s: i64, seq: u64) -> Result<(), StoreError> {
+pub(crate) fn hold(sql: &Connection, s: i64, seq: u64, hash: &[u8; 32]) -> Result<(), StoreError> {
+    let place = seq;
     let seq = seq.cast_signed();
     let mut before = sql.prepare_cached(
         "SELECT first, last FROM link_held WHERE s = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
@@ -44,6 +47,154 @@ pub(crate) fn hold(sql: &Connection, s: i64, seq: u64) -> Result<(), StoreError>
          ON CONFLICT(s, first) DO UPDATE SET last = ?3",
     )?;
     put.execute([s, joins.unwrap_or(seq), last])?;
+    toggle(sql, s, place, hash)
+}
+
+/// A position is not held any more, so that another change may take it.
+pub(crate) fn let_go(sql: &Connection, s: i64, seq: u64, hash: &[u8; 32]) -> Result<(), StoreError> {
+    let place = seq.cast_signed();
+    let mut find =
+        sql.prepare_cached("SELECT first, last FROM link_held WHERE s = ?1 AND first <= ?2 AND last >= ?2")?;
+    let around: Option<(i64, i64)> = find
+        .query_row([s, place], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((first, last)) = around else {
+        return Ok(());
+    };
+    sql.prepare_cached("DELETE FROM link_held WHERE s = ?1 AND first = ?2")?
+        .execute([s, first])?;
+    let mut put = sql.prepare_cached("INSERT INTO link_held(s, first, last) VALUES(?1, ?2, ?3)")?;
+    for (first, last) in [(first, place - 1), (place + 1, last)] {
+        if first <= last {
+            put.execute([s, first, last])?;
+        }
+    }
+    toggle(sql, s, seq, hash)
+}
+
+fn toggle(sql: &Connection, s: i64, seq: u64, hash: &[u8; 32]) -> Result<(), StoreError> {
+    let mut print = print_of(sql, s)?.unwrap_or_default();
+    print.toggle(seq, hash);
+    let mut put = sql.prepare_cached(
+        "INSERT INTO link_prints(s, print) VALUES(?1, ?2) ON CONFLICT(s) DO UPDATE SET print = ?2",
+    )?;
+    put.execute(params![s, print.0])?;
+    Ok(())
+}
+
+fn print_of(sql: &Connection, s: i64) -> Result<Option<SessionPrint>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT print FROM link_prints WHERE s = ?1")?;
+    let print = find.query_row([s], |row| row.get(0)).optional()?;
+    Ok(print.map(SessionPrint))
+}
+
+/// The print over these positions of a session, which all are held.
+pub(crate) fn print_over(sql: &Connection, s: i64, told: &RangeSet) -> Result<SessionPrint, StoreError> {
+    if of_session(sql, s)? == *told {
+        return Ok(print_of(sql, s)?.unwrap_or_default());
+    }
+    let mut print = SessionPrint::default();
+    let mut rows = sql.prepare_cached(
+        "SELECT seq, hash FROM log WHERE s = ?1 AND seq BETWEEN ?2 AND ?3
+         UNION ALL SELECT seq, hash FROM parked WHERE s = ?1 AND seq BETWEEN ?2 AND ?3
+         UNION ALL SELECT seq, hash FROM link_refused JOIN sessions USING(device, session)
+             WHERE s = ?1 AND seq BETWEEN ?2 AND ?3
+                 AND NOT EXISTS(SELECT 1 FROM log WHERE log.s = ?1 AND log.seq = link_refused.seq)",
+    )?;
+    for (first, last) in told.iter() {
+        let last = last.min(i64::MAX as u64);
+        let mut rows = rows.query([s, first.cast_signed(), last.cast_signed()])?;
+        while let Some(row) = rows.next()? {
+            print.toggle(row.get::<_, i64>(0)?.cast_unsigned(), &row.get(1)?);
+        }
+    }
+    Ok(print)
+}
+
+/// What is held of one session.
+pub(crate) fn of_session(sql: &Connection, s: i64) -> Result<RangeSet, StoreError> {
+    let mut rows = sql.prepare_cached("SELECT first, last FROM link_held WHERE s = ?1")?;
+    let mut rows = rows.query([s])?;
+    let mut set = RangeSet::default();
+    while let Some(row) = rows.next()? {
+        set.insert(
+            row.get::<_, i64>(0)?.cast_unsigned(),
+            row.get::<_, i64>(1)?.cast_unsigned(),
+        );
+    }
+    Ok(set)
+}
+
+/// Prints of the sessions that are held, of one device or of all.
+pub(crate) fn prints(
+    sql: &Connection,
+    device: Option<DeviceId>,
+) -> Result<BTreeMap<Actor, SessionPrint>, StoreError> {
+    let mut rows = sql.prepare_cached(
+        "SELECT device, session, print FROM link_prints JOIN sessions USING(s) WHERE ?1 IS NULL OR device = ?1",
+    )?;
+    let rows = rows.query_map([device.map(|device| device.0)], |row| {
+        let actor = Actor {
+            device: DeviceId(row.get(0)?),
+            session: SessionId(row.get(1)?),
+        };
+        Ok((actor, SessionPrint(row.get(2)?)))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What is told to the hub: sessions in which it may hold other changes at the same positions are left out.
+pub(crate) fn told(sql: &Connection, device: Option<DeviceId>) -> Result<Holdings, StoreError> {
+    let mut held = held(sql, device)?;
+    let mut rows = sql.prepare_cached("SELECT device, session FROM link_doubted JOIN sessions USING(s)")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        held.0.remove(&Actor {
+            device: DeviceId(row.get(0)?),
+            session: SessionId(row.get(1)?),
+        });
+    }
+    Ok(held)
+}
+
+/// Sessions of which a position is said to be held that is not here.
+pub(crate) fn sessions_with_gaps(sql: &Connection) -> Result<Vec<SessionId>, StoreError> {
+    let mut rows = sql.prepare(
+        "SELECT session, (SELECT sum(last - first + 1) FROM link_held WHERE link_held.s = sessions.s),
+             (SELECT count(*) FROM
+                 (SELECT seq FROM log WHERE log.s = sessions.s
+                  UNION SELECT seq FROM parked WHERE parked.s = sessions.s
+                  UNION SELECT seq FROM link_refused WHERE link_refused.device = sessions.device
+                      AND link_refused.session = sessions.session) AS here
+              JOIN link_held ON link_held.s = sessions.s AND here.seq BETWEEN link_held.first AND link_held.last)
+         FROM sessions",
+    )?;
+    let mut rows = rows.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        if row.get::<_, Option<i64>>(1)?.unwrap_or(0) != row.get::<_, i64>(2)? {
+            found.push(SessionId(row.get(0)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Makes the prints of a database that was written before there were any.
+pub(crate) fn make_prints(sql: &Connection) -> rusqlite::Result<()> {
+    if sql.prepare("SELECT 1 FROM link_prints LIMIT 1")?.exists([])? {
+        return Ok(());
+    }
+    let mut rows = sql.prepare("SELECT s, seq, hash FROM log UNION ALL SELECT s, seq, hash FROM parked")?;
+    let mut rows = rows.query([])?;
+    let mut prints: BTreeMap<i64, SessionPrint> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let print = prints.entry(row.get(0)?).or_default();
+        print.toggle(row.get::<_, i64>(1)?.cast_unsigned(), &row.get(2)?);
+    }
+    let mut put = sql.prepare("INSERT INTO link_prints(s, print) VALUES(?1, ?2)")?;
+    for (s, print) in prints {
+        put.execute(params![s, print.0])?;
+    }
     Ok(())
 }
 

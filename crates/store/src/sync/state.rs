@@ -31,8 +31,6 @@ const CAUSE: &str = "cause";
 const CONNECTED: &str = "connected";
 /// Alarm: box and hub hold different things although nothing waits.
 const ALARM_DIFFERS: &str = "fingerprint";
-/// Alarm: another change stands at the hub under a position of this box.
-const ALARM_SPOILED: &str = "session_spoiled";
 
 /// Why the hub was not reached, or did not serve this box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -271,9 +269,6 @@ pub(crate) fn note_parked(tx: &mut Tx<'_>, parked: &[(Position, ParkReason)]) ->
             reason.number(),
             tx.now.at.0
         ])?;
-        if *reason == ParkReason::Spoiled {
-            raise_alarm(tx, ALARM_SPOILED, &position.actor.session.to_string())?;
-        }
     }
     Ok(())
 }

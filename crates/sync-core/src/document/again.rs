@@ -49,6 +49,17 @@ pub struct Again {
     pub change: Option<Change>,
 }
 
+/// A document that was written again.
+#[derive(Debug, Clone)]
+pub struct Rewritten {
+    /// The document as it is now.
+    pub document: Document,
+    /// The changes whose content was written again, in their old order.
+    pub again: Vec<Again>,
+    /// For each change that is gone the heads that stand where it stood.
+    pub instead: Vec<([u8; 32], Vec<[u8; 32]>)>,
+}
+
 /// What changes of a document say of each other, read from their bytes alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outline {
@@ -120,7 +131,7 @@ pub fn write_again(
     origin: Origin,
     parts: &[Part<'_>],
     renamed: &[(DocId, DocId)],
-) -> Result<(Document, Vec<Again>), DocumentError> {
+) -> Result<Rewritten, DocumentError> {
     let kind = id.kind().ok_or(DocumentError::UnknownKind)?;
     let genesis_hash = ChangeHash(genesis_hash(kind));
     let mut work = Work {
@@ -148,7 +159,12 @@ pub fn write_again(
             }
         }
     }
-    Ok((work.document, done))
+    let plain = |hashes: &Vec<ChangeHash>| hashes.iter().map(|hash| hash.0).collect();
+    Ok(Rewritten {
+        instead: work.deps.iter().map(|(old, new)| (old.0, plain(new))).collect(),
+        document: work.document,
+        again: done,
+    })
 }
 
 /// Where an operation of a change that does not stay went.

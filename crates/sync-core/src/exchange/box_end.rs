@@ -17,6 +17,8 @@ pub(crate) struct BoxEnd {
     welcomed: bool,
     /// Holdings of the hub that are still arriving.
     holds: Option<Holds>,
+    /// What to tell once they arrived.
+    tell: Option<Wanted>,
     quiet: Option<Quiet>,
     /// Blobs that were asked for on this connection; what the hub lacks is not asked for twice.
     asked: BTreeSet<BlobId>,
@@ -29,6 +31,7 @@ impl BoxEnd {
             versions: hello.versions,
             welcomed: false,
             holds: None,
+            tell: None,
             quiet: None,
             asked: BTreeSet::new(),
             settled: false,
@@ -72,10 +75,14 @@ impl Exchange {
         }
         end.welcomed = true;
         end.holds = welcome.holds_follow.then(Holds::default);
-        self.asks.push_back(Ask::Welcomed(welcome.clone()));
-        if welcome.wanted != Wanted::Nothing {
-            self.asks.push_back(Ask::TellHoldings(welcome.wanted));
+        let tell = (welcome.wanted != Wanted::Nothing).then_some(welcome.wanted);
+        // What the hub holds may show that some of it is not what is held here.
+        if welcome.holds_follow {
+            end.tell = tell;
         }
+        let at_once = tell.filter(|_| !welcome.holds_follow);
+        self.asks.push_back(Ask::Welcomed(welcome));
+        self.asks.extend(at_once.map(Ask::TellHoldings));
         Ok(())
     }
 
@@ -93,7 +100,9 @@ impl Exchange {
         if last {
             let whole = std::mem::take(holds);
             end.holds = None;
+            let tell = end.tell.take();
             self.asks.push_back(Ask::HubHolds(whole));
+            self.asks.extend(tell.map(Ask::TellHoldings));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Acknowledgements: what the receiver's transaction stored, told as ranges.
 
-use records::ids::BlobId;
+use records::ids::{BlobId, DocId};
 
 use crate::identity::{Actor, Position};
 use crate::wire::bytes::{Reader, WireFault, Writer};
@@ -26,6 +26,8 @@ pub enum ParkReason {
     BuildsOnParked,
     /// The writer's key was revoked before.
     Revoked,
+    /// The document's id is another record's already.
+    IdTaken,
     /// A reason of a newer release.
     Unknown(u8),
 }
@@ -40,6 +42,7 @@ impl ParkReason {
             Self::Spoiled => 4,
             Self::BuildsOnParked => 5,
             Self::Revoked => 6,
+            Self::IdTaken => 7,
             Self::Unknown(number) => number,
         }
     }
@@ -53,6 +56,7 @@ impl ParkReason {
             4 => Self::Spoiled,
             5 => Self::BuildsOnParked,
             6 => Self::Revoked,
+            7 => Self::IdTaken,
             other => Self::Unknown(other),
         }
     }
@@ -66,6 +70,7 @@ impl ParkReason {
             Self::Spoiled => "spoiled",
             Self::BuildsOnParked => "builds-on-parked",
             Self::Revoked => "revoked",
+            Self::IdTaken => "id-taken",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -91,6 +96,40 @@ pub(crate) fn read_parked(from: &mut Reader<'_>) -> Result<Vec<(Position, ParkRe
         parked.push((position, ParkReason::from_number(from.byte("park reason")?)));
     }
     Ok(parked)
+}
+
+/// A position at which the receiver holds another change, or whose session it closed for that reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spoiled {
+    /// The position.
+    pub position: Position,
+    /// Document and first bytes of the hash of the change that is held there; `None` where none is.
+    pub held: Option<(DocId, [u8; 8])>,
+}
+
+impl Spoiled {
+    fn write(&self, out: &mut Writer) {
+        out.put(&self.position.actor.to_bytes());
+        out.number(self.position.seq);
+        out.flag(self.held.is_some());
+        if let Some((doc, hash)) = &self.held {
+            out.put(doc.as_bytes());
+            out.put(hash);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
+        let position = Position {
+            actor: read_actor(from)?,
+            seq: from.number("spoiled position")?,
+        };
+        let held = if from.flag("spoiled position")? {
+            Some((DocId(from.array("document id")?), from.array("hash")?))
+        } else {
+            None
+        };
+        Ok(Self { position, held })
+    }
 }
 
 /// How much of a blob the receiver has.
@@ -124,6 +163,8 @@ pub struct Ack {
     pub held: Holdings,
     /// Positions that were set aside, and why.
     pub parked: Vec<(Position, ParkReason)>,
+    /// Positions whose changes are not taken, since their session is spoiled.
+    pub spoiled: Vec<Spoiled>,
     /// The contiguous end of audit chains.
     pub audit: Vec<(Actor, u64)>,
     /// Blobs.
@@ -139,6 +180,8 @@ impl Ack {
             set.write(out);
         }
         write_parked(&self.parked, out);
+        out.count(self.spoiled.len());
+        self.spoiled.iter().for_each(|spoiled| spoiled.write(out));
         out.count(self.audit.len());
         for (actor, end) in &self.audit {
             out.put(&actor.to_bytes());
@@ -166,6 +209,9 @@ impl Ack {
             ack.held.0.insert(actor, RangeSet::read(from)?);
         }
         ack.parked = read_parked(from)?;
+        for _ in 0..from.count(MAX_ACK_ENTRIES, 18, "spoiled positions")? {
+            ack.spoiled.push(Spoiled::read(from)?);
+        }
         for _ in 0..from.count(MAX_ACK_ENTRIES, 17, "audited sessions")? {
             ack.audit.push((read_actor(from)?, from.number("audit end")?));
         }
@@ -186,7 +232,7 @@ impl Ack {
     /// How many entries it has, all kinds together.
     pub fn size(&self) -> usize {
         let ranges: usize = self.held.0.values().map(|set| set.iter().count()).sum();
-        ranges + self.parked.len() + self.audit.len() + self.blobs.len()
+        ranges + self.parked.len() + self.spoiled.len() + self.audit.len() + self.blobs.len()
     }
 
     /// Adds what another acknowledgement of the same connection says. The larger counts stand.
@@ -196,6 +242,7 @@ impl Ack {
         }
         self.held.extend(&other.held);
         self.parked.extend(other.parked);
+        self.spoiled.extend(other.spoiled);
         self.audit.extend(other.audit);
         self.blobs.extend(other.blobs);
     }

@@ -156,6 +156,16 @@ fn frames() -> Vec<Frame> {
         handled: [0, 0, 2, 0, 1],
         held: held.clone(),
         parked: vec![(actor(1).at(9), ParkReason::NotAllowed)],
+        spoiled: vec![
+            Spoiled {
+                position: actor(1).at(10),
+                held: Some((DocId([6; 16]), [9; 8])),
+            },
+            Spoiled {
+                position: actor(1).at(11),
+                held: None,
+            },
+        ],
         audit: vec![(actor(1), 5)],
         blobs: vec![BlobHave {
             blob: BlobId([5; 32]),
@@ -187,6 +197,7 @@ fn frames() -> Vec<Frame> {
         Frame::Holds(Holds {
             last: true,
             changes: held,
+            prints: [(actor(1), SessionPrint([8; 8]))].into(),
             audit: [(actor(1), 9)].into(),
             parked: vec![(actor(1).at(3), ParkReason::Spoiled)],
         }),

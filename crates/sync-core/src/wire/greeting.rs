@@ -246,6 +246,25 @@ impl Welcome {
     }
 }
 
+/// Eight bytes that tell whether two ends hold the same changes at the same positions of a session: the sum
+/// (exclusive or) over them all, so that it is kept as changes come and go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionPrint(pub [u8; 8]);
+
+impl SessionPrint {
+    /// Puts a change in, or takes it out again.
+    pub fn toggle(&mut self, seq: u64, hash: &[u8; 32]) {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&seq.to_be_bytes());
+        hasher.update(hash);
+        let print = hasher.finalize();
+        self.0
+            .iter_mut()
+            .zip(print.as_bytes())
+            .for_each(|(sum, byte)| *sum ^= byte);
+    }
+}
+
 /// One page of what an end holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holds {
@@ -253,6 +272,9 @@ pub struct Holds {
     pub last: bool,
     /// Changes held, session by session.
     pub changes: Holdings,
+    /// Print over position and hash of what is held of each of these sessions: two ends that hold the same
+    /// positions may still hold other changes there. Where none is told nothing is compared.
+    pub prints: BTreeMap<Actor, SessionPrint>,
     /// The contiguous end of the audit chain of each session.
     pub audit: BTreeMap<Actor, u64>,
     /// Positions among the changes that were set aside.
@@ -271,10 +293,12 @@ impl Holds {
                 .take(MAX_HOLDS)
                 .for_each(|(first, last)| told.insert(first, last));
             let cost = told.iter().count().max(1);
-            page_with_room(&mut pages, &mut room, cost)
-                .changes
-                .0
-                .insert(*actor, told);
+            let whole = told == *set;
+            let page = page_with_room(&mut pages, &mut room, cost);
+            page.changes.0.insert(*actor, told);
+            if let Some(print) = self.prints.get(actor).filter(|_| whole) {
+                page.prints.insert(*actor, *print);
+            }
         }
         for (actor, end) in &self.audit {
             page_with_room(&mut pages, &mut room, 1)
@@ -296,6 +320,9 @@ impl Holds {
         for (actor, set) in &self.changes.0 {
             out.put(&actor.to_bytes());
             set.write(out);
+            let print = self.prints.get(actor);
+            out.flag(print.is_some());
+            print.iter().for_each(|print| out.put(&print.0));
         }
         out.count(self.audit.len());
         for (actor, end) in &self.audit {
@@ -308,6 +335,7 @@ impl Holds {
     /// Adds what another page says.
     pub fn extend(&mut self, other: Self) {
         self.changes.extend(&other.changes);
+        self.prints.extend(other.prints);
         self.audit.extend(other.audit);
         self.parked.extend(other.parked);
     }
@@ -317,9 +345,13 @@ impl Holds {
             last: from.flag("last page")?,
             ..Self::default()
         };
-        for _ in 0..from.count(MAX_HOLDS, 17, "held sessions")? {
+        for _ in 0..from.count(MAX_HOLDS, 18, "held sessions")? {
             let actor = read_actor(from)?;
             page.changes.0.insert(actor, RangeSet::read(from)?);
+            if from.flag("session print")? {
+                page.prints
+                    .insert(actor, SessionPrint(from.array("session print")?));
+            }
         }
         for _ in 0..from.count(MAX_HOLDS, 17, "audited sessions")? {
             page.audit.insert(read_actor(from)?, from.number("audit end")?);

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Copies the files of a folder whose store is closed.
-fn copy(from: &std::path::Path) -> TempDir {
+pub(super) fn copy(from: &std::path::Path) -> TempDir {
     let to = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -23,6 +23,11 @@ fn phone(document: &mut Document, writer: Actor, text: &str) -> Change {
     document.edit(writer, AT, &edits).unwrap().unwrap()
 }
 
+fn both(done: Result<Rewritten, DocumentError>) -> (Document, Vec<Again>) {
+    let done = done.unwrap();
+    (done.document, done.again)
+}
+
 fn part(change: &Change, fate: Fate) -> Part<'_> {
     Part {
         bytes: &change.bytes,
@@ -64,7 +69,7 @@ fn a_spoiled_session_is_written_again_beside_its_rival() {
         part(&signed, Fate::Again(fresh)),
         part(&rival, Fate::Stays),
     ];
-    let (document, again) = write_again(id, origin(mine, 7), &parts, &[]).unwrap();
+    let (document, again) = both(write_again(id, origin(mine, 7), &parts, &[]));
     assert_eq!(
         again.iter().map(|one| one.old).collect::<Vec<_>>(),
         [old.hash, signed.hash]
@@ -92,7 +97,7 @@ fn a_creating_change_keeps_its_documents_id_or_gets_another_on_purpose() {
         part(&first, Fate::Again(fresh)),
         part(&second, Fate::Again(fresh)),
     ];
-    let (again, changes) = write_again(document.id(), origin(mine, 7), &parts, &[]).unwrap();
+    let (again, changes) = both(write_again(document.id(), origin(mine, 7), &parts, &[]));
     assert_eq!((again.id(), again.tree()), (document.id(), document.tree()));
     let there = is_taken(document.id(), &[], &changes);
     assert_eq!(there.heads(), again.heads());
@@ -102,11 +107,11 @@ fn a_creating_change_keeps_its_documents_id_or_gets_another_on_purpose() {
         .iter()
         .map(|one| part(one.change.as_ref().unwrap(), Fate::Again(actor(1, 10))))
         .collect();
-    let (_, changes) = write_again(document.id(), origin(mine, 7), &twice, &[]).unwrap();
+    let (_, changes) = both(write_again(document.id(), origin(mine, 7), &twice, &[]));
     is_taken(document.id(), &[], &changes);
     // The id is another patient's at the hub: a new one, and what names the old one names it.
     let new = origin(fresh, 1).id(DocKind::Chart);
-    let (moved, changes) = write_again(new, origin(fresh, 1), &parts, &[]).unwrap();
+    let (moved, changes) = both(write_again(new, origin(fresh, 1), &parts, &[]));
     assert_eq!(moved.tree(), document.tree());
     is_taken(new, &[], &changes);
 }
@@ -127,7 +132,7 @@ fn what_names_a_moved_document_names_its_new_id() {
     let (document, change) =
         Document::create(DocKind::Encounter, &clinic, origin(mine, 8), mine, AT, &edits).unwrap();
     let parts = [part(&change, Fate::Again(fresh))];
-    let (again, _) = write_again(document.id(), origin(mine, 8), &parts, &[(old, new)]).unwrap();
+    let (again, _) = both(write_again(document.id(), origin(mine, 8), &parts, &[(old, new)]));
     let bytes = |path: &[&str]| match again.tree().leaf(path).map(|leaf| leaf.winner.clone()) {
         Some(Scalar::Bytes(bytes)) => bytes,
         other => panic!("{other:?}"),
@@ -177,7 +182,7 @@ fn what_builds_on_a_refused_change_goes_on_without_it() {
         part(&refused, Fate::Out),
         part(&later, Fate::Again(fresh)),
     ];
-    let (again, changes) = write_again(document.id(), origin(mine, 7), &parts, &[]).unwrap();
+    let (again, changes) = both(write_again(document.id(), origin(mine, 7), &parts, &[]));
     let tree = again.tree();
     // It overwrites what the refused one had overwritten, and no clash is left.
     let phone = tree.leaf(&["person", "phone"]).cloned().unwrap();
@@ -198,7 +203,7 @@ fn a_document_is_created_once() {
     assert_eq!(document.id(), other.id());
     let parts_of = other.changes();
     let parts = [part(&parts_of[0], Fate::Again(twin))];
-    let (_, changes) = write_again(other.id(), origin(mine, 7), &parts, &[]).unwrap();
+    let (_, changes) = both(write_again(other.id(), origin(mine, 7), &parts, &[]));
     let made = changes[0].change.as_ref().unwrap();
     let held = Document::load(document.id(), [first.bytes.as_slice()]).unwrap();
     let verdict = check_foreign(Some(&held), document.id(), &made.bytes, twin.at(1), &[]);
@@ -234,7 +239,7 @@ proptest! {
             .enumerate()
             .map(|(at, change)| part(change, if at < from { Fate::Stays } else { Fate::Again(fresh) }))
             .collect();
-        let (again, written) = write_again(document.id(), origin(mine, 7), &parts, &[]).unwrap();
+        let (again, written) = both(write_again(document.id(), origin(mine, 7), &parts, &[]));
         prop_assert_eq!(again.tree(), document.tree());
         prop_assert_eq!(written.len(), changes.len() - from);
         let stayed: Vec<&Change> = changes[..from].iter().collect();
