@@ -174,6 +174,11 @@ impl Store {
                 .transact(crate::derive::rebuild_in_place)
                 .map_err(|error: StoreError| OpenError::Rebuild(Box::new(error)))?;
         }
+        if options.mode == Mode::Serve {
+            writer
+                .transact(crate::sync::after_start)
+                .map_err(|error: StoreError| OpenError::Rebuild(Box::new(error)))?;
+        }
         if let Some(path) = aside {
             let text = path.display().to_string();
             writer

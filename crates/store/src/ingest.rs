@@ -19,7 +19,7 @@ use crate::open::CrashPoint;
 /// acknowledged: they come again.
 pub(crate) const ORPHANS_MAX: i64 = 20_000;
 /// The reason under which a change is kept that waits for what it builds on.
-const ORPHAN: &str = "dependencies";
+pub(crate) const ORPHAN: &str = "dependencies";
 /// The reason under which a change is kept that builds on one that was set aside.
 pub(crate) const BUILDS_ON_PARKED: &str = "builds-on-parked";
 
@@ -115,6 +115,33 @@ pub(crate) fn ingest(
     };
     stored.released = release(tx, foreign.doc, permit)?;
     Ok(Ingested::Stored(stored))
+}
+
+/// Tries a parked change again; gives what was stored of it.
+pub(crate) fn retry(
+    tx: &mut Tx<'_>,
+    foreign: &Foreign<'_>,
+    permit: Permit<'_>,
+    p: i64,
+) -> Result<Option<Stored>, StoreError> {
+    let outcome = accept(tx, foreign, permit)?;
+    let reason = match &outcome {
+        Outcome::Stored(_) | Outcome::Known => None,
+        Outcome::Orphan => return Ok(None),
+        Outcome::Refused(fault) => Some(fault.word()),
+        Outcome::Forbidden(reason) => Some(*reason),
+    };
+    if let Some(reason) = reason {
+        tx.sql
+            .execute("UPDATE parked SET reason = ?2 WHERE p = ?1", params![p, reason])?;
+        return Ok(None);
+    }
+    tx.sql.execute("DELETE FROM parked WHERE p = ?1", [p])?;
+    let Outcome::Stored(mut stored) = outcome else {
+        return Ok(None);
+    };
+    stored.released = release(tx, foreign.doc, permit)?;
+    Ok(Some(stored))
 }
 
 enum Outcome {

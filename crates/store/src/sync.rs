@@ -11,6 +11,7 @@ mod directory;
 mod facts;
 mod feeds;
 mod hub_end;
+mod parked;
 mod queue;
 mod ranges;
 mod state;
@@ -30,6 +31,7 @@ use crate::open::Side;
 pub use again::RefusedChange;
 pub(crate) use again::heads_today;
 pub use directory::{Arrival, ClinicRow, ClinicSummary, DeviceRow, Standing};
+pub(crate) use parked::after_start;
 pub(crate) use ranges::sessions_with_gaps;
 pub use state::{Cause, Enrolment, LinkStatus, Spent};
 pub use tokens::{TOKEN_LIFE, Taken};
@@ -97,6 +99,7 @@ pub(crate) fn note_change(tx: &mut Tx<'_>, change: &OwnChange<'_>) -> Result<(),
                 k: change.k,
                 lane: change.lane,
                 hash: change.hash,
+                returned: false,
             },
             true,
         ),

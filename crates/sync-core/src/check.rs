@@ -21,6 +21,10 @@ use crate::document::{Change, Document, FIELD_BYTES_MAX, Heads, OPS_MAX, Origin,
 use crate::identity::{Actor, Position};
 use past::Past;
 
+/// Version of the rules of this check; raised whenever a release may take what the one before did not, so that
+/// changes that were set aside are tried again.
+pub const RULES: u32 = 1;
+
 /// Why a change is not taken. All but [`Fault::MissingDependencies`] and [`Fault::Spoiled`] park it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {

@@ -8,7 +8,7 @@ use sync_core::wire::{
 use crate::engine::{Store, StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, ingest};
 use crate::log;
-use crate::sync::{again, blobs, facts, queue, ranges, state};
+use crate::sync::{again, blobs, facts, parked, queue, ranges, state};
 
 impl Store {
     /// Carries out what the exchange of a box asks. What it writes is one transaction.
@@ -128,8 +128,14 @@ fn take_feed(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, Stor
                 {
                     outcome = ingest(tx, &foreign, &|_, _, _| Ok(()))?;
                 }
+                let hash = change_hash(&change.bytes);
                 match outcome {
-                    Ingested::Stored(_) => taken.new_changes += 1,
+                    Ingested::Stored(_) => {
+                        taken.new_changes += 1;
+                        if change.position.actor.device == tx.state.actor.device {
+                            parked::came_back(tx, change.position, &hash)?;
+                        }
+                    }
                     Ingested::Known | Ingested::Waiting | Ingested::Parked(_) => {}
                     Ingested::Spoiled => {
                         tracing::error!("another change than the hub's stands at its position here");
@@ -141,7 +147,7 @@ fn take_feed(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, Stor
                 }
                 let actor = change.position.actor;
                 let s = log::session_row(tx, actor)?;
-                ranges::hold(tx.sql, s, change.position.seq, &change_hash(&change.bytes))?;
+                ranges::hold(tx.sql, s, change.position.seq, &hash)?;
                 if actor.device == tx.state.actor.device {
                     let seq = change.position.seq;
                     ranges::add_acked(

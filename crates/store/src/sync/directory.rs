@@ -8,7 +8,7 @@ use sync_core::identity::DevicePublicKey;
 use sync_core::wire::{Hello, Lane, QueueReport};
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
-use crate::sync::{feeds, state};
+use crate::sync::{feeds, parked, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_clinics(
@@ -218,6 +218,9 @@ impl Store {
                     Fingerprint::default().to_bytes()
                 ],
             )?;
+            if new {
+                parked::try_again(tx, None)?;
+            }
             tx.emit(StoreEvent::SyncState);
             Ok(new)
         })

@@ -13,7 +13,7 @@ use sync_core::wire::{BlobOffer, Fact, FeedEnd, Holdings, Lane, MAX_ITEMS};
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
-use crate::sync::{directory, facts, queue, state};
+use crate::sync::{directory, facts, parked, queue, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_feed(
@@ -35,6 +35,8 @@ const CHANGE: i64 = 0;
 const FACT: i64 = 1;
 /// The row is one of the blobs.
 const BLOB: i64 = 2;
+/// The row is one of the log; whoever wrote it gets it back, too.
+const RETURNED: i64 = 3;
 /// Feed entries that are looked at for one message: many may be held by the box already.
 const LOOKED_AT_MAX: usize = 10_000;
 
@@ -55,13 +57,16 @@ pub(crate) struct Spread<'a> {
     pub(crate) lane: Lane,
     /// Its hash.
     pub(crate) hash: &'a [u8; 32],
+    /// Whether its writer had taken it out and gets it back.
+    pub(crate) returned: bool,
 }
 
 /// Puts a change into the feeds of those who hold its document, and with `join` lets those who should hold it
 /// join: they get every log row of it at once.
 pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result<(), StoreError> {
     for c in holders(tx.sql, change.d)? {
-        append(tx, c, change.lane, CHANGE, change.k, change.hash)?;
+        let kind = if change.returned { RETURNED } else { CHANGE };
+        append(tx, c, change.lane, kind, change.k, change.hash)?;
     }
     if !join {
         return Ok(());
@@ -100,6 +105,15 @@ pub(crate) fn relate(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), 
     let docs = find.query_map(params![patient.0, DocKind::Chart.byte()], |row| row.get(0))?;
     for d in docs.collect::<rusqlite::Result<Vec<i64>>>()? {
         hold(tx, c, d)?;
+    }
+    // What the clinic wrote before it might is taken now.
+    let mut find = tx.sql.prepare_cached(
+        "SELECT DISTINCT doc FROM parked JOIN documents ON documents.id = parked.doc
+             JOIN link_patient_documents USING(d) WHERE patient = ?1",
+    )?;
+    let docs = find.query_map(params![patient.0], |row| Ok(DocId(row.get(0)?)))?;
+    for doc in docs.collect::<rusqlite::Result<Vec<DocId>>>()? {
+        parked::try_again(tx, Some(doc))?;
     }
     Ok(())
 }
@@ -342,6 +356,7 @@ fn item(sql: &Connection, kind: i64, row: i64, held: &Holdings) -> Result<Option
             }
             Ok(Some(LaneItem::Change(queue::change(sql, row)?)))
         }
+        RETURNED => Ok(Some(LaneItem::Change(queue::change(sql, row)?))),
         FACT => Ok(facts::read(sql, row)?.map(LaneItem::Fact)),
         BLOB => {
             let mut find = sql.prepare_cached(

@@ -11,7 +11,7 @@ use sync_core::wire::{
 };
 
 use crate::engine::{Store, StoreError, Tx, raise_alarm};
-use crate::ingest::{BUILDS_ON_PARKED, Foreign, Ingested, Stored, ingest};
+use crate::ingest::{BUILDS_ON_PARKED, Foreign, Ingested, ORPHAN, Stored, ingest};
 use crate::sync::{blobs, directory, facts, feeds, ranges, state};
 use crate::{audit, log};
 
@@ -20,7 +20,7 @@ const NOT_ALLOWED: &str = "not-allowed";
 /// The device was revoked before.
 const REVOKED: &str = "revoked";
 /// Words of parked rows that only wait.
-const WAITING: &str = "dependencies";
+const WAITING: &str = ORPHAN;
 
 impl Store {
     /// Carries out what the exchange of a hub with this device asks. What it writes is one transaction.
@@ -199,14 +199,7 @@ fn take_batch(
     lane: Lane,
     batch: &Batch,
 ) -> Result<Taken, StoreError> {
-    let known =
-        directory::known(tx.sql, device)?.ok_or(StoreError::Unreadable("device: it is not served"))?;
-    let clinic = directory::clinic_code(tx.sql, known.c)?;
-    let writer = Writer {
-        c: known.c,
-        clinic,
-        revoked: known.revoked,
-    };
+    let writer = Writer::of(tx.sql, device)?.ok_or(StoreError::Unreadable("device: it is not served"))?;
     let mut taken = Taken::nothing(lane);
     let mut clinic_changed = false;
     for change in &batch.changes {
@@ -222,10 +215,40 @@ fn take_batch(
     Ok(taken)
 }
 
-struct Writer {
-    c: i64,
+/// A device that writes.
+pub(crate) struct Writer {
+    /// Row of its clinic.
+    pub(crate) c: i64,
     clinic: ClinicCode,
     revoked: bool,
+}
+
+impl Writer {
+    /// The device with its clinic; `None` where it is not in the directory.
+    pub(crate) fn of(sql: &Connection, device: DeviceId) -> Result<Option<Self>, StoreError> {
+        let Some(known) = directory::known(sql, device)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            c: known.c,
+            clinic: directory::clinic_code(sql, known.c)?,
+            revoked: known.revoked,
+        }))
+    }
+}
+
+/// Whether a checked change is its writer's to make.
+pub(crate) fn judge(
+    writer: &Writer,
+    change: &ChangeItem,
+    checked: &Checked,
+    owner: Option<&ClinicCode>,
+    related: bool,
+) -> Result<(), &'static str> {
+    if writer.revoked {
+        return Err(REVOKED);
+    }
+    may_write(writer, change, checked, owner, related)
 }
 
 /// What the hub holds at a position instead of this change, or that the session is closed: another machine
@@ -295,10 +318,7 @@ fn take_change(
     }
     let related = feeds::holds(tx.sql, writer.c, change.doc)?;
     let permit = |_: &Foreign<'_>, checked: &Checked, owner: Option<&ClinicCode>| {
-        if writer.revoked {
-            return Err(REVOKED);
-        }
-        may_write(writer, change, checked, owner, related)
+        judge(writer, change, checked, owner, related)
     };
     let outcome = ingest(tx, &foreign, &permit)?;
     let mut written = false;
@@ -306,7 +326,7 @@ fn take_change(
         Ingested::Stored(stored) => {
             written = true;
             taken.new_changes += 1;
-            spread(tx, writer, lane, change, stored)?;
+            spread(tx, writer, lane, change, stored, false)?;
         }
         Ingested::Known => {
             if let Some(reason) = parked_reason(tx.sql, position)? {
@@ -348,12 +368,14 @@ fn may_write(
     if allowed { Ok(()) } else { Err(NOT_ALLOWED) }
 }
 
-fn spread(
+/// Puts what was stored into the feeds. `returned`: its writer had taken it out and gets it back.
+pub(crate) fn spread(
     tx: &mut Tx<'_>,
     writer: &Writer,
     lane: Lane,
     change: &ChangeItem,
     stored: &Stored,
+    returned: bool,
 ) -> Result<(), StoreError> {
     let row = log::doc_row(tx.sql, change.doc)?.ok_or(StoreError::Unreadable("document"))?;
     let hash = change_hash(&change.bytes);
@@ -380,6 +402,7 @@ fn spread(
             k: *k,
             lane: *lane,
             hash,
+            returned,
         };
         feeds::spread(tx, &spread, nth == last)?;
     }

@@ -242,3 +242,101 @@ async fn what_builds_on_a_refused_change_goes_on_and_its_text_stays_readable() {
         .unwrap();
     assert_eq!(chart.value.phone, "3");
 }
+
+/// The relation of a clinic to a patient is gone at the hub, as after a consent that was withdrawn.
+async fn part(hub: &End, clinic: &str, patient: DocId) {
+    let (clinic, patient) = (code(clinic), patient.patient().unwrap());
+    hub.store
+        .write(move |tx| {
+            let c = super::super::directory::clinic_row(tx.sql, &clinic)?.unwrap();
+            tx.sql.execute(
+                "DELETE FROM link_patients WHERE c = ?1 AND patient = ?2",
+                (c, patient.0),
+            )?;
+            tx.sql.execute(
+                "DELETE FROM link_holds WHERE c = ?1 AND d IN
+                     (SELECT d FROM link_patient_documents WHERE patient = ?2)",
+                (c, patient.0),
+            )?;
+            let left = super::super::feeds::sum(tx.sql, c)?;
+            super::super::directory::change_print(tx.sql, c, |sum| *sum = left)
+        })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_change_is_taken_and_comes_back_when_the_rule_changes() {
+    let hub = hub().await;
+    let (near, far) = (boxed(&hub, 240, "0017").await, boxed(&hub, 241, "0018").await);
+    let patient = chart(&near, "0017", "示例甲").await;
+    sync(&near, &hub).await;
+    let (id, other) = (patient.patient().unwrap(), code("0018"));
+    hub.store.join_patient(&other, id).await.unwrap();
+    sync(&far, &hub).await;
+    part(&hub, "0018", patient).await;
+    edit(&far, patient, vec![Edit::put(&["person", "phone"], "7")]).await;
+    sync(&far, &hub).await;
+    assert_eq!(far.store.chart(id).await.unwrap().unwrap().value.phone, "");
+    assert_eq!(far.store.refused_changes(5).await.unwrap().len(), 1);
+    hub.store.join_patient(&other, id).await.unwrap();
+    assert_eq!(hub.store.chart(id).await.unwrap().unwrap().value.phone, "7");
+    sync(&far, &hub).await;
+    sync(&near, &hub).await;
+    for end in [&near, &far] {
+        assert_eq!(end.store.chart(id).await.unwrap().unwrap().value.phone, "7");
+    }
+    assert_eq!(far.store.refused_changes(5).await.unwrap(), []);
+    assert_eq!(far.store.link_status().await.unwrap().parked, 0);
+    same(&near, &hub, "0017").await;
+    same(&far, &hub, "0018").await;
+}
+
+#[tokio::test]
+async fn a_new_release_takes_what_the_last_one_set_aside() {
+    let hub = hub().await;
+    let end = boxed(&hub, 250, "0017").await;
+    let first = chart(&end, "0017", "示例甲").await;
+    sync(&end, &hub).await;
+    part(&hub, "0017", first).await;
+    let later = chart(&end, "0017", "示例乙").await;
+    let rows = |sql: &rusqlite::Connection| {
+        sql.query_row("SELECT count(*) FROM parked", [], |row| row.get::<_, i64>(0))
+            .map_err(crate::StoreError::from)
+    };
+    // A release that did not know this kind of document had set it aside.
+    let item = end
+        .store
+        .read(|sql| super::super::queue::next(sql, Lane::P2, 0, 10_000))
+        .await
+        .unwrap()
+        .items;
+    let Some((_, sync_core::exchange::LaneItem::Change(change))) = item.into_iter().next() else {
+        panic!("nothing waits")
+    };
+    hub.store
+        .write(move |tx| {
+            let s = crate::log::session_row(tx, change.position.actor)?;
+            let hash = sync_core::wire::change_hash(&change.bytes);
+            super::super::ranges::hold(tx.sql, s, change.position.seq, &hash)?;
+            tx.sql.execute(
+                "INSERT INTO parked(s, seq, doc, lane, hash, reason, body) VALUES(?1, ?2, ?3, 2, ?4, 'kind', ?5)",
+                rusqlite::params![
+                    s,
+                    change.position.seq.cast_signed(),
+                    change.doc.as_bytes(),
+                    hash,
+                    crate::log::pack(&change.bytes)
+                ],
+            )?;
+            super::super::state::put(tx.sql, "parked_tried_under", Some(b"old"))
+        })
+        .await
+        .unwrap();
+    assert_eq!(hub.store.read(rows).await.unwrap(), 1);
+    let hub = hub.restart(Side::Hub);
+    assert_eq!(hub.store.read(rows).await.unwrap(), 0);
+    assert!(name_of(&hub, later).await.is_some());
+    sync(&end, &hub).await;
+    assert_eq!(end.store.link_status().await.unwrap().pending, 0);
+}
