@@ -14,6 +14,7 @@ mod ask;
 mod blob_sender;
 mod box_end;
 mod hub_end;
+mod outgoing;
 mod pace;
 mod pipe;
 mod sources;
@@ -31,6 +32,8 @@ use box_end::BoxEnd;
 use hub_end::HubEnd;
 use pipe::{Incoming, Pipe};
 use sources::Sources;
+
+pub use outgoing::{Outgoing, signed_messages};
 
 pub use ask::{Answer, Ask, Greeting, LaneItem, NextItems, Taken};
 

@@ -172,6 +172,8 @@ pub enum Purpose {
     Fact,
     /// A device asks to be taken in.
     Enrol,
+    /// A device or a hub writes a file for the stick.
+    Stick,
 }
 
 impl Purpose {
@@ -182,6 +184,7 @@ impl Purpose {
             Self::Relay => b"clinic-box relay v1\0",
             Self::Fact => b"clinic-box fact v1\0",
             Self::Enrol => b"clinic-box enrol v1\0",
+            Self::Stick => b"clinic-box stick v1\0",
         }
     }
 }

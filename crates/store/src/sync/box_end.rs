@@ -108,10 +108,20 @@ impl Store {
 }
 
 fn take_feed(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, StoreError> {
-    let mut taken = Taken::nothing(lane);
     if state::feed_ends(tx.sql)?[lane.index()].position != feed.after {
         return Err(StoreError::Unreadable("feed: it does not go on where it stopped"));
     }
+    take_stretch(tx, lane, feed)
+}
+
+/// Takes a stretch of a feed, wherever it stands: what is held is known by itself. The feed's end moves where the
+/// stretch goes on from it or from before it.
+pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, StoreError> {
+    let mut taken = Taken::nothing(lane);
+    let own_end = state::feed_ends(tx.sql)?[lane.index()];
+    let joins = feed.after <= own_end.position
+        && feed.end.position > own_end.position
+        && (own_end.position == 0 || state::epoch(tx.sql)? == Some(feed.epoch));
     for (_, item) in feed.items {
         match item {
             FeedItem::Change(change) => {
@@ -165,6 +175,8 @@ fn take_feed(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, Stor
             FeedItem::Blob(offer) => taken.ack.blobs.push(blobs::wish(tx, lane, &offer)?),
         }
     }
-    state::set_feed_end(tx.sql, lane, feed.end)?;
+    if joins {
+        state::set_feed_end(tx.sql, lane, feed.end)?;
+    }
     Ok(taken)
 }

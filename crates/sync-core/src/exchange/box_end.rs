@@ -4,12 +4,8 @@ use std::collections::BTreeSet;
 
 use records::ids::BlobId;
 
-use crate::exchange::{Ask, End, Exchange, ExchangeFault, LaneItem, NextItems};
-use crate::identity::Actor;
-use crate::wire::{
-    AuditBatch, Batch, Bye, ChangeItem, Frame, Hello, Holds, Lane, MAX_WANTED, Message, Quiet, VERSION,
-    Wanted, WantedBlob, Welcome,
-};
+use crate::exchange::{Ask, End, Exchange, ExchangeFault, NextItems, Outgoing, signed_messages};
+use crate::wire::{Bye, Frame, Hello, Holds, MAX_WANTED, Message, Quiet, Wanted, WantedBlob, Welcome};
 
 #[derive(Debug)]
 pub(crate) struct BoxEnd {
@@ -45,12 +41,6 @@ impl BoxEnd {
     pub(crate) fn is_settled(&self) -> bool {
         self.settled
     }
-}
-
-/// Runs of items that can share one message.
-enum Run {
-    Changes(Actor, Vec<ChangeItem>),
-    Audit(Actor, u64, Vec<Vec<u8>>),
 }
 
 impl Exchange {
@@ -123,55 +113,20 @@ impl Exchange {
         if !self.sources.read(lane, next.upto, next.more) {
             return;
         }
-        let mut run: Option<Run> = None;
-        for (_, item) in next.items {
-            run = match (run, item) {
-                (Some(Run::Changes(actor, mut changes)), LaneItem::Change(change))
-                    if change.position.actor == actor =>
-                {
-                    changes.push(change);
-                    Some(Run::Changes(actor, changes))
-                }
-                (Some(Run::Audit(actor, first, mut entries)), LaneItem::Audit(author, n, entry))
-                    if author == actor && first + entries.len() as u64 == n =>
-                {
-                    entries.push(entry);
-                    Some(Run::Audit(actor, first, entries))
-                }
-                (before, item) => {
-                    self.box_send_run(lane, next.knows, before);
-                    match item {
-                        LaneItem::Change(change) => Some(Run::Changes(change.position.actor, vec![change])),
-                        LaneItem::Audit(actor, n, entry) => Some(Run::Audit(actor, n, vec![entry])),
-                        LaneItem::Blob(offer) => {
-                            if self.blobs.offered(lane, offer) {
-                                self.send(lane, &Message::Offer(offer));
-                            }
-                            None
-                        }
-                        LaneItem::Fact(_) => None,
+        let (key, county) = (&self.credentials.key, &self.credentials.county);
+        for piece in signed_messages(key, county, next) {
+            match piece {
+                Outgoing::Message(message) => self.send(lane, &message),
+                Outgoing::Blob(offer) => {
+                    if self.blobs.offered(lane, offer) {
+                        self.send(lane, &Message::Offer(offer));
                     }
                 }
-            };
+            }
         }
-        self.box_send_run(lane, next.knows, run);
         if let End::Box(end) = &mut self.end {
             end.settled = false;
         }
-    }
-
-    fn box_send_run(&mut self, lane: Lane, knows: u64, run: Option<Run>) {
-        let (key, county) = (&self.credentials.key, &self.credentials.county);
-        let message = match run {
-            None => return,
-            Some(Run::Changes(actor, changes)) => {
-                Message::Batch(Batch::sign(key, VERSION, county, actor, knows, changes))
-            }
-            Some(Run::Audit(actor, first, entries)) => {
-                Message::Audit(AuditBatch::sign(key, VERSION, county, actor, first, entries))
-            }
-        };
-        self.send(lane, &message);
     }
 
     pub(crate) fn box_check_settled(&mut self) {
