@@ -251,11 +251,24 @@ impl Exchange {
                 self.credentials.peer.verify(&claim, &feed.signature)?;
                 self.asks.push_back(Ask::TakeFeed { lane, feed });
             }
+            (Message::Facts(facts), End::Hub(_)) => self.asks.push_back(Ask::TakeFacts { lane, facts }),
+            (Message::HandBack(back), End::Hub(_)) => {
+                let own = self.credentials.key.public();
+                back.verify(own, VERSION, &self.credentials.county)?;
+                self.asks.push_back(Ask::TakeBack { lane, back });
+            }
             (Message::Offer(offer), End::Hub(_)) => self.asks.push_back(Ask::TakeOffer { lane, offer }),
             (Message::Piece(piece), End::Box(_) | End::Hub(_)) => {
                 self.asks.push_back(Ask::TakePiece { lane, piece });
             }
-            (Message::Batch(_) | Message::Audit(_) | Message::Offer(_), End::Box(_)) => {
+            (
+                Message::Batch(_)
+                | Message::Audit(_)
+                | Message::Offer(_)
+                | Message::Facts(_)
+                | Message::HandBack(_),
+                End::Box(_),
+            ) => {
                 return Err(ExchangeFault::OutOfTurn("a box's message"));
             }
             (Message::Feed(_), End::Hub(_)) => return Err(ExchangeFault::OutOfTurn("a hub's message")),
@@ -316,6 +329,7 @@ impl Exchange {
             Answer::Refused(bye) => return Err(ExchangeFault::Refused(bye)),
             Answer::Holdings(holds) => self.box_tell_holdings(&holds),
             Answer::Requeued => self.sources.start_again(),
+            Answer::Woken(lanes) => lanes.into_iter().for_each(|lane| self.sources.wake_at_once(lane)),
             Answer::Next(next) => match self.end {
                 End::Box(_) => self.box_send(next),
                 End::Hub(_) => self.hub_send(next),
@@ -344,6 +358,7 @@ impl Exchange {
             .count() as u64;
         if let End::Hub(hub) = &mut self.end {
             hub.peer_stored(&taken.ack.held);
+            hub.took_back(taken.ack.taken_back.len());
             // What was stored has its place in the clinic's feed, and may have led to more.
             Lane::ALL
                 .into_iter()

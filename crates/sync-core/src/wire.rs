@@ -16,6 +16,7 @@ mod fact;
 mod feed;
 mod frame;
 mod greeting;
+mod hand_back;
 mod lane;
 mod message;
 mod ranges;
@@ -32,8 +33,10 @@ pub use fact::{Fact, FactKind, MAX_FACT};
 pub use feed::{FeedBatch, FeedItem};
 pub use frame::{Bye, Frame, FrameReader, MAX_WANTED, Quiet, Segment, fuzz_one};
 pub use greeting::{
-    FeedEnd, FeedMarks, Hello, Holds, MAX_HOLDS, MAX_SOFTWARE, QueueReport, SessionPrint, Wanted, Welcome,
+    FeedEnd, FeedMarks, Hello, Holds, MAX_HOLDS, MAX_SOFTWARE, MAX_TIPS, QueueReport, SessionPrint, Wanted,
+    Welcome,
 };
+pub use hand_back::{FedChange, HandBack};
 pub use lane::Lane;
 pub use message::Message;
 pub use ranges::{Holdings, MAX_RANGES, RangeSet};

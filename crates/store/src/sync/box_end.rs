@@ -71,6 +71,8 @@ impl Store {
             | Ask::TakeBatch { .. }
             | Ask::TakeAudit { .. }
             | Ask::TakeOffer { .. }
+            | Ask::TakeFacts { .. }
+            | Ask::TakeBack { .. }
             | Ask::Fingerprint => Err(StoreError::Unreadable("question: it is for a hub")),
         }
     }

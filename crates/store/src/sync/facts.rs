@@ -159,7 +159,13 @@ pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact) -> Result<bool, StoreError> {
             staff::put_roster(tx, &members, true)?;
             tx.emit(StoreEvent::Staff);
         }
-        FactKind::Unknown(_) => {}
+        FactKind::Enrolment
+        | FactKind::Revocation
+        | FactKind::Purge
+        | FactKind::Panel
+        | FactKind::NumberBlock
+        | FactKind::Succession
+        | FactKind::Unknown(_) => {}
     }
     Ok(true)
 }

@@ -338,7 +338,7 @@ pub(crate) fn next(
             size += match &item {
                 LaneItem::Change(change) => change.bytes.len() + 48,
                 LaneItem::Fact(fact) => fact.body.len() + 100,
-                LaneItem::Blob(_) | LaneItem::Audit(..) => 64,
+                LaneItem::Blob(_) | LaneItem::Audit(..) | LaneItem::HandBack(_) => 64,
             };
             next.items.push((position, item));
         }

@@ -56,6 +56,9 @@ impl Store {
                 let taken = self.write(move |tx| take_audit(tx, lane, &audit)).await?;
                 Ok(Answer::Taken(Box::new(taken)))
             }
+            Ask::TakeFacts { lane, .. } | Ask::TakeBack { lane, .. } => {
+                Ok(Answer::Taken(Box::new(Taken::nothing(lane))))
+            }
             Ask::TakeOffer { lane, offer } => {
                 let taken = self.write(move |tx| take_offer(tx, device, lane, &offer)).await?;
                 Ok(Answer::Taken(Box::new(taken)))
@@ -120,6 +123,7 @@ fn holds_of(sql: &Connection, device: DeviceId) -> Result<Holds, StoreError> {
         prints: ranges::prints(sql, Some(device))?,
         audit: ranges::audit_ends(sql, device)?,
         parked,
+        ..Holds::default()
     })
 }
 
@@ -163,6 +167,8 @@ fn greet(tx: &mut Tx<'_>, key: &DeviceKey, device: DeviceId, hello: &Hello) -> R
         } else {
             [0; Lane::COUNT]
         },
+        tips: Default::default(),
+        safe_through: [0; Lane::COUNT],
     };
     Ok(Answer::Greeting(Box::new(Greeting { welcome, own })))
 }

@@ -136,7 +136,7 @@ impl Store {
                         LaneItem::Change(_) => counts.changes += 1,
                         LaneItem::Audit(..) => counts.audit += 1,
                         LaneItem::Blob(_) => counts.blobs += 1,
-                        LaneItem::Fact(_) => {}
+                        LaneItem::Fact(_) | LaneItem::HandBack(_) => {}
                     }
                 }
                 for outgoing in signed_messages(&key, &enrolment.county, next) {
@@ -215,6 +215,8 @@ impl Store {
                     lane: Lane::P4,
                     piece,
                 },
+                Message::Facts(facts) => Ask::TakeFacts { lane, facts },
+                Message::HandBack(back) => Ask::TakeBack { lane, back },
                 Message::Offer(_) | Message::Feed(_) => return Err(ParcelError::NotForHere),
             };
             if let Answer::Taken(told) = self.answer_as_hub(device, ask).await? {
@@ -302,7 +304,11 @@ impl Store {
                     Answer::Taken(told) => *told,
                     _ => continue,
                 },
-                Message::Batch(_) | Message::Audit(_) | Message::Offer(_) => {
+                Message::Batch(_)
+                | Message::Audit(_)
+                | Message::Offer(_)
+                | Message::Facts(_)
+                | Message::HandBack(_) => {
                     return Err(ParcelError::NotForHere);
                 }
             };
@@ -422,7 +428,7 @@ fn as_feed(next: NextItems, after: u64) -> Option<(FeedBatch, Vec<BlobOffer>)> {
                 offers.push(offer);
                 FeedItem::Blob(offer)
             }
-            LaneItem::Audit(..) => continue,
+            LaneItem::Audit(..) | LaneItem::HandBack(_) => continue,
         };
         items.push((position, item));
     }

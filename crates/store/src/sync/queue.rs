@@ -171,7 +171,9 @@ fn bytes_of(item: &LaneItem) -> usize {
     match item {
         LaneItem::Change(change) => change.bytes.len() + 32,
         LaneItem::Audit(_, _, entry) => entry.len() + 8,
-        LaneItem::Blob(_) | LaneItem::Fact(_) => 64,
+        LaneItem::Blob(_) => 64,
+        LaneItem::Fact(fact) => fact.body.len() + 128,
+        LaneItem::HandBack(back) => back.items().map(|change| change.bytes.len() + 48).sum(),
     }
 }
 

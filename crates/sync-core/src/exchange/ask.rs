@@ -6,8 +6,8 @@ use records::ids::BlobId;
 
 use crate::identity::Actor;
 use crate::wire::{
-    Ack, AuditBatch, Batch, BlobOffer, BlobPiece, Bye, ChangeItem, Fact, FeedBatch, FeedEnd, Hello, Holdings,
-    Holds, Lane, Wanted, WantedBlob, Welcome,
+    Ack, AuditBatch, Batch, BlobOffer, BlobPiece, Bye, ChangeItem, Fact, FeedBatch, FeedEnd, HandBack, Hello,
+    Holdings, Holds, Lane, Wanted, WantedBlob, Welcome,
 };
 
 /// A question or an order for the store. Whatever it writes is one transaction.
@@ -54,6 +54,20 @@ pub enum Ask {
         /// The stretch.
         feed: FeedBatch,
     },
+    /// Hub: take facts back that it had stated itself. Answer: [`Answer::Taken`].
+    TakeFacts {
+        /// The lane that brought them.
+        lane: Lane,
+        /// The facts; their signatures are checked by whoever takes them.
+        facts: Vec<Fact>,
+    },
+    /// Hub: take changes back that it had relayed itself and whose signature fits. Answer: [`Answer::Taken`].
+    TakeBack {
+        /// The lane that brought them.
+        lane: Lane,
+        /// The changes.
+        back: HandBack,
+    },
     /// Hub: say how much of an offered blob is here. Answer: [`Answer::Taken`].
     TakeOffer {
         /// The lane that brought it.
@@ -97,6 +111,8 @@ pub enum Answer {
     Holdings(Holds),
     /// The queue was made anew: begin from its start.
     Requeued,
+    /// Something was put into these lanes.
+    Woken(Vec<Lane>),
     /// Items to send.
     Next(NextItems),
     /// Bytes of a blob.
@@ -136,6 +152,8 @@ pub enum LaneItem {
     Blob(BlobOffer),
     /// A fact of the hub.
     Fact(Fact),
+    /// Changes of others that the hub had fed.
+    HandBack(HandBack),
 }
 
 /// The next items of a lane.

@@ -9,6 +9,9 @@ use crate::wire::{
     WantedBlob,
 };
 
+/// Most facts that a box may hand back before it is fed.
+const HANDED_BACK_MAX: u64 = 100_000;
+
 #[derive(Debug, Default)]
 pub(crate) struct HubEnd {
     hello: bool,
@@ -17,6 +20,8 @@ pub(crate) struct HubEnd {
     greeted: bool,
     /// Holdings of the box that are awaited and still arriving.
     awaited: bool,
+    /// Facts that the box hands back before it is fed: a purge or a revocation may be among them.
+    handed_back: u64,
     /// What the box holds: told by it, or equal by digest, or stored from it on this connection.
     peer_holds: Arc<Holdings>,
     /// Something happened since the box was last told that the hub is quiet.
@@ -31,7 +36,11 @@ impl HubEnd {
 
     /// Whether the feeds may be sent: the box said what it holds.
     pub(crate) fn may_feed(&self) -> bool {
-        self.greeted && !self.awaited
+        self.greeted && !self.awaited && self.handed_back == 0
+    }
+
+    pub(crate) fn took_back(&mut self, count: usize) {
+        self.handed_back = self.handed_back.saturating_sub(count as u64);
     }
 
     pub(crate) fn peer_holds(&self) -> Arc<Holdings> {
@@ -102,7 +111,14 @@ impl Exchange {
             return Err(ExchangeFault::OutOfTurn("holdings"));
         }
         end.awaited = !page.last;
+        end.handed_back = page.hands_back.min(HANDED_BACK_MAX);
         end.peer_stored(&page.changes);
+        for (lane, after) in Lane::ALL.into_iter().zip(page.feeds_from.into_iter().flatten()) {
+            self.sources.start_from(lane, after);
+        }
+        Lane::ALL
+            .into_iter()
+            .for_each(|lane| self.sources.wake_at_once(lane));
         Ok(())
     }
 
@@ -131,7 +147,7 @@ impl Exchange {
                     self.blobs.offered(lane, offer);
                     FeedItem::Blob(offer)
                 }
-                LaneItem::Audit(..) => continue,
+                LaneItem::Audit(..) | LaneItem::HandBack(_) => continue,
             };
             items.push((position, item));
         }

@@ -2,7 +2,7 @@
 
 use crate::exchange::{LaneItem, NextItems};
 use crate::identity::{Actor, DeviceKey};
-use crate::wire::{AuditBatch, Batch, BlobOffer, ChangeItem, Message, VERSION};
+use crate::wire::{AuditBatch, Batch, BlobOffer, ChangeItem, Fact, Message, VERSION};
 
 /// What goes out.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,7 @@ pub enum Outgoing {
 enum Run {
     Changes(Actor, Vec<ChangeItem>),
     Audit(Actor, u64, Vec<Vec<u8>>),
+    Facts(Vec<Fact>),
 }
 
 /// A box's items as messages that its device signed, in their order.
@@ -33,6 +34,7 @@ pub fn signed_messages(key: &DeviceKey, county: &[u8; 32], next: NextItems) -> V
             let audit = AuditBatch::sign(key, VERSION, county, actor, first, entries);
             out.push(Outgoing::Message(Message::Audit(audit)));
         }
+        Some(Run::Facts(facts)) => out.push(Outgoing::Message(Message::Facts(facts))),
     };
     for (_, item) in next.items {
         run = match (run, item) {
@@ -48,6 +50,10 @@ pub fn signed_messages(key: &DeviceKey, county: &[u8; 32], next: NextItems) -> V
                 entries.push(entry);
                 Some(Run::Audit(actor, first, entries))
             }
+            (Some(Run::Facts(mut facts)), LaneItem::Fact(fact)) => {
+                facts.push(fact);
+                Some(Run::Facts(facts))
+            }
             (before, item) => {
                 finish(before, &mut out);
                 match item {
@@ -57,7 +63,11 @@ pub fn signed_messages(key: &DeviceKey, county: &[u8; 32], next: NextItems) -> V
                         out.push(Outgoing::Blob(offer));
                         None
                     }
-                    LaneItem::Fact(_) => None,
+                    LaneItem::Fact(fact) => Some(Run::Facts(vec![fact])),
+                    LaneItem::HandBack(back) => {
+                        out.push(Outgoing::Message(Message::HandBack(back)));
+                        None
+                    }
                 }
             }
         };

@@ -169,6 +169,8 @@ pub struct Ack {
     pub audit: Vec<(Actor, u64)>,
     /// Blobs.
     pub blobs: Vec<BlobHave>,
+    /// Names of facts and of stretches that were handed back and are taken.
+    pub taken_back: Vec<[u8; 8]>,
 }
 
 impl Ack {
@@ -197,6 +199,8 @@ impl Ack {
                 BlobState::NotNow => 2,
             });
         }
+        out.count(self.taken_back.len());
+        self.taken_back.iter().for_each(|name| out.put(name));
     }
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
@@ -226,13 +230,21 @@ impl Ack {
             };
             ack.blobs.push(BlobHave { blob, have, state });
         }
+        for _ in 0..from.count(MAX_ACK_ENTRIES, 8, "facts taken")? {
+            ack.taken_back.push(from.array("fact taken")?);
+        }
         Ok(ack)
     }
 
     /// How many entries it has, all kinds together.
     pub fn size(&self) -> usize {
         let ranges: usize = self.held.0.values().map(|set| set.iter().count()).sum();
-        ranges + self.parked.len() + self.spoiled.len() + self.audit.len() + self.blobs.len()
+        ranges
+            + self.parked.len()
+            + self.spoiled.len()
+            + self.audit.len()
+            + self.blobs.len()
+            + self.taken_back.len()
     }
 
     /// Adds what another acknowledgement of the same connection says. The larger counts stand.
@@ -245,5 +257,6 @@ impl Ack {
         self.spoiled.extend(other.spoiled);
         self.audit.extend(other.audit);
         self.blobs.extend(other.blobs);
+        self.taken_back.extend(other.taken_back);
     }
 }

@@ -15,6 +15,18 @@ pub const MAX_FACT: usize = 256 * 1024;
 pub enum FactKind {
     /// The staff of a clinic, whole.
     Roster,
+    /// A device was taken in.
+    Enrolment,
+    /// A device is served no more. For every clinic.
+    Revocation,
+    /// Documents that are gone for ever. For every clinic.
+    Purge,
+    /// A clinic does not hold a patient any more, or holds it again.
+    Panel,
+    /// Numbers that a clinic may give.
+    NumberBlock,
+    /// A device carries on the sessions of another one.
+    Succession,
     /// A kind of a newer release: kept, not applied.
     Unknown(u8),
 }
@@ -24,6 +36,12 @@ impl FactKind {
     pub fn number(self) -> u8 {
         match self {
             Self::Roster => 1,
+            Self::Enrolment => 2,
+            Self::Revocation => 3,
+            Self::Purge => 4,
+            Self::Panel => 5,
+            Self::NumberBlock => 6,
+            Self::Succession => 7,
             Self::Unknown(number) => number,
         }
     }
@@ -32,7 +50,28 @@ impl FactKind {
     pub fn from_number(number: u8) -> Self {
         match number {
             1 => Self::Roster,
+            2 => Self::Enrolment,
+            3 => Self::Revocation,
+            4 => Self::Purge,
+            5 => Self::Panel,
+            6 => Self::NumberBlock,
+            7 => Self::Succession,
             other => Self::Unknown(other),
+        }
+    }
+}
+
+impl FactKind {
+    /// Whether every clinic hears of it, so that any box can hand it back to a hub that forgot it.
+    pub fn is_for_all(self) -> bool {
+        match self {
+            Self::Revocation | Self::Purge => true,
+            Self::Roster
+            | Self::Enrolment
+            | Self::Panel
+            | Self::NumberBlock
+            | Self::Succession
+            | Self::Unknown(_) => false,
         }
     }
 }
@@ -97,6 +136,13 @@ impl Fact {
         out.bytes(self.clinic.as_str().as_bytes());
         out.put(&self.actor.to_bytes());
         out.bytes(&self.body);
+    }
+
+    /// Eight bytes that name this very fact: two hubs of one folder may give one number twice.
+    pub fn name(&self) -> [u8; 8] {
+        let mut name = [0; 8];
+        name.copy_from_slice(&blake3::hash(&self.encode()).as_bytes()[..8]);
+        name
     }
 
     /// The bytes of the fact, for storage and the wire.

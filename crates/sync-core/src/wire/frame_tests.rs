@@ -145,6 +145,20 @@ fn messages() -> Vec<Message> {
             bytes: vec![1, 2, 3],
         }),
         Message::Feed(feed()),
+        Message::Facts(vec![fact(), fact()]),
+        Message::HandBack(HandBack {
+            actor: actor(3),
+            changes: [Some(b"abc".to_vec()), None]
+                .into_iter()
+                .map(|bytes| FedChange {
+                    position: actor(1).at(4),
+                    doc: DocId([8; 16]),
+                    hash: bytes.as_ref().map_or([4; 32], |bytes| change_hash(bytes)),
+                    bytes,
+                })
+                .collect(),
+            signature: [6; 64],
+        }),
     ]
 }
 
@@ -172,7 +186,13 @@ fn frames() -> Vec<Frame> {
             have: 300,
             state: BlobState::Wanted,
         }],
+        taken_back: vec![[3; 8]],
     };
+    let mut tips: [Vec<FeedEnd>; Lane::COUNT] = Default::default();
+    tips[2] = vec![FeedEnd {
+        position: 300,
+        chain: [5; 8],
+    }];
     let welcome = Welcome {
         version: 1,
         actor: actor(3),
@@ -181,6 +201,8 @@ fn frames() -> Vec<Frame> {
         holds_follow: true,
         wanted: Wanted::Own,
         feeds_from: [0, 1, 2, 3, 4],
+        tips,
+        safe_through: [0, 0, 300, 0, 1],
     };
     let enrolled = Enrolled {
         clinic: clinic(),
@@ -200,6 +222,8 @@ fn frames() -> Vec<Frame> {
             prints: [(actor(1), SessionPrint([8; 8]))].into(),
             audit: [(actor(1), 9)].into(),
             parked: vec![(actor(1).at(3), ParkReason::Spoiled)],
+            feeds_from: Some([0, 1, 300, 0, 2]),
+            hands_back: 4,
         }),
         Frame::Segment(Segment {
             lane: Lane::P1,
@@ -459,7 +483,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_messages_never_break_a_decoder(which in 0usize..5, at in any::<prop::sample::Index>(), bits: u8) {
+    fn damaged_messages_never_break_a_decoder(which in 0usize..7, at in any::<prop::sample::Index>(), bits: u8) {
         let mut bytes = messages()[which].encode();
         let at = at.index(bytes.len());
         bytes[at] ^= bits;

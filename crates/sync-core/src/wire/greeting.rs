@@ -15,6 +15,8 @@ use crate::wire::ranges::{Holdings, RangeSet};
 pub const MAX_SOFTWARE: usize = 32;
 /// Most sessions in one HOLDS frame.
 pub const MAX_HOLDS: usize = 256;
+/// Most places of one lane of a feed that a hub names to find where two histories part.
+pub const MAX_TIPS: usize = 16;
 /// Most bytes of a clinic's code on the wire.
 const MAX_CLINIC: usize = 16;
 
@@ -201,6 +203,11 @@ pub struct Welcome {
     pub wanted: Wanted,
     /// Where each lane of the feed goes on; lower than the box's ends after a restore of the hub.
     pub feeds_from: [u64; Lane::COUNT],
+    /// Where the feed is another than the box knows: its ends, and some places before them, latest first. The
+    /// box tells from which of them on it goes.
+    pub tips: [Vec<FeedEnd>; Lane::COUNT],
+    /// How far the feed lies inside a backup that was verified by restoring it.
+    pub safe_through: [u64; Lane::COUNT],
 }
 
 impl Welcome {
@@ -216,6 +223,18 @@ impl Welcome {
             Wanted::All => 2,
         });
         self.feeds_from.iter().for_each(|end| out.number(*end));
+        let any = self.tips.iter().any(|tips| !tips.is_empty());
+        out.flag(any);
+        if any {
+            for tips in &self.tips {
+                out.count(tips.len());
+                for tip in tips {
+                    out.number(tip.position);
+                    out.put(&tip.chain);
+                }
+            }
+        }
+        self.safe_through.iter().for_each(|end| out.number(*end));
     }
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
@@ -234,6 +253,21 @@ impl Welcome {
         for end in &mut feeds_from {
             *end = from.number("feed end")?;
         }
+        let mut tips: [Vec<FeedEnd>; Lane::COUNT] = Default::default();
+        if from.flag("feed tips")? {
+            for tips in &mut tips {
+                for _ in 0..from.count(MAX_TIPS, 9, "feed tips")? {
+                    tips.push(FeedEnd {
+                        position: from.number("feed tip")?,
+                        chain: from.array("feed tip")?,
+                    });
+                }
+            }
+        }
+        let mut safe_through = [0; Lane::COUNT];
+        for end in &mut safe_through {
+            *end = from.number("safe end")?;
+        }
         Ok(Self {
             version,
             actor,
@@ -242,6 +276,8 @@ impl Welcome {
             holds_follow,
             wanted,
             feeds_from,
+            tips,
+            safe_through,
         })
     }
 }
@@ -279,6 +315,11 @@ pub struct Holds {
     pub audit: BTreeMap<Actor, u64>,
     /// Positions among the changes that were set aside.
     pub parked: Vec<(Position, ParkReason)>,
+    /// From a box on its last page: where the feeds go on, where it found one of the hub's tips in its own
+    /// history. What it holds of others need not be told then.
+    pub feeds_from: Option<[u64; Lane::COUNT]>,
+    /// From a box on its last page: how many facts it hands back before it is fed.
+    pub hands_back: u64,
 }
 
 impl Holds {
@@ -310,6 +351,8 @@ impl Holds {
         }
         if let Some(page) = pages.last_mut() {
             page.last = true;
+            page.feeds_from = self.feeds_from;
+            page.hands_back = self.hands_back;
         }
         pages
     }
@@ -330,6 +373,11 @@ impl Holds {
             out.number(*end);
         }
         write_parked(&self.parked, out);
+        out.flag(self.feeds_from.is_some());
+        for end in self.feeds_from.iter().flatten() {
+            out.number(*end);
+        }
+        out.number(self.hands_back);
     }
 
     /// Adds what another page says.
@@ -338,6 +386,8 @@ impl Holds {
         self.prints.extend(other.prints);
         self.audit.extend(other.audit);
         self.parked.extend(other.parked);
+        self.feeds_from = self.feeds_from.or(other.feeds_from);
+        self.hands_back = self.hands_back.max(other.hands_back);
     }
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
@@ -357,6 +407,14 @@ impl Holds {
             page.audit.insert(read_actor(from)?, from.number("audit end")?);
         }
         page.parked = read_parked(from)?;
+        if from.flag("feeds go on")? {
+            let mut ends = [0; Lane::COUNT];
+            for end in &mut ends {
+                *end = from.number("feed end")?;
+            }
+            page.feeds_from = Some(ends);
+        }
+        page.hands_back = from.number("facts handed back")?;
         Ok(page)
     }
 }

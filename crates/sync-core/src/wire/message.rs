@@ -3,8 +3,10 @@
 use crate::wire::batch::{AuditBatch, Batch};
 use crate::wire::blob::{BlobOffer, BlobPiece};
 use crate::wire::bytes::{Reader, WireFault, Writer};
+use crate::wire::fact::Fact;
 use crate::wire::feed::FeedBatch;
-use crate::wire::{MAX_MESSAGE, MAX_PLAIN};
+use crate::wire::hand_back::HandBack;
+use crate::wire::{MAX_ITEMS, MAX_MESSAGE, MAX_PLAIN};
 
 /// Level of zstd for batches: the best that a small board compresses faster than a modem sends.
 const ZSTD_LEVEL: i32 = 12;
@@ -22,6 +24,10 @@ pub enum Message {
     Piece(BlobPiece),
     /// A stretch of the feed.
     Feed(FeedBatch),
+    /// Facts of the hub that it may have lost.
+    Facts(Vec<Fact>),
+    /// Changes that the hub had fed and may have lost.
+    HandBack(HandBack),
 }
 
 /// How the body of a message is packed.
@@ -55,6 +61,15 @@ impl Message {
             Self::Feed(feed) => {
                 feed.write(&mut body);
                 4
+            }
+            Self::Facts(facts) => {
+                body.count(facts.len());
+                facts.iter().for_each(|fact| fact.write(&mut body));
+                5
+            }
+            Self::HandBack(back) => {
+                back.write(&mut body);
+                6
             }
         };
         let packed = zstd::bulk::compress(&body.bytes, ZSTD_LEVEL).unwrap_or_default();
@@ -95,6 +110,14 @@ impl Message {
             2 => Self::Offer(BlobOffer::read(&mut from)?),
             3 => Self::Piece(BlobPiece::read(&mut from)?),
             4 => Self::Feed(FeedBatch::read(&mut from)?),
+            5 => {
+                let mut facts = Vec::new();
+                for _ in 0..from.count(MAX_ITEMS, 80, "facts")? {
+                    facts.push(Fact::read(&mut from)?);
+                }
+                Self::Facts(facts)
+            }
+            6 => Self::HandBack(HandBack::read(&mut from)?),
             _ => return Err(WireFault::BadValue("message kind")),
         };
         from.end("message")?;

@@ -16,6 +16,8 @@ enum Queued {
     Change(Position),
     Audit(Actor, u64),
     Blob(BlobOffer),
+    Fact(Fact),
+    HandBack(HandBack),
 }
 
 #[derive(Clone)]
@@ -36,6 +38,13 @@ pub(in crate::exchange) struct ModelBox {
     acked: Holdings,
     audit_acked: BTreeMap<Actor, u64>,
     feeds: [FeedEnd; Lane::COUNT],
+    /// Ends of the feed that it once had, oldest first.
+    marks: [Vec<FeedEnd>; Lane::COUNT],
+    /// What came in the feed: lane, end of the stretch, signature and changes.
+    relays: Vec<(Lane, u64, HandBack)>,
+    facts: Vec<(u64, Fact)>,
+    /// Where the feeds go on, found in the tips of a hub whose feed is another.
+    found: Option<[u64; Lane::COUNT]>,
     epoch: u32,
     pub(super) parked: BTreeSet<Position>,
     pub(super) hub_print: Option<[u8; 8]>,
@@ -66,6 +75,10 @@ impl ModelBox {
             acked: Holdings::default(),
             audit_acked: BTreeMap::new(),
             feeds: [FeedEnd::default(); Lane::COUNT],
+            marks: Default::default(),
+            relays: Vec::new(),
+            facts: Vec::new(),
+            found: None,
             epoch: 0,
             parked: BTreeSet::new(),
             hub_print: None,
@@ -190,13 +203,12 @@ impl ModelBox {
     pub(super) fn answer(&mut self, ask: Ask) -> Answer {
         match ask {
             Ask::Welcomed(welcome) => {
-                for (end, from) in self.feeds.iter_mut().zip(welcome.feeds_from) {
-                    if end.position != from {
-                        *end = FeedEnd::default();
-                    }
-                }
                 self.epoch = welcome.epoch;
-                Answer::Done
+                if welcome.wanted != Wanted::All {
+                    return Answer::Done;
+                }
+                self.part_ways(&welcome.tips);
+                Answer::Woken(Lane::ALL.to_vec())
             }
             Ask::HubHolds(holds) => {
                 self.requeue(holds);
@@ -204,14 +216,18 @@ impl ModelBox {
             }
             Ask::TellHoldings(wanted) => {
                 let mut changes = Holdings::default();
-                let all = wanted == Wanted::All;
+                let found = self.found.take();
+                let all = wanted == Wanted::All && found.is_none();
                 let told = self
                     .log
                     .keys()
                     .filter(|at| all || at.actor.device == self.device());
                 told.for_each(|at| changes.insert(*at));
+                let facts = self.queue.values();
                 Answer::Holdings(Holds {
                     changes,
+                    feeds_from: found,
+                    hands_back: facts.filter(|queued| matches!(queued, Queued::Fact(_))).count() as u64,
                     ..Holds::default()
                 })
             }
@@ -236,6 +252,8 @@ impl ModelBox {
                 self.queue.retain(|_, queued| match queued {
                     Queued::Change(position) => !ack.held.contains(position),
                     Queued::Audit(actor, n) => !ack.audit.iter().any(|(a, end)| a == actor && end >= n),
+                    Queued::Fact(fact) => !ack.taken_back.contains(&fact.name()),
+                    Queued::HandBack(back) => !ack.taken_back.contains(&back.name()),
                     Queued::Blob(offer) => !ack
                         .blobs
                         .iter()
@@ -251,8 +269,40 @@ impl ModelBox {
             | Ask::TakeBatch { .. }
             | Ask::TakeAudit { .. }
             | Ask::TakeOffer { .. }
+            | Ask::TakeFacts { .. }
+            | Ask::TakeBack { .. }
             | Ask::Fingerprint => {
                 panic!("a hub's question at a box")
+            }
+        }
+    }
+
+    /// The hub's feed is another: goes back to the last place that both know, and hands back what came behind it.
+    fn part_ways(&mut self, tips: &[Vec<FeedEnd>; Lane::COUNT]) {
+        let common = [0, 1, 2, 3, 4].map(|lane: usize| {
+            let known = |tip: &&FeedEnd| self.marks[lane].contains(tip);
+            tips[lane].iter().find(known).copied()
+        });
+        let whole = (0..Lane::COUNT).all(|lane| common[lane].is_some() || tips[lane].is_empty());
+        let ends = common.map(|end| end.filter(|_| whole).unwrap_or_default());
+        self.found = whole.then(|| ends.map(|end| end.position));
+        self.feeds = ends;
+        for (marks, end) in self.marks.iter_mut().zip(ends) {
+            marks.retain(|mark| mark.position <= end.position);
+        }
+        let (facts, relays) = (std::mem::take(&mut self.facts), std::mem::take(&mut self.relays));
+        for (position, fact) in facts {
+            if position > ends[1].position {
+                self.enqueue(Lane::P0, Queued::Fact(fact));
+            } else {
+                self.facts.push((position, fact));
+            }
+        }
+        for (lane, end, back) in relays {
+            if end > ends[lane.index()].position {
+                self.enqueue(lane, Queued::HandBack(back));
+            } else {
+                self.relays.push((lane, end, back));
             }
         }
     }
@@ -267,7 +317,8 @@ impl ModelBox {
         self.acked = changes.clone();
         self.audit_acked = audit.clone();
         self.parked = parked.into_iter().map(|(position, _)| position).collect();
-        self.queue.clear();
+        self.queue
+            .retain(|_, queued| matches!(queued, Queued::Fact(_) | Queued::HandBack(_)));
         let own: Vec<(Position, Lane)> = self
             .log
             .iter()
@@ -299,6 +350,8 @@ impl ModelBox {
                 Queued::Change(position) => LaneItem::Change(self.log[position].change.clone()),
                 Queued::Audit(actor, n) => LaneItem::Audit(*actor, *n, self.audit[&(*actor, *n)].clone()),
                 Queued::Blob(offer) => LaneItem::Blob(*offer),
+                Queued::Fact(fact) => LaneItem::Fact(fact.clone()),
+                Queued::HandBack(back) => LaneItem::HandBack(back.clone()),
             };
             size += if let LaneItem::Change(change) = &item {
                 change.bytes.len()
@@ -316,7 +369,25 @@ impl ModelBox {
         let end = &mut self.feeds[lane.index()];
         assert_eq!(end.position, feed.after, "a feed goes on where it stopped");
         *end = feed.end;
-        for (_, item) in feed.items {
+        self.marks[lane.index()].push(feed.end);
+        let changes = feed.items.iter().filter_map(|(_, item)| match item {
+            FeedItem::Change(change) => Some(FedChange {
+                position: change.position,
+                doc: change.doc,
+                hash: change_hash(&change.bytes),
+                bytes: Some(change.bytes.clone()),
+            }),
+            FeedItem::Fact(_) | FeedItem::Blob(_) => None,
+        });
+        let back = HandBack {
+            actor: feed.actor,
+            changes: changes.collect(),
+            signature: feed.signature,
+        };
+        if !back.changes.is_empty() {
+            self.relays.push((lane, feed.end.position, back));
+        }
+        for (place, item) in feed.items {
             match item {
                 FeedItem::Change(change) => {
                     if change.position.actor.device == self.device() {
@@ -331,7 +402,7 @@ impl ModelBox {
                         }
                     }
                 }
-                FeedItem::Fact(_) => {}
+                FeedItem::Fact(fact) => self.facts.push((place, fact)),
                 FeedItem::Blob(offer) => {
                     if !self.blobs.contains_key(&offer.blob) {
                         self.wanted.push(offer);

@@ -1,6 +1,6 @@
 //! A hub's store as plain collections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use records::ids::{BlobId, DeviceId, DocId, SessionId};
 use records::time::WallTime;
@@ -20,6 +20,7 @@ pub(in crate::exchange) struct ModelHub {
     pub(super) parked: BTreeMap<Position, Hash>,
     pub(super) audit: BTreeMap<(Actor, u64), Vec<u8>>,
     pub(super) blobs: BTreeMap<BlobId, Vec<u8>>,
+    pub(super) facts: BTreeSet<[u8; 8]>,
     parts: Parts,
     feeds: [Vec<(LaneItem, FeedEnd)>; Lane::COUNT],
     /// Changes that came although they were held.
@@ -41,6 +42,7 @@ impl ModelHub {
             parked: BTreeMap::new(),
             audit: BTreeMap::new(),
             blobs: BTreeMap::new(),
+            facts: BTreeSet::new(),
             parts: Parts::new(),
             feeds: Default::default(),
             repeated: 0,
@@ -59,7 +61,8 @@ impl ModelHub {
         let content: Hash = match &item {
             LaneItem::Change(change) => change_hash(&change.bytes),
             LaneItem::Blob(offer) => offer.blob.0,
-            LaneItem::Audit(..) | LaneItem::Fact(_) => [0; 32],
+            LaneItem::Fact(fact) => blake3::hash(&fact.encode()).into(),
+            LaneItem::Audit(..) | LaneItem::HandBack(_) => [0; 32],
         };
         let feed = &mut self.feeds[lane.index()];
         let end = feed
@@ -67,6 +70,22 @@ impl ModelHub {
             .map_or(FeedEnd::default(), |(_, end)| *end)
             .next(&content);
         feed.push((item, end));
+    }
+
+    /// A fact that the hub states.
+    pub(super) fn state(&mut self, n: u64) {
+        let fact = Fact {
+            epoch: self.epoch,
+            n,
+            kind: FactKind::Unknown(99),
+            clinic: "0017".parse().unwrap(),
+            actor: self.actor,
+            body: n.to_be_bytes().to_vec(),
+            signature: [0; 64],
+        }
+        .signed(&self.key, VERSION, &COUNTY);
+        self.facts.insert(fact.name());
+        self.feed(Lane::P1, LaneItem::Fact(fact));
     }
 
     /// An edit at a desk.
@@ -140,6 +159,36 @@ impl ModelHub {
                 taken.ack.audit.push((audit.actor, end));
                 Answer::Taken(Box::new(taken))
             }
+            Ask::TakeFacts { lane, facts } => {
+                let mut taken = Taken::nothing(lane);
+                for fact in facts {
+                    assert!(fact.verify(self.key.public(), VERSION, &COUNTY).is_ok());
+                    taken.ack.taken_back.push(fact.name());
+                    if self.facts.insert(fact.name()) {
+                        self.feed(Lane::P1, LaneItem::Fact(fact));
+                    }
+                }
+                Answer::Taken(Box::new(taken))
+            }
+            Ask::TakeBack { lane, back } => {
+                let mut taken = Taken::nothing(lane);
+                taken.ack.taken_back.push(back.name());
+                for change in back.items() {
+                    let position = change.position;
+                    if self.log.contains_key(&position) || self.parked.contains_key(&position) {
+                        self.repeated += 1;
+                        continue;
+                    }
+                    let entry = Entry {
+                        change: change.clone(),
+                        lane,
+                    };
+                    self.log.insert(position, entry);
+                    taken.new_changes += 1;
+                    self.feed(lane, LaneItem::Change(change));
+                }
+                Answer::Taken(Box::new(taken))
+            }
             Ask::TakeOffer { lane, offer } => {
                 let mut taken = Taken::nothing(lane);
                 taken.ack.blobs.push(consider(&self.blobs, &self.parts, &offer));
@@ -186,7 +235,15 @@ impl ModelHub {
             (true, false) => Wanted::Own,
             (true, true) => Wanted::Nothing,
         };
+        let mut tips: [Vec<FeedEnd>; Lane::COUNT] = Default::default();
+        if !same_feed {
+            for (tips, feed) in tips.iter_mut().zip(&self.feeds) {
+                tips.extend(feed.iter().rev().map(|(_, end)| *end).take(4));
+            }
+        }
         let welcome = Welcome {
+            tips,
+            safe_through: [0; Lane::COUNT],
             version: 1,
             actor: self.actor,
             epoch: self.epoch,
@@ -216,7 +273,9 @@ impl ModelHub {
             match item {
                 LaneItem::Change(change) if held.contains(&change.position) => continue,
                 LaneItem::Change(change) => size += change.bytes.len(),
-                LaneItem::Blob(_) | LaneItem::Audit(..) | LaneItem::Fact(_) => size += 50,
+                LaneItem::Blob(_) | LaneItem::Audit(..) | LaneItem::Fact(_) | LaneItem::HandBack(_) => {
+                    size += 50;
+                }
             }
             next.items.push((end.position, item.clone()));
         }

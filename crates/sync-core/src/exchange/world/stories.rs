@@ -186,6 +186,14 @@ fn run(seed: u64) {
                     link.at_box.wake(Lane::P4, NOW);
                 }
             }
+            6 if dice.below(3) == 0 => {
+                desk += 1;
+                hub.state(desk);
+                links
+                    .iter_mut()
+                    .flatten()
+                    .for_each(|link| link.at_hub.wake(Lane::P1, NOW));
+            }
             6 => {
                 desk += 1;
                 hub.write(
@@ -251,6 +259,12 @@ fn make_peace(boxes: &mut [ModelBox], hub: &mut ModelHub, restored_hub: bool) {
     let mut expected: BTreeSet<Position> = hub.log.keys().copied().collect();
     for end in boxes.iter() {
         let own = end.log.iter().filter(|(at, _)| at.actor.device == end.device());
+        // What a box was fed is as good as at the hub: it is handed back to a hub that lost it.
+        expected.extend(
+            end.log
+                .keys()
+                .filter(|at| at.actor.device != end.device() && at.actor.device == hub.key.device()),
+        );
         expected.extend(
             own.filter(|(_, entry)| entry.change.bytes[0] != UNACCEPTABLE)
                 .map(|(at, _)| *at),
