@@ -99,6 +99,8 @@ acts! {
     Setup = "setup",
     /// Joined a hub.
     Enroll = "enroll",
+    /// A record was purged for ever by the county.
+    Purge = "purge",
     /// Registered a patient.
     Register = "register",
     /// Changed a chart.

@@ -138,10 +138,12 @@ impl Store {
         let state = State {
             side: options.side,
             mode: options.mode,
+            key: key.clone(),
             actor,
             session_now: Arc::new(AtomicU64::new(u64::from_be_bytes(actor.session.0))),
             side_sessions: Vec::new(),
             random: derived_random(own_random),
+            scrub: false,
             chain: Chain::new(actor),
             crash_at: options.crash_at,
         };

@@ -56,8 +56,8 @@ pub use sessions::{BrowserSession, IDLE_MAX};
 pub use staff::{LOCKED_FOR, SECRET_BYTES_MAX, Secret, SignIn, WRONG_MAX};
 pub use storage::StorageFacts;
 pub use sync::{
-    Arrival, Cause, ClinicRow, ClinicSummary, DeviceRow, Enrolment, LinkStatus, ParcelCounts, ParcelError,
-    ParcelTaken, RefusedChange, Spent, Standing, TOKEN_LIFE, Taken,
+    Arrival, Cause, ClinicRow, ClinicSummary, DeviceRow, Enrolment, FeedExtent, LinkStatus, NumberBlock,
+    ParcelCounts, ParcelError, ParcelTaken, RefusedChange, Spent, Standing, TOKEN_LIFE, Taken,
 };
 pub use sync_core::wire::Lane;
 pub use tray::{TrayItem, TrayState};

@@ -203,6 +203,15 @@ pub(crate) fn update_doc(tx: &mut Tx<'_>, row: &DocRow, document: &Document) -> 
     sync::note_print(tx, row.d, &row.print, &print)
 }
 
+/// Takes the row of a document out.
+pub(crate) fn remove_doc(tx: &mut Tx<'_>, row: &DocRow) -> Result<(), StoreError> {
+    tx.sql
+        .prepare_cached("DELETE FROM documents WHERE d = ?1")?
+        .execute([row.d])?;
+    fingerprint(tx)?.subtract(&row.print);
+    Ok(())
+}
+
 /// The sum over all documents, read at its first use in a transaction and written at the end.
 fn fingerprint<'t>(tx: &'t mut Tx<'_>) -> Result<&'t mut Fingerprint, StoreError> {
     let kept = match tx.fingerprint {

@@ -116,6 +116,8 @@ pub(crate) fn prepare_writer(sql: &Connection, pages_max: Option<u32>) -> rusqli
     sql.pragma_update(None, "synchronous", "FULL")?;
     // The write-ahead log shrinks to this after a checkpoint.
     sql.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+    // Deleted content is overwritten where its page is written anyway; a purge overwrites the rest.
+    sql.pragma_update(None, "secure_delete", "FAST")?;
     prepare(sql)?;
     if let Some(pages) = pages_max {
         sql.pragma_update(None, "max_page_count", pages)?;

@@ -10,11 +10,15 @@ mod box_end;
 mod directory;
 mod facts;
 mod feeds;
+mod hand_back;
 mod hub_end;
+mod panels;
 mod parcel;
 mod parked;
+mod purge;
 mod queue;
 mod ranges;
+mod recovery;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -32,9 +36,11 @@ use crate::open::Side;
 pub use again::RefusedChange;
 pub(crate) use again::heads_today;
 pub use directory::{Arrival, ClinicRow, ClinicSummary, DeviceRow, Standing};
+pub use facts::NumberBlock;
 pub use parcel::{ParcelCounts, ParcelError, ParcelTaken};
 pub(crate) use parked::after_start;
 pub(crate) use ranges::sessions_with_gaps;
+pub use recovery::FeedExtent;
 pub use state::{Cause, Enrolment, LinkStatus, Spent};
 pub use tokens::{TOKEN_LIFE, Taken};
 
@@ -45,6 +51,10 @@ const URGENT_BLOB_MAX: usize = 16 * 1024;
 pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
     for tables in [
         again::TABLES,
+        hand_back::TABLES,
+        panels::TABLES,
+        purge::TABLES,
+        recovery::TABLES,
         ranges::TABLES,
         queue::TABLES,
         blobs::TABLES,

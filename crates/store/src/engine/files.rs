@@ -72,3 +72,30 @@ fn check(path: &Path, whole: bool) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+/// Bytes of one row that fills free pages.
+const FILL: i64 = 1 << 20;
+
+/// Overwrites the free pages of a database with zeros and empties its write-ahead log. `false` where a reader kept it
+/// from doing the latter.
+pub(super) fn scrub(sql: &Connection) -> rusqlite::Result<bool> {
+    sql.pragma_update(None, "secure_delete", true)?;
+    let free = |sql: &Connection| sql.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
+    let page: i64 = sql.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    if free(sql)? > 0 {
+        let filling = sql.unchecked_transaction()?;
+        filling.execute_batch("CREATE TABLE scrub(filling BLOB NOT NULL)")?;
+        loop {
+            let left = free(&filling)?;
+            if left == 0 {
+                break;
+            }
+            let bytes = (left * (page - 64)).clamp(1, FILL);
+            filling.execute("INSERT INTO scrub(filling) VALUES(zeroblob(?1))", [bytes])?;
+        }
+        filling.execute_batch("DROP TABLE scrub")?;
+        filling.commit()?;
+    }
+    let busy: i64 = sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(busy == 0)
+}

@@ -11,11 +11,11 @@ use records::ids::SessionId;
 use records::time::Stamp;
 use rusqlite::Connection;
 use sync_core::fingerprint::Fingerprint;
-use sync_core::identity::Actor;
+use sync_core::identity::{Actor, DeviceKey};
 use tokio::sync::broadcast;
 
 use super::fault::note_damage;
-use super::{StoreError, StoreEvent};
+use super::{StoreError, StoreEvent, files};
 use crate::audit::Chain;
 use crate::open::{Clock, CrashPoint, Mode, Random, Side};
 
@@ -42,6 +42,8 @@ pub(crate) struct Writer {
 pub(crate) struct State {
     pub(crate) side: Side,
     pub(crate) mode: Mode,
+    /// The device's key: a hub signs its facts with it.
+    pub(crate) key: DeviceKey,
     /// Who writes. Another session goes on where this one was found to be another machine's, too.
     pub(crate) actor: Actor,
     /// The same session for whoever asks the store from outside.
@@ -49,6 +51,8 @@ pub(crate) struct State {
     /// Further sessions of this run, for edits on old heads that the main session has written past.
     pub(crate) side_sessions: Vec<SessionId>,
     pub(crate) random: Random,
+    /// Something was purged: what is left of it in free pages and the write-ahead log goes after the commit.
+    pub(crate) scrub: bool,
     /// The audit chain of this run.
     pub(crate) chain: Chain,
     pub(super) crash_at: Option<(CrashPoint, u64)>,
@@ -120,7 +124,18 @@ impl Writer {
                 tracing::error!(%error, "rollback failed");
             }
         }
+        if outcome.is_ok() && self.state.scrub {
+            self.scrub();
+        }
         outcome
+    }
+
+    /// Overwrites free pages and empties the write-ahead log; tried again while a reader is in the way.
+    fn scrub(&mut self) {
+        match files::scrub(&self.sql) {
+            Ok(done) => self.state.scrub = !done,
+            Err(error) => tracing::error!(%error, "what was purged is not overwritten yet"),
+        }
     }
 
     fn attempt<T, E: From<StoreError>>(
@@ -155,7 +170,12 @@ impl Writer {
         loop {
             match jobs.recv_timeout(VIEW_GROUP) {
                 Ok(job) => job(&mut self),
-                Err(RecvTimeoutError::Timeout) => crate::audit::flush_views(&mut self),
+                Err(RecvTimeoutError::Timeout) => {
+                    crate::audit::flush_views(&mut self);
+                    if self.state.scrub {
+                        self.scrub();
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }

@@ -1,5 +1,7 @@
 //! The box's answers to what the exchange asks.
 
+use records::ids::DeviceId;
+use rusqlite::Connection;
 use sync_core::exchange::{Answer, Ask, Taken};
 use sync_core::wire::{
     BlobHave, BlobPiece, BlobState, FeedBatch, FeedItem, Holds, Lane, Wanted, change_hash,
@@ -8,7 +10,7 @@ use sync_core::wire::{
 use crate::engine::{Store, StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, ingest};
 use crate::log;
-use crate::sync::{again, blobs, facts, parked, queue, ranges, state};
+use crate::sync::{again, blobs, facts, hand_back, parked, purge, queue, ranges, state};
 
 impl Store {
     /// Carries out what the exchange of a box asks. What it writes is one transaction.
@@ -16,9 +18,14 @@ impl Store {
         match ask {
             Ask::Welcomed(welcome) => {
                 let at = welcome.at;
+                let other = welcome.wanted == Wanted::All;
                 self.write(move |tx| state::welcomed(tx, &welcome)).await?;
                 self.note_hub_time(at).await?;
-                Ok(Answer::Done)
+                Ok(if other {
+                    Answer::Woken(Lane::ALL.to_vec())
+                } else {
+                    Answer::Done
+                })
             }
             Ask::HubHolds(holds) => {
                 self.write(move |tx| queue::requeue(tx, &holds)).await?;
@@ -26,22 +33,15 @@ impl Store {
             }
             Ask::TellHoldings(wanted) => {
                 let own = (wanted != Wanted::All).then(|| self.device());
-                let (changes, prints) = self
-                    .read(move |sql| {
-                        Ok::<_, StoreError>((ranges::told(sql, own)?, ranges::prints(sql, own)?))
-                    })
-                    .await?;
-                Ok(Answer::Holdings(Holds {
-                    changes,
-                    prints,
-                    ..Holds::default()
-                }))
+                let holds = self.read(move |sql| holdings(sql, own)).await?;
+                Ok(Answer::Holdings(holds))
             }
             Ask::Next {
                 lane, after, budget, ..
             } => {
+                let own = self.device();
                 let next = self
-                    .read(move |sql| queue::next(sql, lane, after, budget))
+                    .read(move |sql| queue::next(sql, own, lane, after, budget))
                     .await?;
                 Ok(Answer::Next(next))
             }
@@ -109,6 +109,23 @@ impl Store {
     }
 }
 
+/// What the box tells of its holdings: of its own sessions, or of all where the hub's feed is another.
+fn holdings(sql: &Connection, own: Option<DeviceId>) -> Result<Holds, StoreError> {
+    let mut holds = Holds {
+        hands_back: queue::facts_waiting(sql)?,
+        ..Holds::default()
+    };
+    if own.is_none() {
+        holds.feeds_from = hand_back::found(sql)?;
+    }
+    // Where both went on alike until a place, nothing before it need be told.
+    if holds.feeds_from.is_none() {
+        holds.changes = ranges::told(sql, own)?;
+        holds.prints = ranges::prints(sql, own)?;
+    }
+    Ok(holds)
+}
+
 fn take_feed(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, StoreError> {
     if state::feed_ends(tx.sql)?[lane.index()].position != feed.after {
         return Err(StoreError::Unreadable("feed: it does not go on where it stopped"));
@@ -124,8 +141,12 @@ pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Resu
     let joins = feed.after <= own_end.position
         && feed.end.position > own_end.position
         && (own_end.position == 0 || state::epoch(tx.sql)? == Some(feed.epoch));
-    for (_, item) in feed.items {
+    hand_back::note(tx, lane, &feed, joins)?;
+    for (place, item) in feed.items {
         match item {
+            FeedItem::Change(change) if purge::is_purged(tx.sql, change.doc)? => {
+                purge::void(tx, change.position, change.doc, &change_hash(&change.bytes))?;
+            }
             FeedItem::Change(change) => {
                 let foreign = Foreign {
                     position: change.position,
@@ -144,6 +165,7 @@ pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Resu
                 match outcome {
                     Ingested::Stored(_) => {
                         taken.new_changes += 1;
+                        purge::is_back(tx, change.position)?;
                         if change.position.actor.device == tx.state.actor.device {
                             parked::came_back(tx, change.position, &hash)?;
                         }
@@ -170,7 +192,7 @@ pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Resu
                 }
             }
             FeedItem::Fact(fact) => {
-                if !facts::apply(tx, &fact)? {
+                if !facts::apply(tx, &fact, joins.then_some((lane, place)))? {
                     tracing::warn!(n = fact.n, "a fact of the hub does not fit and is not applied");
                 }
             }

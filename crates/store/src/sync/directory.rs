@@ -5,10 +5,10 @@ use records::time::WallTime;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync_core::fingerprint::Fingerprint;
 use sync_core::identity::DevicePublicKey;
-use sync_core::wire::{Hello, Lane, QueueReport};
+use sync_core::wire::{FactKind, Hello, Lane, QueueReport};
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
-use crate::sync::{feeds, parked, state};
+use crate::sync::{facts, feeds, panels, parked, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_clinics(
@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS link_devices(
     device BLOB PRIMARY KEY, key BLOB NOT NULL, c INTEGER NOT NULL, name TEXT NOT NULL, enrolled INTEGER NOT NULL,
     last_contact INTEGER, revoked INTEGER, software TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS link_devices_by_clinic ON link_devices(c);
+CREATE TABLE IF NOT EXISTS link_revoked(device BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS link_spoiled(s INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS link_arrivals(k INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 ";
@@ -104,6 +105,13 @@ pub(crate) struct Known {
 pub(crate) fn clinic_row(sql: &Connection, code: &ClinicCode) -> Result<Option<i64>, StoreError> {
     let mut find = sql.prepare_cached("SELECT c FROM link_clinics WHERE code = ?1")?;
     Ok(find.query_row([code.as_str()], |row| row.get(0)).optional()?)
+}
+
+/// Rows of all clinics.
+pub(crate) fn clinic_rows(sql: &Connection) -> Result<Vec<i64>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT c FROM link_clinics ORDER BY c")?;
+    let rows = find.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(crate) fn clinic_code(sql: &Connection, c: i64) -> Result<ClinicCode, StoreError> {
@@ -218,7 +226,8 @@ impl Store {
                     Fingerprint::default().to_bytes()
                 ],
             )?;
-            if new {
+            if new && let Some(c) = clinic_row(tx.sql, &code)? {
+                facts::catch_up(tx, c)?;
                 parked::try_again(tx, None)?;
             }
             tx.emit(StoreEvent::SyncState);
@@ -282,6 +291,7 @@ impl Store {
     pub async fn device_standing(&self, device: DeviceId) -> Result<Standing, StoreError> {
         self.read(move |sql| {
             Ok(match known(sql, device)? {
+                None if is_revoked(sql, device)? => Standing::Revoked,
                 None => Standing::Unknown,
                 Some(known) if known.revoked => Standing::Revoked,
                 Some(_) => Standing::Served,
@@ -293,12 +303,15 @@ impl Store {
     /// Hub: a box is served no more; `false` where it is not known.
     pub async fn revoke_device(&self, device: DeviceId) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let changed = tx.sql.execute(
-                "UPDATE link_devices SET revoked = coalesce(revoked, ?2) WHERE device = ?1",
-                params![device.as_bytes(), tx.now.at.0],
-            )?;
-            tx.emit(StoreEvent::SyncState);
-            Ok(changed > 0)
+            let Some(known) = known(tx.sql, device)? else {
+                return Ok(false);
+            };
+            if !known.revoked {
+                revoked_before(tx, device.as_bytes())?;
+                let clinic = clinic_code(tx.sql, known.c)?;
+                facts::state_fact(tx, FactKind::Revocation, &clinic, device.0.to_vec())?;
+            }
+            Ok(true)
         })
         .await
     }
@@ -310,7 +323,7 @@ impl Store {
             let Some(c) = clinic_row(tx.sql, &clinic)? else {
                 return Ok(false);
             };
-            feeds::relate(tx, c, patient)?;
+            panels::join(tx, c, patient)?;
             Ok(true)
         })
         .await
@@ -396,16 +409,71 @@ fn read_clinic(row: &Row<'_>) -> Result<ClinicRow, StoreError> {
     })
 }
 
+/// A device was revoked.
+pub(crate) fn revoked_before(tx: &mut Tx<'_>, device: &[u8]) -> Result<(), StoreError> {
+    tx.sql.execute(
+        "UPDATE link_devices SET revoked = coalesce(revoked, ?2) WHERE device = ?1",
+        params![device, tx.now.at.0],
+    )?;
+    // One that is not in the directory must not be taken in again by its certificate.
+    tx.sql.execute(
+        "INSERT OR IGNORE INTO link_revoked(device, at) VALUES(?1, ?2)",
+        params![device, tx.now.at.0],
+    )?;
+    tx.emit(StoreEvent::SyncState);
+    Ok(())
+}
+
+/// Whether a device was revoked, in the directory or not.
+pub(crate) fn is_revoked(sql: &Connection, device: DeviceId) -> Result<bool, StoreError> {
+    let mut find = sql.prepare_cached("SELECT 1 FROM link_revoked WHERE device = ?1")?;
+    Ok(find.exists([device.as_bytes()])?)
+}
+
+/// What an enrolment fact says: the device's key, then its name.
+pub(crate) fn enrolment_body(key: DevicePublicKey, name: &str) -> Vec<u8> {
+    [&key.to_bytes()[..], name.as_bytes()].concat()
+}
+
+/// A device was taken in before this hub was restored.
+pub(crate) fn enrolled_before(tx: &mut Tx<'_>, clinic: &ClinicCode, body: &[u8]) -> Result<(), StoreError> {
+    let (Some(c), Some((key, name))) = (
+        clinic_row(tx.sql, clinic)?,
+        body.split_at_checked(sync_core::identity::PUBLIC_KEY_LEN),
+    ) else {
+        return Ok(());
+    };
+    let Ok(key) = DevicePublicKey::from_slice(key) else {
+        return Ok(());
+    };
+    let unnamed: bool = tx
+        .sql
+        .prepare_cached("SELECT 1 FROM link_devices WHERE device = ?1 AND name <> ''")?
+        .exists([key.device().as_bytes()])?;
+    if !unnamed {
+        put_device(tx, key, c, &String::from_utf8_lossy(name))?;
+    }
+    Ok(())
+}
+
 pub(crate) fn put_device(
     tx: &mut Tx<'_>,
     key: DevicePublicKey,
     c: i64,
     name: &str,
 ) -> Result<(), StoreError> {
+    let revoked = is_revoked(tx.sql, key.device())?.then_some(tx.now.at.0);
     tx.sql.execute(
-        "INSERT INTO link_devices(device, key, c, name, enrolled) VALUES(?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO link_devices(device, key, c, name, enrolled, revoked) VALUES(?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT(device) DO UPDATE SET c = ?3, name = ?4, enrolled = ?5",
-        params![key.device().as_bytes(), key.to_bytes(), c, name, tx.now.at.0],
+        params![
+            key.device().as_bytes(),
+            key.to_bytes(),
+            c,
+            name,
+            tx.now.at.0,
+            revoked
+        ],
     )?;
     tx.emit(StoreEvent::SyncState);
     Ok(())

@@ -9,11 +9,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::exchange::{LaneItem, NextItems};
 use sync_core::fingerprint::Fingerprint;
 use sync_core::identity::Actor;
-use sync_core::wire::{BlobOffer, Fact, FeedEnd, Holdings, Lane, MAX_ITEMS};
+use sync_core::wire::{BlobOffer, Fact, FeedEnd, Holdings, Lane, MAX_ITEMS, MAX_TIPS};
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
-use crate::sync::{directory, facts, parked, queue, state};
+use crate::sync::{directory, facts, panels, parked, queue, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_feed(
@@ -30,13 +30,15 @@ CREATE TABLE IF NOT EXISTS link_patient_documents(
 ";
 
 /// The row is one of the log.
-const CHANGE: i64 = 0;
+pub(crate) const CHANGE: i64 = 0;
 /// The row is one of the facts.
 const FACT: i64 = 1;
 /// The row is one of the blobs.
-const BLOB: i64 = 2;
+pub(crate) const BLOB: i64 = 2;
 /// The row is one of the log; whoever wrote it gets it back, too.
-const RETURNED: i64 = 3;
+pub(crate) const RETURNED: i64 = 3;
+/// What stood here was purged.
+pub(crate) const VOID: i64 = 4;
 /// Feed entries that are looked at for one message: many may be held by the box already.
 const LOOKED_AT_MAX: usize = 10_000;
 
@@ -90,8 +92,21 @@ pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result
     Ok(())
 }
 
-/// A clinic holds a patient from now on.
+/// A clinic holds a patient from now on, unless it left the patient: then only joining anew takes it back.
 pub(crate) fn relate(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> {
+    if panels::left_at(tx.sql, c, patient)?.is_some() {
+        return Ok(());
+    }
+    relate_again(tx, c, patient, false)
+}
+
+/// The same for one that joins; `returned`: its boxes had put the records away and get everything again.
+pub(crate) fn relate_again(
+    tx: &mut Tx<'_>,
+    c: i64,
+    patient: PatientId,
+    returned: bool,
+) -> Result<(), StoreError> {
     let mut put = tx
         .sql
         .prepare_cached("INSERT OR IGNORE INTO link_patients(patient, c) VALUES(?1, ?2)")?;
@@ -104,7 +119,7 @@ pub(crate) fn relate(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), 
     )?;
     let docs = find.query_map(params![patient.0, DocKind::Chart.byte()], |row| row.get(0))?;
     for d in docs.collect::<rusqlite::Result<Vec<i64>>>()? {
-        hold(tx, c, d)?;
+        hold_as(tx, c, d, if returned { RETURNED } else { CHANGE })?;
     }
     // What the clinic wrote before it might is taken now.
     let mut find = tx.sql.prepare_cached(
@@ -120,6 +135,10 @@ pub(crate) fn relate(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), 
 
 /// A clinic holds a document from now on: all that is there of it goes into its feed.
 fn hold(tx: &mut Tx<'_>, c: i64, d: i64) -> Result<(), StoreError> {
+    hold_as(tx, c, d, CHANGE)
+}
+
+fn hold_as(tx: &mut Tx<'_>, c: i64, d: i64, kind: i64) -> Result<(), StoreError> {
     let mut put = tx
         .sql
         .prepare_cached("INSERT OR IGNORE INTO link_holds(d, c) VALUES(?1, ?2)")?;
@@ -137,7 +156,7 @@ fn hold(tx: &mut Tx<'_>, c: i64, d: i64) -> Result<(), StoreError> {
     let rows = rows.query_map([d], |row| Ok((row.get(0)?, row.get::<_, u8>(1)?, row.get(2)?)))?;
     for (k, lane, hash) in rows.collect::<rusqlite::Result<Vec<(i64, u8, [u8; 32])>>>()? {
         let lane = Lane::from_number(lane).ok_or(StoreError::Unreadable("lane"))?;
-        append(tx, c, lane, CHANGE, k, &hash)?;
+        append(tx, c, lane, kind, k, &hash)?;
     }
     let mut blobs = tx.sql.prepare_cached(
         "SELECT b, id, lane FROM link_blobs JOIN blobs ON blobs.id = link_blobs.blob WHERE doc = ?1",
@@ -147,6 +166,67 @@ fn hold(tx: &mut Tx<'_>, c: i64, d: i64) -> Result<(), StoreError> {
         let lane = Lane::from_number(lane).ok_or(StoreError::Unreadable("lane"))?;
         append(tx, c, lane, BLOB, b, &blob)?;
     }
+    Ok(())
+}
+
+/// A clinic holds a patient no more; what it owns itself stays with it.
+pub(crate) fn part(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> {
+    let clinic = directory::clinic_code(tx.sql, c)?;
+    tx.sql.execute(
+        "DELETE FROM link_patients WHERE patient = ?1 AND c = ?2",
+        params![patient.0, c],
+    )?;
+    let mut find = tx.sql.prepare_cached(
+        "SELECT d, print FROM link_patient_documents JOIN documents USING(d) JOIN link_holds USING(d)
+         WHERE patient = ?1 AND c = ?2 AND owner <> ?3",
+    )?;
+    let rows = find.query_map(params![patient.0, c, clinic.as_str()], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    for (d, print) in rows.collect::<rusqlite::Result<Vec<(i64, [u8; 32])>>>()? {
+        tx.sql
+            .execute("DELETE FROM link_holds WHERE d = ?1 AND c = ?2", [d, c])?;
+        directory::change_print(tx.sql, c, |sum| sum.subtract(&print))?;
+        // What stands in the feed and was not sent yet is not sent any more.
+        tx.sql.execute(
+            "UPDATE link_feed SET kind = ?3, row = 0 WHERE c = ?1 AND kind IN (?4, ?5)
+                 AND row IN (SELECT k FROM log WHERE d = ?2)",
+            params![c, d, VOID, CHANGE, RETURNED],
+        )?;
+    }
+    tx.emit(StoreEvent::SyncState);
+    Ok(())
+}
+
+/// A document goes: nobody holds it, and its places in the feeds are void.
+pub(crate) fn forget_document(tx: &mut Tx<'_>, d: i64) -> Result<(), StoreError> {
+    let print: [u8; 32] = tx
+        .sql
+        .query_row("SELECT print FROM documents WHERE d = ?1", [d], |row| row.get(0))?;
+    for c in holders(tx.sql, d)? {
+        directory::change_print(tx.sql, c, |sum| sum.subtract(&print))?;
+    }
+    tx.sql.execute(
+        "UPDATE link_feed SET kind = ?2, row = 0 WHERE kind IN (?3, ?4) AND row IN (SELECT k FROM log WHERE d = ?1)",
+        params![d, VOID, CHANGE, RETURNED],
+    )?;
+    tx.sql.execute(
+        "DELETE FROM link_arrivals WHERE k IN (SELECT k FROM log WHERE d = ?1)",
+        [d],
+    )?;
+    for table in ["link_holds", "link_patient_documents"] {
+        tx.sql
+            .execute(&format!("DELETE FROM {table} WHERE d = ?1"), [d])?;
+    }
+    Ok(())
+}
+
+/// A blob goes: its places in the feeds are void.
+pub(crate) fn forget_blob(tx: &Tx<'_>, blob: BlobId) -> Result<(), StoreError> {
+    tx.sql.execute(
+        "UPDATE link_feed SET kind = ?2, row = 0 WHERE kind = ?3 AND row = (SELECT b FROM blobs WHERE id = ?1)",
+        params![blob.as_bytes(), VOID, BLOB],
+    )?;
     Ok(())
 }
 
@@ -251,7 +331,22 @@ pub(crate) fn feed_at(
     Ok(chain.optional()?.map(|chain| FeedEnd { position, chain }))
 }
 
-fn holders(sql: &Connection, d: i64) -> Result<Vec<i64>, StoreError> {
+/// Ends of a clinic's feed and places before them, ever further back: where a box finds one that it knows, both
+/// went on alike until there.
+pub(crate) fn tips(sql: &Connection, c: i64) -> Result<[Vec<FeedEnd>; Lane::COUNT], StoreError> {
+    let mut tips: [Vec<FeedEnd>; Lane::COUNT] = Default::default();
+    for lane in Lane::ALL {
+        let end = feed_end(sql, c, lane)?.position;
+        let mut back = 0;
+        while back < end && tips[lane.index()].len() < MAX_TIPS {
+            tips[lane.index()].extend(feed_at(sql, c, lane, end - back)?);
+            back = back * 2 + 1;
+        }
+    }
+    Ok(tips)
+}
+
+pub(crate) fn holders(sql: &Connection, d: i64) -> Result<Vec<i64>, StoreError> {
     let mut find = sql.prepare_cached("SELECT c FROM link_holds WHERE d = ?1")?;
     let rows = find.query_map([d], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -357,6 +452,7 @@ fn item(sql: &Connection, kind: i64, row: i64, held: &Holdings) -> Result<Option
             Ok(Some(LaneItem::Change(queue::change(sql, row)?)))
         }
         RETURNED => Ok(Some(LaneItem::Change(queue::change(sql, row)?))),
+        VOID => Ok(None),
         FACT => Ok(facts::read(sql, row)?.map(LaneItem::Fact)),
         BLOB => {
             let mut find = sql.prepare_cached(

@@ -1,10 +1,10 @@
 //! The hub's answers to what the exchange asks.
 
-use records::ids::{ClinicCode, DeviceId, DocId, DocKind};
+use records::ids::{ClinicCode, DeviceId, DocId, DocKind, PatientId};
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::check::{Checked, Fault};
-use sync_core::exchange::{Answer, Ask, Greeting, Taken};
-use sync_core::identity::{DeviceKey, Position};
+use sync_core::exchange::{Answer, Ask, Greeting, NextItems, Taken};
+use sync_core::identity::Position;
 use sync_core::wire::{
     AuditBatch, Batch, BlobOffer, Bye, ChangeItem, FeedEnd, FeedMarks, Hello, Holds, Lane, ParkReason,
     Spoiled, VERSIONS, Wanted, Welcome, change_hash,
@@ -12,7 +12,8 @@ use sync_core::wire::{
 
 use crate::engine::{Store, StoreError, Tx, raise_alarm};
 use crate::ingest::{BUILDS_ON_PARKED, Foreign, Ingested, ORPHAN, Stored, ingest};
-use crate::sync::{blobs, directory, facts, feeds, ranges, state};
+use crate::sync::recovery::{self, UNKNOWN_PRINT};
+use crate::sync::{blobs, directory, facts, feeds, hand_back, panels, purge, ranges, state};
 use crate::{audit, log};
 
 /// The writer has no care relation to the document, or its kind is not theirs to write.
@@ -26,10 +27,7 @@ impl Store {
     /// Carries out what the exchange of a hub with this device asks. What it writes is one transaction.
     pub async fn answer_as_hub(&self, device: DeviceId, ask: Ask) -> Result<Answer, StoreError> {
         match ask {
-            Ask::Greet(hello) => {
-                let key = self.device_key().clone();
-                self.write(move |tx| greet(tx, &key, device, &hello)).await
-            }
+            Ask::Greet(hello) => self.write(move |tx| greet(tx, device, &hello)).await,
             Ask::Next {
                 lane,
                 after,
@@ -40,24 +38,33 @@ impl Store {
                 let next = self
                     .read(move |sql| {
                         let c = served(sql, device)?;
+                        if !recovery::may_feed(sql, device)? {
+                            return Ok(NextItems::none(lane, after));
+                        }
                         feeds::next(sql, c, signer, lane, after, budget, &held)
                     })
                     .await?;
                 Ok(Answer::Next(next))
             }
             Ask::TakeBatch { lane, batch } => {
-                let key = self.device_key().clone();
-                let taken = self
-                    .write(move |tx| take_batch(tx, &key, device, lane, &batch))
-                    .await?;
+                let taken = self.write(move |tx| take_batch(tx, device, lane, &batch)).await?;
                 Ok(Answer::Taken(Box::new(taken)))
             }
             Ask::TakeAudit { lane, audit } => {
                 let taken = self.write(move |tx| take_audit(tx, lane, &audit)).await?;
                 Ok(Answer::Taken(Box::new(taken)))
             }
-            Ask::TakeFacts { lane, .. } | Ask::TakeBack { lane, .. } => {
-                Ok(Answer::Taken(Box::new(Taken::nothing(lane))))
+            Ask::TakeFacts { lane, facts } => {
+                let taken = self
+                    .write(move |tx| hand_back::take_facts(tx, lane, &facts))
+                    .await?;
+                Ok(Answer::Taken(Box::new(taken)))
+            }
+            Ask::TakeBack { lane, back } => {
+                let taken = self
+                    .write(move |tx| hand_back::take_changes(tx, lane, &back))
+                    .await?;
+                Ok(Answer::Taken(Box::new(taken)))
             }
             Ask::TakeOffer { lane, offer } => {
                 let taken = self.write(move |tx| take_offer(tx, device, lane, &offer)).await?;
@@ -72,6 +79,9 @@ impl Store {
             }
             Ask::Acked(_) => Ok(Answer::Done),
             Ask::Fingerprint => {
+                if self.write(move |tx| recovery::heard(tx, device)).await? {
+                    return Ok(Answer::Fingerprint(UNKNOWN_PRINT));
+                }
                 let sum = self
                     .read(move |sql| directory::print(sql, served(sql, device)?))
                     .await?;
@@ -127,7 +137,7 @@ fn holds_of(sql: &Connection, device: DeviceId) -> Result<Holds, StoreError> {
     })
 }
 
-fn greet(tx: &mut Tx<'_>, key: &DeviceKey, device: DeviceId, hello: &Hello) -> Result<Answer, StoreError> {
+fn greet(tx: &mut Tx<'_>, device: DeviceId, hello: &Hello) -> Result<Answer, StoreError> {
     let Some(known) = directory::known(tx.sql, device)? else {
         return Ok(Answer::Refused(Bye::UnknownDevice));
     };
@@ -136,10 +146,9 @@ fn greet(tx: &mut Tx<'_>, key: &DeviceKey, device: DeviceId, hello: &Hello) -> R
     }
     let clinic = directory::clinic_code(tx.sql, known.c)?;
     directory::note_contact(tx, known.c, hello)?;
-    if let Some(county) = directory::county(tx.sql)? {
-        facts::state_roster(tx, key, &county, &clinic)?;
-    }
+    // A new epoch begins before anything is stated anew.
     let epoch = checked_epoch(tx, known.c, hello)?;
+    facts::state_roster(tx, &clinic)?;
     let mut ends = [FeedEnd::default(); Lane::COUNT];
     let mut known_feed = true;
     for lane in Lane::ALL {
@@ -167,15 +176,19 @@ fn greet(tx: &mut Tx<'_>, key: &DeviceKey, device: DeviceId, hello: &Hello) -> R
         } else {
             [0; Lane::COUNT]
         },
-        tips: Default::default(),
-        safe_through: [0; Lane::COUNT],
+        tips: if same_feed {
+            Default::default()
+        } else {
+            feeds::tips(tx.sql, known.c)?
+        },
+        safe_through: recovery::safe_through(tx.sql, known.c)?,
     };
     Ok(Answer::Greeting(Box::new(Greeting { welcome, own })))
 }
 
 /// A box that knows more of this hub's epoch than the hub itself tells that the folder was copied back: the hub
 /// draws a new epoch before it gives any position anew.
-fn checked_epoch(tx: &Tx<'_>, c: i64, hello: &Hello) -> Result<u32, StoreError> {
+fn checked_epoch(tx: &mut Tx<'_>, c: i64, hello: &Hello) -> Result<u32, StoreError> {
     let epoch = state::epoch(tx.sql)?.unwrap_or(1);
     let ends = feeds::feed_ends(tx.sql, c)?;
     let knows_more = hello
@@ -194,29 +207,20 @@ fn checked_epoch(tx: &Tx<'_>, c: i64, hello: &Hello) -> Result<u32, StoreError> 
     } else {
         return Ok(epoch);
     };
-    state::set_epoch(tx.sql, epoch)?;
+    recovery::begin(tx, epoch)?;
     Ok(epoch)
 }
 
-fn take_batch(
-    tx: &mut Tx<'_>,
-    key: &DeviceKey,
-    device: DeviceId,
-    lane: Lane,
-    batch: &Batch,
-) -> Result<Taken, StoreError> {
+fn take_batch(tx: &mut Tx<'_>, device: DeviceId, lane: Lane, batch: &Batch) -> Result<Taken, StoreError> {
     let writer = Writer::of(tx.sql, device)?.ok_or(StoreError::Unreadable("device: it is not served"))?;
     let mut taken = Taken::nothing(lane);
     let mut clinic_changed = false;
     for change in &batch.changes {
-        let outcome = take_change(tx, &writer, lane, change, &mut taken)?;
+        let outcome = take_change(tx, &writer, lane, batch.knows, change, &mut taken)?;
         clinic_changed |= outcome && change.doc.kind() == Some(DocKind::Clinic);
     }
-    if clinic_changed
-        && facts::adopt_staff(tx, &writer.clinic)?
-        && let Some(county) = directory::county(tx.sql)?
-    {
-        facts::state_roster(tx, key, &county, &writer.clinic)?;
+    if clinic_changed && facts::adopt_staff(tx, &writer.clinic)? {
+        facts::state_roster(tx, &writer.clinic)?;
     }
     Ok(taken)
 }
@@ -305,6 +309,7 @@ fn take_change(
     tx: &mut Tx<'_>,
     writer: &Writer,
     lane: Lane,
+    knows: u64,
     change: &ChangeItem,
     taken: &mut Taken,
 ) -> Result<bool, StoreError> {
@@ -317,12 +322,17 @@ fn take_change(
         predecessors: &[],
     };
     let hash = change_hash(&change.bytes);
+    if purge::is_purged(tx.sql, change.doc)? {
+        purge::void(tx, position, change.doc, &hash)?;
+        taken.ack.held.insert(position);
+        return Ok(false);
+    }
     if let Some(spoiled) = spoiled_at(tx, position, &hash)? {
         close_session(tx, position)?;
         taken.ack.spoiled.push(spoiled);
         return Ok(false);
     }
-    let related = feeds::holds(tx.sql, writer.c, change.doc)?;
+    let related = is_related(tx.sql, writer, change.doc, knows)?;
     let permit = |_: &Foreign<'_>, checked: &Checked, owner: Option<&ClinicCode>| {
         judge(writer, change, checked, owner, related)
     };
@@ -332,7 +342,7 @@ fn take_change(
         Ingested::Stored(stored) => {
             written = true;
             taken.new_changes += 1;
-            spread(tx, writer, lane, change, stored, false)?;
+            spread(tx, Some(writer.c), lane, change, stored, false)?;
         }
         Ingested::Known => {
             if let Some(reason) = parked_reason(tx.sql, position)? {
@@ -352,6 +362,24 @@ fn take_change(
     ranges::hold(tx.sql, s, position.seq, &hash)?;
     taken.ack.held.insert(position);
     Ok(written)
+}
+
+/// Whether a clinic holds a document, or held it when its box last heard: a relation that ended meanwhile does not
+/// undo what was written before.
+fn is_related(sql: &Connection, writer: &Writer, doc: DocId, knows: u64) -> Result<bool, StoreError> {
+    if feeds::holds(sql, writer.c, doc)? {
+        return Ok(true);
+    }
+    let mut find = sql.prepare_cached(
+        "SELECT patient FROM link_patient_documents JOIN documents USING(d) WHERE documents.id = ?1",
+    )?;
+    let patients = find.query_map([doc.as_bytes()], |row| Ok(PatientId(row.get(0)?)))?;
+    for patient in patients.collect::<rusqlite::Result<Vec<PatientId>>>()? {
+        if panels::left_at(sql, writer.c, patient)?.is_some_and(|position| knows <= position) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Who may write what: the rule of the document's kind.
@@ -377,7 +405,7 @@ fn may_write(
 /// Puts what was stored into the feeds. `returned`: its writer had taken it out and gets it back.
 pub(crate) fn spread(
     tx: &mut Tx<'_>,
-    writer: &Writer,
+    writer: Option<i64>,
     lane: Lane,
     change: &ChangeItem,
     stored: &Stored,
@@ -403,7 +431,7 @@ pub(crate) fn spread(
         let spread = feeds::Spread {
             d: row.d,
             owner: Some(&stored.owner),
-            writer: Some(writer.c),
+            writer,
             patient: stored.patient,
             k: *k,
             lane: *lane,

@@ -124,11 +124,12 @@ impl Store {
     ) -> Result<ParcelCounts, ParcelError> {
         let enrolment = self.enrolment().await?.ok_or(ParcelError::NotJoined)?;
         let (key, mut counts) = (self.device_key().clone(), ParcelCounts::default());
+        let own = self.device();
         for lane in Lane::ALL {
             let mut after = 0;
             loop {
                 let next = self
-                    .read(move |sql| queue::next(sql, lane, after, BUDGET))
+                    .read(move |sql| queue::next(sql, own, lane, after, BUDGET))
                     .await?;
                 let (more, upto) = (next.more, next.upto);
                 for (_, item) in &next.items {

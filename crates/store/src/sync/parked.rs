@@ -100,7 +100,7 @@ fn take_up(tx: &mut Tx<'_>, waiting: &Waiting) -> Result<bool, StoreError> {
     let Some(stored) = retry(tx, &foreign, &permit, waiting.p)? else {
         return Ok(false);
     };
-    hub_end::spread(tx, &writer, waiting.lane, &change, &stored, true)?;
+    hub_end::spread(tx, Some(writer.c), waiting.lane, &change, &stored, true)?;
     Ok(true)
 }
 

@@ -16,7 +16,7 @@ use sync_core::wire::{
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
-use crate::sync::{again, blobs, ranges, state};
+use crate::sync::{again, blobs, facts, hand_back, panels, ranges, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_queue(
@@ -33,6 +33,10 @@ const CHANGE: i64 = 0;
 const AUDIT: i64 = 1;
 /// The row is one of the blobs.
 const BLOB: i64 = 2;
+/// The row is one of the facts.
+const FACT: i64 = 3;
+/// The row is one of the stretches that were fed.
+const RELAY: i64 = 4;
 
 fn add(tx: &Tx<'_>, lane: Lane, kind: i64, row: i64, bytes: usize) -> Result<(), StoreError> {
     let mut insert = tx.sql.prepare_cached(
@@ -54,6 +58,54 @@ pub(crate) fn add_blob(tx: &Tx<'_>, lane: Lane, blob: BlobId, bytes: usize) -> R
     let mut find = tx.sql.prepare_cached("SELECT b FROM blobs WHERE id = ?1")?;
     let row: Option<i64> = find.query_row([blob.as_bytes()], |row| row.get(0)).optional()?;
     row.map_or(Ok(()), |row| add(tx, lane, BLOB, row, bytes))
+}
+
+/// Nothing of a document waits any more.
+pub(crate) fn forget_document(tx: &Tx<'_>, d: i64) -> Result<(), StoreError> {
+    tx.sql
+        .prepare_cached("DELETE FROM link_queue WHERE kind = ?1 AND row IN (SELECT k FROM log WHERE d = ?2)")?
+        .execute([CHANGE, d])?;
+    Ok(())
+}
+
+/// A blob does not wait any more.
+pub(crate) fn forget_blob(tx: &Tx<'_>, blob: BlobId) -> Result<(), StoreError> {
+    tx.sql
+        .prepare_cached(
+            "DELETE FROM link_queue WHERE kind = ?1 AND row = (SELECT b FROM blobs WHERE id = ?2)",
+        )?
+        .execute(params![BLOB, blob.as_bytes()])?;
+    Ok(())
+}
+
+/// Facts and stretches of a lane's feed behind a place are handed back to a hub that lost them. Facts go first.
+pub(crate) fn add_handed_back(tx: &Tx<'_>, lane: Lane, behind: u64) -> Result<(), StoreError> {
+    let mut put = tx.sql.prepare_cached(
+        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
+         SELECT ?1, ?2, f, length(body), ?3 FROM link_statements LEFT JOIN link_fact_places USING(f)
+         WHERE (lane = ?4 AND position > ?5) OR (lane IS NULL AND ?4 = 0) ORDER BY f",
+    )?;
+    put.execute(params![
+        Lane::P0.number(),
+        FACT,
+        tx.now.at.0,
+        lane.number(),
+        behind.cast_signed()
+    ])?;
+    let mut put = tx.sql.prepare_cached(
+        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
+         SELECT lane, ?1, r, length(places), ?2 FROM link_relays WHERE lane = ?3 AND upto > ?4 ORDER BY r",
+    )?;
+    put.execute(params![RELAY, tx.now.at.0, lane.number(), behind.cast_signed()])?;
+    Ok(())
+}
+
+/// How many facts wait to be handed back.
+pub(crate) fn facts_waiting(sql: &Connection) -> Result<u64, StoreError> {
+    let mut count = sql.prepare_cached("SELECT count(*) FROM link_queue WHERE kind = ?1")?;
+    Ok(count
+        .query_row([FACT], |row| row.get::<_, i64>(0))?
+        .cast_unsigned())
 }
 
 /// A change does not wait any more.
@@ -101,14 +153,20 @@ pub(crate) fn report(sql: &Connection) -> Result<[QueueReport; Lane::COUNT], Sto
 
 /// Changes and blobs that the hub has not acknowledged; audit entries apart.
 pub(crate) fn pending(sql: &Connection) -> Result<u64, StoreError> {
-    let mut count = sql.prepare_cached("SELECT count(*) FROM link_queue WHERE kind <> ?1")?;
+    let mut count = sql.prepare_cached("SELECT count(*) FROM link_queue WHERE kind IN (?1, ?2)")?;
     Ok(count
-        .query_row([AUDIT], |row| row.get::<_, i64>(0))?
+        .query_row([CHANGE, BLOB], |row| row.get::<_, i64>(0))?
         .cast_unsigned())
 }
 
 /// The next items of a lane behind a place.
-pub(crate) fn next(sql: &Connection, lane: Lane, after: u64, budget: usize) -> Result<NextItems, StoreError> {
+pub(crate) fn next(
+    sql: &Connection,
+    own: DeviceId,
+    lane: Lane,
+    after: u64,
+    budget: usize,
+) -> Result<NextItems, StoreError> {
     let mut next = NextItems::none(lane, after);
     next.knows = state::feed_ends(sql)?[Lane::P2.index()].position;
     let mut rows = sql.prepare_cached(
@@ -140,6 +198,14 @@ pub(crate) fn next(sql: &Connection, lane: Lane, after: u64, budget: usize) -> R
             AUDIT => next
                 .items
                 .extend(audit_entry(sql, row)?.map(|item| (place, item))),
+            FACT => {
+                let fact = facts::read(sql, row)?.map(LaneItem::Fact);
+                next.items.extend(fact.map(|item| (place, item)));
+            }
+            RELAY => {
+                let back = hand_back::read(sql, row, own)?.map(LaneItem::HandBack);
+                next.items.extend(back.map(|item| (place, item)));
+            }
             BLOB => {
                 if let Some(offer) = blob(sql, row)?
                     && !blobs::is_deferred(sql, offer.blob)?
@@ -257,6 +323,13 @@ pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
         ];
         done.execute(place)?;
     }
+    for name in &ack.taken_back {
+        let mut done = tx.sql.prepare_cached(
+            "DELETE FROM link_queue WHERE (kind = ?1 AND row = (SELECT f FROM link_statements WHERE name = ?3))
+                 OR (kind = ?2 AND row = (SELECT r FROM link_relays WHERE name = ?3))",
+        )?;
+        done.execute(params![FACT, RELAY, name])?;
+    }
     for have in ack.blobs.iter().filter(|have| have.state == BlobState::Complete) {
         let mut done = tx.sql.prepare_cached(
             "DELETE FROM link_queue WHERE kind = ?1 AND row = (SELECT b FROM blobs WHERE id = ?2)",
@@ -272,6 +345,7 @@ pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
     }
     state::note_parked(tx, &ack.parked)?;
     again::parked(tx, &ack.parked)?;
+    panels::put_away(tx)?;
     tx.emit(StoreEvent::SyncState);
     Ok(())
 }

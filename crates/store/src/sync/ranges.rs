@@ -99,7 +99,8 @@ pub(crate) fn print_over(sql: &Connection, s: i64, told: &RangeSet) -> Result<Se
          UNION ALL SELECT seq, hash FROM parked WHERE s = ?1 AND seq BETWEEN ?2 AND ?3
          UNION ALL SELECT seq, hash FROM link_refused JOIN sessions USING(device, session)
              WHERE s = ?1 AND seq BETWEEN ?2 AND ?3
-                 AND NOT EXISTS(SELECT 1 FROM log WHERE log.s = ?1 AND log.seq = link_refused.seq)",
+                 AND NOT EXISTS(SELECT 1 FROM log WHERE log.s = ?1 AND log.seq = link_refused.seq)
+         UNION ALL SELECT seq, hash FROM link_void WHERE s = ?1 AND seq BETWEEN ?2 AND ?3",
     )?;
     for (first, last) in told.iter() {
         let last = last.min(i64::MAX as u64);
@@ -165,7 +166,8 @@ pub(crate) fn sessions_with_gaps(sql: &Connection) -> Result<Vec<SessionId>, Sto
                  (SELECT seq FROM log WHERE log.s = sessions.s
                   UNION SELECT seq FROM parked WHERE parked.s = sessions.s
                   UNION SELECT seq FROM link_refused WHERE link_refused.device = sessions.device
-                      AND link_refused.session = sessions.session) AS here
+                      AND link_refused.session = sessions.session
+                  UNION SELECT seq FROM link_void WHERE link_void.s = sessions.s) AS here
               JOIN link_held ON link_held.s = sessions.s AND here.seq BETWEEN link_held.first AND link_held.last)
          FROM sessions",
     )?;

@@ -6,10 +6,11 @@ use records::time::{ClockSource, Stamp, WallTime};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use sync_core::identity::{DevicePublicKey, PUBLIC_KEY_LEN, Position};
-use sync_core::wire::{FeedEnd, Hello, Lane, ParkReason, QueueReport, VERSIONS, Welcome};
+use sync_core::wire::{FeedEnd, Hello, Lane, ParkReason, QueueReport, VERSIONS, Wanted, Welcome};
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
-use crate::sync::{blobs, queue, ranges};
+use crate::sync::recovery::UNKNOWN_PRINT;
+use crate::sync::{blobs, hand_back, queue, ranges};
 use crate::{AuditAct, By, audit, settings};
 
 pub(crate) const TABLES: &str = "
@@ -281,7 +282,12 @@ fn parked(sql: &Connection) -> Result<u64, StoreError> {
 
 /// The hub answered: its epoch, its time, and where the feeds go on.
 pub(crate) fn welcomed(tx: &mut Tx<'_>, welcome: &Welcome) -> Result<(), StoreError> {
-    for (lane, from) in Lane::ALL.into_iter().zip(welcome.feeds_from) {
+    if welcome.wanted == Wanted::All {
+        hand_back::part_ways(tx, welcome)?;
+    }
+    hand_back::forget(tx.sql, &welcome.safe_through)?;
+    let agreed = welcome.wanted != Wanted::All;
+    for (lane, from) in Lane::ALL.into_iter().zip(welcome.feeds_from).filter(|_| agreed) {
         if feed_ends(tx.sql)?[lane.index()].position != from {
             // The hub's feed is another than we knew: from its start.
             set_feed_end(tx.sql, lane, FeedEnd::default())?;
@@ -303,7 +309,7 @@ pub(crate) fn settled(tx: &mut Tx<'_>, hub: [u8; 8]) -> Result<(), StoreError> {
         Some(sum) => sum,
         None => crate::log::stored_fingerprint(tx.sql)?,
     };
-    let equal = own.to_bytes()[..8] == hub;
+    let equal = own.to_bytes()[..8] == hub || hub == UNKNOWN_PRINT;
     let explained = queue::pending(tx.sql)? > 0 || parked(tx.sql)? > 0;
     if equal || explained {
         if tx

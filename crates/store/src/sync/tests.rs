@@ -418,9 +418,10 @@ async fn an_urgent_change_brings_its_past_along() {
         })
         .await
         .unwrap();
+    let own = end.store.device();
     let next = end
         .store
-        .read(|sql| super::queue::next(sql, Lane::P0, 0, 1000))
+        .read(move |sql| super::queue::next(sql, own, Lane::P0, 0, 1000))
         .await
         .unwrap();
     assert_eq!(next.items.len(), 2);
@@ -490,9 +491,10 @@ async fn a_blob_for_which_the_hub_has_no_room_is_offered_ever_more_rarely() {
     let blob = attach(&end, patient, 20_000).await;
     let mut tries = 0;
     for _ in 0..300 {
+        let own = end.store.device();
         let next = end
             .store
-            .read(|sql| super::queue::next(sql, Lane::P4, 0, 1000))
+            .read(move |sql| super::queue::next(sql, own, Lane::P4, 0, 1000))
             .await
             .unwrap();
         if !next.items.is_empty() {

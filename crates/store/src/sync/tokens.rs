@@ -6,11 +6,11 @@ use records::ids::ClinicCode;
 use records::time::WallTime;
 use rusqlite::{OptionalExtension, params};
 use sync_core::identity::DevicePublicKey;
-use sync_core::wire::{EnrolRefusal, EnrolRequest, TOKEN_SECRET_LEN};
+use sync_core::wire::{EnrolRefusal, EnrolRequest, FactKind, TOKEN_SECRET_LEN};
 
 use crate::engine::{Store, StoreError, Tx};
-use crate::sync::directory::{clinic_code, clinic_row, known, put_device};
-use crate::sync::state;
+use crate::sync::directory::{clinic_code, clinic_row, enrolment_body, known, put_device};
+use crate::sync::{facts, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_tokens(
@@ -123,6 +123,8 @@ fn enrol(
         params![token, device.as_bytes(), tx.now.at.0],
     )?;
     put_device(tx, key, c, &request.box_name)?;
+    let body = enrolment_body(key, &request.box_name);
+    facts::state_fact(tx, FactKind::Enrolment, &clinic, body)?;
     let clinic_name = tx
         .sql
         .query_row("SELECT name FROM link_clinics WHERE c = ?1", [c], |row| {

@@ -305,9 +305,10 @@ async fn a_new_release_takes_what_the_last_one_set_aside() {
             .map_err(crate::StoreError::from)
     };
     // A release that did not know this kind of document had set it aside.
+    let own = end.store.device();
     let item = end
         .store
-        .read(|sql| super::super::queue::next(sql, Lane::P2, 0, 10_000))
+        .read(move |sql| super::super::queue::next(sql, own, Lane::P2, 0, 10_000))
         .await
         .unwrap()
         .items;

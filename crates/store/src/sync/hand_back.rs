@@ -1,0 +1,239 @@
+//! What a box keeps so that a restored hub loses nothing: which stretches of the feed came, under which signature,
+//! and the facts. And how a hub takes it back.
+
+use records::ids::DocId;
+use rusqlite::{Connection, OptionalExtension, params};
+use sync_core::exchange::Taken;
+use sync_core::identity::{Actor, Position};
+use sync_core::wire::{Fact, FedChange, FeedBatch, FeedEnd, FeedItem, HandBack, Lane, Welcome, change_hash};
+
+use crate::engine::{StoreError, Tx};
+use crate::ingest::{Foreign, Ingested, ingest};
+use crate::log;
+use crate::sync::{facts, hub_end, purge, queue, ranges, state};
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS link_relays(
+    r INTEGER PRIMARY KEY, lane INTEGER NOT NULL, upto INTEGER NOT NULL, actor BLOB NOT NULL,
+    signature BLOB NOT NULL, name BLOB NOT NULL UNIQUE, places BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS link_relays_by_place ON link_relays(lane, upto);
+CREATE TABLE IF NOT EXISTS link_feed_marks(
+    lane INTEGER NOT NULL, position INTEGER NOT NULL, chain BLOB NOT NULL, PRIMARY KEY(lane, position)) WITHOUT ROWID;
+";
+
+/// Where the feeds go on after the box found a place in the history of a restored hub.
+const FOUND: &str = "feeds_found";
+/// Ends of the feed in one lane that are kept; older ones are thinned out.
+const MARKS_MAX: i64 = 512;
+
+/// A stretch of the feed came.
+pub(crate) fn note(tx: &Tx<'_>, lane: Lane, feed: &FeedBatch, joined: bool) -> Result<(), StoreError> {
+    if joined {
+        put_mark(tx.sql, lane, feed.end)?;
+    }
+    let own = tx.state.actor.device;
+    let changes = feed.items.iter().filter_map(|(_, item)| match item {
+        FeedItem::Change(change) => Some(change.position),
+        FeedItem::Fact(_) | FeedItem::Blob(_) => None,
+    });
+    let positions: Vec<Position> = changes.collect();
+    // The box's own changes are sent again by itself.
+    if positions.iter().all(|position| position.actor.device == own) {
+        return Ok(());
+    }
+    let mut places = Vec::with_capacity(positions.len() * 16);
+    for position in positions {
+        places.extend_from_slice(&log::session_row(tx, position.actor)?.to_be_bytes());
+        places.extend_from_slice(&position.seq.to_be_bytes());
+    }
+    let mut put = tx.sql.prepare_cached(
+        "INSERT OR IGNORE INTO link_relays(lane, upto, actor, signature, name, places)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    put.execute(params![
+        lane.number(),
+        feed.end.position.cast_signed(),
+        feed.actor.to_bytes(),
+        feed.signature,
+        feed.signature[..8].to_vec(),
+        places
+    ])?;
+    Ok(())
+}
+
+fn put_mark(sql: &Connection, lane: Lane, end: FeedEnd) -> Result<(), StoreError> {
+    let lane = lane.number();
+    sql.prepare_cached("INSERT OR REPLACE INTO link_feed_marks(lane, position, chain) VALUES(?1, ?2, ?3)")?
+        .execute(params![lane, end.position.cast_signed(), end.chain])?;
+    // Of those behind the newest, only every eighth position stays.
+    sql.prepare_cached(
+        "DELETE FROM link_feed_marks WHERE lane = ?1 AND position % 8 <> 0 AND position <
+             (SELECT min(position) FROM
+                 (SELECT position FROM link_feed_marks WHERE lane = ?1 ORDER BY position DESC LIMIT ?2))",
+    )?
+    .execute(params![lane, MARKS_MAX])?;
+    Ok(())
+}
+
+/// The hub's feed is another than the box knows: goes back to the last place that both know, and queues what came
+/// behind it to be handed back.
+pub(crate) fn part_ways(tx: &Tx<'_>, welcome: &Welcome) -> Result<(), StoreError> {
+    let mut ends = [FeedEnd::default(); Lane::COUNT];
+    let mut whole = true;
+    for lane in Lane::ALL {
+        let tips = &welcome.tips[lane.index()];
+        let known = common(tx.sql, lane, tips)?;
+        whole &= known.is_some() || tips.is_empty();
+        ends[lane.index()] = known.unwrap_or_default();
+    }
+    if !whole {
+        ends = [FeedEnd::default(); Lane::COUNT];
+    }
+    let mut found = Vec::new();
+    for (lane, end) in Lane::ALL.into_iter().zip(ends) {
+        state::set_feed_end(tx.sql, lane, end)?;
+        tx.sql.execute(
+            "DELETE FROM link_feed_marks WHERE lane = ?1 AND position > ?2",
+            params![lane.number(), end.position.cast_signed()],
+        )?;
+        queue::add_handed_back(tx, lane, end.position)?;
+        found.extend_from_slice(&end.position.to_be_bytes());
+    }
+    state::put(tx.sql, FOUND, whole.then_some(found.as_slice()))
+}
+
+fn common(sql: &Connection, lane: Lane, tips: &[FeedEnd]) -> Result<Option<FeedEnd>, StoreError> {
+    let mut find =
+        sql.prepare_cached("SELECT 1 FROM link_feed_marks WHERE lane = ?1 AND position = ?2 AND chain = ?3")?;
+    for tip in tips {
+        if find.exists(params![lane.number(), tip.position.cast_signed(), tip.chain])? {
+            return Ok(Some(*tip));
+        }
+    }
+    Ok(None)
+}
+
+/// Where the feeds go on, if that was found; asked for once.
+pub(crate) fn found(sql: &Connection) -> Result<Option<[u64; Lane::COUNT]>, StoreError> {
+    let Some(bytes) = state::get(sql, FOUND)? else {
+        return Ok(None);
+    };
+    let mut ends = [0; Lane::COUNT];
+    for (end, bytes) in ends.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *end = u64::from_be_bytes(*bytes);
+    }
+    Ok(Some(ends))
+}
+
+/// A stretch as it is handed back.
+pub(crate) fn read(
+    sql: &Connection,
+    r: i64,
+    own: records::ids::DeviceId,
+) -> Result<Option<HandBack>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT actor, signature, places FROM link_relays WHERE r = ?1")?;
+    let row: Option<(Vec<u8>, [u8; 64], Vec<u8>)> = find
+        .query_row([r], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((actor, signature, places)) = row else {
+        return Ok(None);
+    };
+    let actor = Actor::from_slice(&actor).ok_or(StoreError::Unreadable("relay"))?;
+    let mut changes = Vec::new();
+    for place in places.as_chunks::<16>().0 {
+        let (s, seq) = place.split_at(8);
+        let number = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).unwrap_or_default();
+        let (s, seq) = (number(s).cast_signed(), number(seq));
+        let position = log::actor_of(sql, s)?.at(seq);
+        let Some((doc, hash, body)) = at(sql, s, seq)? else {
+            return Ok(None);
+        };
+        let bytes = body
+            .filter(|_| position.actor.device != own)
+            .map(|body| log::unpack(&body))
+            .transpose()?;
+        changes.push(FedChange {
+            position,
+            doc,
+            hash,
+            bytes,
+        });
+    }
+    Ok(Some(HandBack {
+        actor,
+        changes,
+        signature,
+    }))
+}
+
+type Held = (DocId, [u8; 32], Option<Vec<u8>>);
+
+/// What stands at a position, or stood there.
+fn at(sql: &Connection, s: i64, seq: u64) -> Result<Option<Held>, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT id, hash, body FROM log JOIN documents USING(d) WHERE s = ?1 AND seq = ?2
+         UNION ALL SELECT doc, hash, body FROM parked WHERE s = ?1 AND seq = ?2
+         UNION ALL SELECT doc, hash, NULL FROM link_void WHERE s = ?1 AND seq = ?2 LIMIT 1",
+    )?;
+    let held = find.query_row([s, seq.cast_signed()], |row| {
+        Ok((DocId(row.get(0)?), row.get(1)?, row.get(2)?))
+    });
+    Ok(held.optional()?)
+}
+
+/// A verified backup of the hub holds the feed up to here: what was kept for a hub that loses it may go.
+pub(crate) fn forget(sql: &Connection, safe_through: &[u64; Lane::COUNT]) -> Result<(), StoreError> {
+    for (lane, position) in Lane::ALL
+        .into_iter()
+        .zip(safe_through)
+        .filter(|(_, end)| **end > 0)
+    {
+        sql.prepare_cached("DELETE FROM link_relays WHERE lane = ?1 AND upto <= ?2")?
+            .execute(params![lane.number(), position.cast_signed()])?;
+    }
+    Ok(())
+}
+
+/// Hub: takes facts back.
+pub(crate) fn take_facts(tx: &mut Tx<'_>, lane: Lane, facts: &[Fact]) -> Result<Taken, StoreError> {
+    let mut taken = Taken::nothing(lane);
+    for fact in facts {
+        if !facts::take_back(tx, fact)? {
+            tracing::warn!(n = fact.n, "a fact that was handed back is not this hub's");
+        }
+        taken.ack.taken_back.push(fact.name());
+    }
+    Ok(taken)
+}
+
+/// Hub: takes changes back that it had relayed; the signature was checked.
+pub(crate) fn take_changes(tx: &mut Tx<'_>, lane: Lane, back: &HandBack) -> Result<Taken, StoreError> {
+    let mut taken = Taken::nothing(lane);
+    taken.ack.taken_back.push(back.name());
+    for change in back.items() {
+        let hash = change_hash(&change.bytes);
+        if purge::is_purged(tx.sql, change.doc)? {
+            purge::void(tx, change.position, change.doc, &hash)?;
+            continue;
+        }
+        let foreign = Foreign {
+            position: change.position,
+            doc: change.doc,
+            lane,
+            bytes: &change.bytes,
+            predecessors: &[],
+        };
+        let outcome = ingest(tx, &foreign, &|_, _, _| Ok(()))?;
+        match &outcome {
+            Ingested::Stored(stored) => {
+                taken.new_changes += 1;
+                hub_end::spread(tx, None, lane, &change, stored, false)?;
+            }
+            Ingested::Known | Ingested::Waiting | Ingested::Parked(_) => {}
+            Ingested::Spoiled | Ingested::NotNow => continue,
+        }
+        let s = log::session_row(tx, change.position.actor)?;
+        ranges::hold(tx.sql, s, change.position.seq, &hash)?;
+    }
+    Ok(taken)
+}

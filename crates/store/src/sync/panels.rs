@@ -1,0 +1,145 @@
+//! A patient leaves a clinic's panel, and may come back: the clinic's boxes put the patient's records away, once
+//! everything that they wrote is at the hub, and get them again later. What the clinic owns stays with it.
+
+use records::ids::{ClinicCode, DocId, PatientId};
+use rusqlite::{OptionalExtension, params};
+use sync_core::wire::{FactKind, Lane};
+
+use crate::engine::{Store, StoreError, Tx};
+use crate::sync::{directory, facts, feeds, purge, state};
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS link_left(
+    c INTEGER NOT NULL, patient BLOB NOT NULL, position INTEGER NOT NULL, PRIMARY KEY(c, patient)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_leaving(doc BLOB PRIMARY KEY) WITHOUT ROWID;
+";
+
+/// Last byte of a panel fact: the clinic does not hold the patient any more.
+const LEFT: u8 = 0;
+/// The clinic holds the patient again.
+const JOINED: u8 = 1;
+
+fn body(patient: PatientId, what: u8) -> Vec<u8> {
+    [&patient.0[..], &[what]].concat()
+}
+
+fn parse(body: &[u8]) -> Option<(PatientId, bool)> {
+    let (id, rest) = body.split_first_chunk::<16>()?;
+    match rest {
+        [LEFT] => Some((PatientId(*id), false)),
+        [JOINED] => Some((PatientId(*id), true)),
+        _ => None,
+    }
+}
+
+/// Whether a clinic left a patient; then how far its clinical feed went at that moment.
+pub(crate) fn left_at(
+    sql: &rusqlite::Connection,
+    c: i64,
+    patient: PatientId,
+) -> Result<Option<u64>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT position FROM link_left WHERE c = ?1 AND patient = ?2")?;
+    let position: Option<i64> = find
+        .query_row(params![c, patient.0], |row| row.get(0))
+        .optional()?;
+    Ok(position.map(i64::cast_unsigned))
+}
+
+/// Hub: a clinic does not hold a patient any more.
+fn leave(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> {
+    let position = feeds::feed_ends(tx.sql, c)?[Lane::P2.index()].position;
+    tx.sql.execute(
+        "INSERT INTO link_left(c, patient, position) VALUES(?1, ?2, ?3)
+         ON CONFLICT(c, patient) DO UPDATE SET position = ?3",
+        params![c, patient.0, position.cast_signed()],
+    )?;
+    feeds::part(tx, c, patient)
+}
+
+/// Hub: a clinic holds a patient, also where it had left.
+pub(crate) fn join(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> {
+    let was_left = tx.sql.execute(
+        "DELETE FROM link_left WHERE c = ?1 AND patient = ?2",
+        params![c, patient.0],
+    )? > 0;
+    if was_left {
+        let clinic = directory::clinic_code(tx.sql, c)?;
+        facts::state_fact(tx, FactKind::Panel, &clinic, body(patient, JOINED))?;
+    }
+    feeds::relate_again(tx, c, patient, was_left)
+}
+
+/// Hub: what it had stated before it was restored.
+pub(crate) fn stated_before(tx: &mut Tx<'_>, clinic: &ClinicCode, body: &[u8]) -> Result<(), StoreError> {
+    let (Some(c), Some((patient, joined))) = (directory::clinic_row(tx.sql, clinic)?, parse(body)) else {
+        return Ok(());
+    };
+    if joined {
+        tx.sql.execute(
+            "DELETE FROM link_left WHERE c = ?1 AND patient = ?2",
+            params![c, patient.0],
+        )?;
+        feeds::relate_again(tx, c, patient, true)
+    } else {
+        leave(tx, c, patient)
+    }
+}
+
+/// Box: puts a patient's records away, or stops doing so.
+pub(crate) fn carry_out(tx: &mut Tx<'_>, body: &[u8]) -> Result<(), StoreError> {
+    let Some((patient, joined)) = parse(body) else {
+        return Ok(());
+    };
+    let Some(enrolment) = state::enrolment(tx.sql)? else {
+        return Ok(());
+    };
+    let mut find = tx.sql.prepare_cached(
+        "SELECT documents.id FROM documents WHERE owner <> ?2 AND (documents.id = ?3
+             OR d IN (SELECT d FROM encounters WHERE patient = ?1) OR d IN (SELECT d FROM series WHERE patient = ?1))",
+    )?;
+    let chart = patient.doc();
+    let place = params![patient.0, enrolment.clinic.as_str(), chart.as_bytes()];
+    let docs = find.query_map(place, |row| Ok(DocId(row.get(0)?)))?;
+    for doc in docs.collect::<rusqlite::Result<Vec<DocId>>>()? {
+        let text = if joined {
+            "DELETE FROM link_leaving WHERE doc = ?1"
+        } else {
+            "INSERT OR IGNORE INTO link_leaving(doc) VALUES(?1)"
+        };
+        tx.sql.execute(text, [doc.as_bytes()])?;
+    }
+    put_away(tx)
+}
+
+/// Box: what is to be put away goes as soon as all that was written in it is at the hub.
+pub(crate) fn put_away(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let mut find = tx.sql.prepare_cached(
+        "SELECT doc FROM link_leaving JOIN documents ON documents.id = doc WHERE NOT EXISTS(
+             SELECT 1 FROM link_queue JOIN log ON log.k = link_queue.row
+             WHERE link_queue.kind = 0 AND log.d = documents.d)",
+    )?;
+    let docs = find.query_map([], |row| Ok(DocId(row.get(0)?)))?;
+    for doc in docs.collect::<rusqlite::Result<Vec<DocId>>>()? {
+        purge::remove(tx, doc)?;
+        tx.sql
+            .execute("DELETE FROM link_leaving WHERE doc = ?1", [doc.as_bytes()])?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Hub: a clinic does not hold a patient any more (a contract ended, consent was withdrawn); `false` where there
+    /// is no such clinic. What the clinic itself owns stays with it. [`Store::join_patient`] takes it back.
+    pub async fn leave_patient(&self, clinic: &ClinicCode, patient: PatientId) -> Result<bool, StoreError> {
+        let clinic = clinic.clone();
+        self.write(move |tx| {
+            let Some(c) = directory::clinic_row(tx.sql, &clinic)? else {
+                return Ok(false);
+            };
+            leave(tx, c, patient)?;
+            facts::state_fact(tx, FactKind::Panel, &clinic, body(patient, LEFT))?;
+            Ok(true)
+        })
+        .await
+    }
+}
