@@ -92,9 +92,13 @@ fn parent_of(tx: &Tx<'_>, actor: Actor) -> Result<Option<Vec<u8>>, StoreError> {
         .optional()?)
 }
 
-/// The next free number in a session's log.
+/// The next free number in a session's log. A number whose change was purged or put away is not free.
 pub(crate) fn next_seq(tx: &Tx<'_>, s: i64) -> Result<u64, StoreError> {
-    let mut last = tx.sql.prepare_cached("SELECT max(seq) FROM log WHERE s = ?1")?;
+    let mut last = tx.sql.prepare_cached(
+        "SELECT max(seq) FROM (SELECT max(seq) AS seq FROM log WHERE s = ?1
+             UNION ALL SELECT max(last) FROM link_held WHERE s = ?1
+             UNION ALL SELECT max(seq) FROM link_void WHERE s = ?1)",
+    )?;
     let last: Option<i64> = last.query_row([s], |row| row.get(0))?;
     Ok(last.unwrap_or(0).cast_unsigned() + 1)
 }

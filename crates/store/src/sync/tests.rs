@@ -3,6 +3,8 @@
 
 mod parcels;
 mod people;
+mod purges;
+mod recovery;
 mod restores;
 mod spoiled;
 

@@ -16,7 +16,7 @@ pub(super) fn copy(from: &std::path::Path) -> TempDir {
 
 impl End {
     /// The folder as it is now, on another disk.
-    async fn copied(self, side: Side) -> (Self, TempDir) {
+    pub(super) async fn copied(self, side: Side) -> (Self, TempDir) {
         let Self {
             folder,
             clock,
@@ -38,7 +38,7 @@ impl End {
     }
 
     /// Goes back to an old copy of the folder.
-    fn restored(self, old: TempDir, side: Side) -> Self {
+    pub(super) fn restored(self, old: TempDir, side: Side) -> Self {
         let Self {
             folder,
             clock,
