@@ -6,9 +6,9 @@ mod tests;
 use records::ids::{ClinicCode, DeviceId, DocId, PatientId};
 use rusqlite::{OptionalExtension, params};
 use sync_core::check::{Checked, Fault, check_foreign};
-use sync_core::document::{Change, Document, chunk_hash, deps_of};
+use sync_core::document::{Change, Document, deps_of};
 use sync_core::identity::Position;
-use sync_core::wire::Lane;
+use sync_core::wire::{Lane, change_hash};
 
 use crate::derive;
 use crate::engine::{StoreError, StoreEvent, Tx};
@@ -81,8 +81,7 @@ pub(crate) fn ingest(
     permit: Permit<'_>,
 ) -> Result<Ingested, StoreError> {
     log::require_serving(tx.state)?;
-    // What is too short for a chunk is told apart all the same.
-    let hash = chunk_hash(foreign.bytes).unwrap_or_else(|| *blake3::hash(foreign.bytes).as_bytes());
+    let hash = change_hash(foreign.bytes);
     if let Some(answer) = held_at(tx, foreign, &hash)? {
         return Ok(answer);
     }
@@ -110,7 +109,11 @@ pub(crate) fn ingest(
                 park(tx, foreign, &hash, ORPHAN)?;
                 Ok(Ingested::Waiting)
             }
-            Outcome::Stored(_) | Outcome::Known => Ok(Ingested::Known),
+            // The same change stands at another position already: this one has no content of its own.
+            Outcome::Stored(_) | Outcome::Known => {
+                crate::sync::void(tx, foreign.position, foreign.doc, &hash)?;
+                Ok(Ingested::Known)
+            }
         };
     };
     stored.released = release(tx, foreign.doc, permit)?;
@@ -137,6 +140,7 @@ pub(crate) fn retry(
         return Ok(None);
     }
     tx.sql.execute("DELETE FROM parked WHERE p = ?1", [p])?;
+    crate::sync::forget_unread(tx, p)?;
     let Outcome::Stored(mut stored) = outcome else {
         return Ok(None);
     };

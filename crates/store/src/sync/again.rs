@@ -137,7 +137,7 @@ pub(crate) fn parked(tx: &mut Tx<'_>, parked: &[(Position, ParkReason)]) -> Resu
     let own = tx.state.actor.device;
     let refusals: Vec<Refusal> = parked
         .iter()
-        .filter(|(position, _)| position.actor.device == own)
+        .filter(|(position, reason)| position.actor.device == own && *reason != ParkReason::UnknownKind)
         .map(|(position, reason)| Refusal {
             position: *position,
             reason: *reason,

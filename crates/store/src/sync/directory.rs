@@ -1,13 +1,13 @@
 //! The hub's directory: clinics, their boxes, and the one-time tokens by which boxes are taken in.
 
-use records::ids::{ClinicCode, DeviceId, DocId, DocKind, PatientId};
+use records::ids::{ClinicCode, DeviceId, DocId, DocKind, PatientId, SessionId};
 use records::time::WallTime;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync_core::fingerprint::Fingerprint;
-use sync_core::identity::DevicePublicKey;
+use sync_core::identity::{Actor, DevicePublicKey};
 use sync_core::wire::{FactKind, Hello, Lane, QueueReport};
 
-use crate::engine::{Store, StoreError, StoreEvent, Tx};
+use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
 use crate::sync::{facts, feeds, panels, parked, state};
 
 pub(crate) const TABLES: &str = "
@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS link_devices(
     device BLOB PRIMARY KEY, key BLOB NOT NULL, c INTEGER NOT NULL, name TEXT NOT NULL, enrolled INTEGER NOT NULL,
     last_contact INTEGER, revoked INTEGER, software TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS link_devices_by_clinic ON link_devices(c);
+CREATE TABLE IF NOT EXISTS link_greeted(
+    device BLOB NOT NULL, session BLOB NOT NULL, n INTEGER NOT NULL, PRIMARY KEY(device, session)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS link_revoked(device BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS link_spoiled(s INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS link_arrivals(k INTEGER PRIMARY KEY, at INTEGER NOT NULL);
@@ -161,6 +163,31 @@ pub(crate) fn note_contact(tx: &mut Tx<'_>, c: i64, hello: &Hello) -> Result<(),
         params![hello.actor.device.as_bytes(), at, hello.software],
     )?;
     tx.emit(StoreEvent::SyncState);
+    Ok(())
+}
+
+/// A session greeted. One that comes again after another session of its device came is a twin: a box that starts
+/// anew never goes back to an old session, and sticks do not greet. Both are served.
+pub(crate) fn note_session(tx: &mut Tx<'_>, actor: Actor) -> Result<(), StoreError> {
+    let (device, session) = (actor.device.as_bytes(), actor.session.as_bytes());
+    let mut find = tx.sql.prepare_cached(
+        "SELECT session FROM link_greeted AS other WHERE device = ?1 AND session <> ?2
+             AND n > (SELECT n FROM link_greeted WHERE device = ?1 AND session = ?2)",
+    )?;
+    let twin: Option<[u8; 8]> = find
+        .query_row(params![device, session], |row| row.get(0))
+        .optional()?;
+    if let Some(twin) = twin {
+        let twin = SessionId(twin);
+        tracing::warn!(device = %actor.device, session = %actor.session, %twin, "two boxes run with one key");
+        raise_alarm(tx, "clone", &format!("{} {} {twin}", actor.device, actor.session))?;
+    }
+    let mut put = tx.sql.prepare_cached(
+        "INSERT INTO link_greeted(device, session, n)
+         VALUES(?1, ?2, (SELECT coalesce(max(n), 0) + 1 FROM link_greeted WHERE device = ?1))
+         ON CONFLICT(device, session) DO UPDATE SET n = excluded.n",
+    )?;
+    put.execute(params![device, session])?;
     Ok(())
 }
 

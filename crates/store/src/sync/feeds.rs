@@ -8,8 +8,8 @@ use records::ids::{BlobId, ClinicCode, DocId, DocKind, PatientId};
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::exchange::{LaneItem, NextItems};
 use sync_core::fingerprint::Fingerprint;
-use sync_core::identity::Actor;
-use sync_core::wire::{BlobOffer, Fact, FeedEnd, Holdings, Lane, MAX_ITEMS, MAX_TIPS};
+use sync_core::identity::{Actor, Position};
+use sync_core::wire::{BlobOffer, ChangeItem, Fact, FeedEnd, Holdings, Lane, MAX_ITEMS, MAX_TIPS};
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
@@ -37,6 +37,8 @@ const FACT: i64 = 1;
 pub(crate) const BLOB: i64 = 2;
 /// The row is one of the log; whoever wrote it gets it back, too.
 pub(crate) const RETURNED: i64 = 3;
+/// The row is one of the parked changes, whose kind is of a newer release.
+const UNREAD: i64 = 5;
 /// What stood here was purged.
 pub(crate) const VOID: i64 = 4;
 /// Feed entries that are looked at for one message: many may be held by the box already.
@@ -441,6 +443,52 @@ pub(crate) fn next(
     Ok(next)
 }
 
+/// A change of a kind that this release does not know goes to its writer's clinic as it came.
+pub(crate) fn relay_unread(
+    tx: &mut Tx<'_>,
+    c: i64,
+    lane: Lane,
+    position: Position,
+    hash: &[u8; 32],
+) -> Result<(), StoreError> {
+    let s = log::session_row(tx, position.actor)?;
+    let p: i64 = tx.sql.query_row(
+        "SELECT p FROM parked WHERE s = ?1 AND seq = ?2",
+        [s, position.seq.cast_signed()],
+        |row| row.get(0),
+    )?;
+    append(tx, c, lane, UNREAD, p, hash)
+}
+
+/// It is parked no more: what was not relayed yet comes as an ordinary change, or not at all.
+pub(crate) fn forget_unread(tx: &Tx<'_>, p: i64) -> Result<(), StoreError> {
+    tx.sql
+        .prepare_cached("UPDATE link_feed SET kind = ?2, row = 0 WHERE kind = ?3 AND row = ?1")?
+        .execute([p, VOID, UNREAD])?;
+    Ok(())
+}
+
+/// Such a change.
+fn unread(sql: &Connection, p: i64, held: &Holdings) -> Result<Option<LaneItem>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT s, seq, doc, body FROM parked WHERE p = ?1")?;
+    let row: Option<(i64, i64, [u8; 16], Vec<u8>)> = find
+        .query_row([p], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()?;
+    let Some((s, seq, doc, body)) = row else {
+        return Ok(None);
+    };
+    let position = log::actor_of(sql, s)?.at(seq.cast_unsigned());
+    Ok(
+        (!held.contains(&position)).then_some(LaneItem::Change(ChangeItem {
+            position,
+            doc: DocId(doc),
+            bytes: log::unpack(&body)?,
+        })),
+    )
+}
+
 fn item(sql: &Connection, kind: i64, row: i64, held: &Holdings) -> Result<Option<LaneItem>, StoreError> {
     match kind {
         CHANGE => {
@@ -453,6 +501,7 @@ fn item(sql: &Connection, kind: i64, row: i64, held: &Holdings) -> Result<Option
         }
         RETURNED => Ok(Some(LaneItem::Change(queue::change(sql, row)?))),
         VOID => Ok(None),
+        UNREAD => unread(sql, row, held),
         FACT => Ok(facts::read(sql, row)?.map(LaneItem::Fact)),
         BLOB => {
             let mut find = sql.prepare_cached(

@@ -146,6 +146,7 @@ fn greet(tx: &mut Tx<'_>, device: DeviceId, hello: &Hello) -> Result<Answer, Sto
     }
     let clinic = directory::clinic_code(tx.sql, known.c)?;
     directory::note_contact(tx, known.c, hello)?;
+    directory::note_session(tx, hello.actor)?;
     // A new epoch begins before anything is stated anew.
     let epoch = checked_epoch(tx, known.c, hello)?;
     facts::state_roster(tx, &clinic)?;
@@ -350,6 +351,11 @@ fn take_change(
             }
         }
         Ingested::Waiting => {}
+        Ingested::Parked(Fault::UnknownKind) => {
+            // Of a newer release: kept as it came, and relayed to the clinic's other boxes.
+            taken.ack.parked.push((position, ParkReason::UnknownKind));
+            feeds::relay_unread(tx, writer.c, lane, position, &hash)?;
+        }
         Ingested::Parked(fault) => taken.ack.parked.push((position, reason_of_fault(*fault))),
         Ingested::Spoiled => {
             close_session(tx, position)?;
@@ -466,6 +472,7 @@ fn reason_of(word: &str) -> ParkReason {
         "actor" => ParkReason::WrongActor,
         "spoiled" => ParkReason::Spoiled,
         "created" => ParkReason::IdTaken,
+        "kind" => ParkReason::UnknownKind,
         BUILDS_ON_PARKED => ParkReason::BuildsOnParked,
         _ => ParkReason::Malformed,
     }

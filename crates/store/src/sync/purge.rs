@@ -76,6 +76,11 @@ fn forget_refused(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> {
          UNION ALL SELECT s, seq, doc, hash FROM link_refused JOIN sessions USING(device, session) WHERE doc = ?1",
         [doc.as_bytes()],
     )?;
+    let mut find = tx.sql.prepare_cached("SELECT p FROM parked WHERE doc = ?1")?;
+    let rows = find.query_map([doc.as_bytes()], |row| row.get(0))?;
+    for p in rows.collect::<rusqlite::Result<Vec<i64>>>()? {
+        feeds::forget_unread(tx, p)?;
+    }
     for table in ["parked", "link_refused"] {
         tx.sql
             .execute(&format!("DELETE FROM {table} WHERE doc = ?1"), [doc.as_bytes()])?;

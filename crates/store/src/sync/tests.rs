@@ -1,11 +1,14 @@
 //! Box and hub stores that exchange over bytes in memory: what one writes the other holds, and only what it
 //! should.
 
+mod forged;
+mod newer;
 mod parcels;
 mod people;
 mod purges;
 mod recovery;
 mod restores;
+mod schedules;
 mod spoiled;
 
 use std::sync::Arc;

@@ -28,6 +28,8 @@ pub enum ParkReason {
     Revoked,
     /// The document's id is another record's already.
     IdTaken,
+    /// The kind of document is of a newer release: kept and relayed, and taken after an upgrade.
+    UnknownKind,
     /// A reason of a newer release.
     Unknown(u8),
 }
@@ -43,6 +45,7 @@ impl ParkReason {
             Self::BuildsOnParked => 5,
             Self::Revoked => 6,
             Self::IdTaken => 7,
+            Self::UnknownKind => 8,
             Self::Unknown(number) => number,
         }
     }
@@ -57,6 +60,7 @@ impl ParkReason {
             5 => Self::BuildsOnParked,
             6 => Self::Revoked,
             7 => Self::IdTaken,
+            8 => Self::UnknownKind,
             other => Self::Unknown(other),
         }
     }
@@ -71,6 +75,7 @@ impl ParkReason {
             Self::BuildsOnParked => "builds-on-parked",
             Self::Revoked => "revoked",
             Self::IdTaken => "id-taken",
+            Self::UnknownKind => "unknown-kind",
             Self::Unknown(_) => "unknown",
         }
     }
