@@ -356,6 +356,22 @@ pub(crate) fn holds(sql: &Connection, actor: Actor, n: u64, entry: &[u8]) -> Res
     ])?)
 }
 
+/// Whether an entry goes on from the one before it in its chain.
+pub(crate) fn follows(sql: &Connection, actor: Actor, n: u64, entry: &[u8]) -> Result<bool, StoreError> {
+    if n <= 1 {
+        return Ok(true);
+    }
+    let mut find =
+        sql.prepare_cached("SELECT hash FROM audit WHERE device = ?1 AND session = ?2 AND n = ?3")?;
+    let place = params![
+        actor.device.as_bytes(),
+        actor.session.as_bytes(),
+        (n - 1).cast_signed()
+    ];
+    let before: Option<[u8; 32]> = find.query_row(place, |row| row.get(0)).optional()?;
+    Ok(parse(entry).is_some_and(|parsed| Some(parsed.previous) == before))
+}
+
 /// Takes an entry of another device's chain. `false` where it was held already.
 pub(crate) fn ingest(
     tx: &Tx<'_>,

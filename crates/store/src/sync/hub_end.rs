@@ -496,7 +496,8 @@ fn take_audit(tx: &mut Tx<'_>, lane: Lane, batch: &AuditBatch) -> Result<Taken, 
         .copied()
         .unwrap_or(0);
     for (n, entry) in (batch.first..).zip(&batch.entries) {
-        if n <= end && !audit::holds(tx.sql, actor, n, entry)? {
+        let other = n <= end && !audit::holds(tx.sql, actor, n, entry)?;
+        if other || (n == end + 1 && !audit::follows(tx.sql, actor, n, entry)?) {
             taken.ack.spoiled.push(Spoiled {
                 position: actor.at(0),
                 held: None,

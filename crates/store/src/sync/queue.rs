@@ -119,10 +119,10 @@ pub(crate) fn forget(tx: &Tx<'_>, k: i64) -> Result<(), StoreError> {
 /// Entries of this device's audit chain that the hub has not acknowledged; they wait no more.
 pub(crate) fn take_audit(tx: &Tx<'_>, actor: Actor) -> Result<Vec<Vec<u8>>, StoreError> {
     let mut find = tx.sql.prepare_cached(
-        "SELECT a, entry FROM audit JOIN link_queue ON link_queue.kind = ?1 AND link_queue.row = a
-         WHERE device = ?2 AND session = ?3 ORDER BY n",
+        "SELECT a, entry FROM audit WHERE device = ?1 AND session = ?2
+             AND n > coalesce((SELECT upto FROM link_sure_audit WHERE session = ?2), 0) ORDER BY n",
     )?;
-    let place = params![AUDIT, actor.device.as_bytes(), actor.session.as_bytes()];
+    let place = params![actor.device.as_bytes(), actor.session.as_bytes()];
     let rows = find.query_map(place, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let rows = rows.collect::<rusqlite::Result<Vec<(i64, Vec<u8>)>>>()?;
     for (a, _) in &rows {
@@ -311,6 +311,9 @@ pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
     }
     for (actor, upto) in ack.audit.iter().filter(|(actor, _)| actor.device == own) {
         ranges::set_acked_audit(tx.sql, actor.session, *upto)?;
+        if !ack.spoiled.iter().any(|one| one.position.actor == *actor) {
+            ranges::set_sure_audit(tx.sql, actor.session, *upto)?;
+        }
         let mut done = tx.sql.prepare_cached(
             "DELETE FROM link_queue WHERE kind = ?1 AND row IN
                  (SELECT a FROM audit WHERE device = ?2 AND session = ?3 AND n <= ?4)",

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS link_acked(
     PRIMARY KEY(session, first)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS link_prints(s INTEGER PRIMARY KEY, print BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS link_doubted(s INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS link_sure_audit(session BLOB PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS link_acked_audit(session BLOB PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
@@ -284,6 +285,16 @@ pub(crate) fn set_acked_audit(sql: &Connection, session: SessionId, upto: u64) -
     let mut put = sql.prepare_cached(
         "INSERT INTO link_acked_audit(session, upto) VALUES(?1, ?2)
          ON CONFLICT(session) DO UPDATE SET upto = ?2",
+    )?;
+    put.execute(params![session.as_bytes(), upto.cast_signed()])?;
+    Ok(())
+}
+
+/// The hub took these very entries when they were sent.
+pub(crate) fn set_sure_audit(sql: &Connection, session: SessionId, upto: u64) -> Result<(), StoreError> {
+    let mut put = sql.prepare_cached(
+        "INSERT INTO link_sure_audit(session, upto) VALUES(?1, ?2)
+         ON CONFLICT(session) DO UPDATE SET upto = max(upto, ?2)",
     )?;
     put.execute(params![session.as_bytes(), upto.cast_signed()])?;
     Ok(())

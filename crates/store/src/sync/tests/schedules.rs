@@ -39,7 +39,7 @@ fn snapshot(machine: &Machine) -> TempDir {
 
 async fn mark(machine: &mut Machine, n: usize) {
     let mark = format!("m{n}");
-    if n % 3 == 0 || machine.charts.is_empty() {
+    if n.is_multiple_of(3) || machine.charts.is_empty() {
         machine.charts.push(chart(&machine.end, "0017", &mark).await);
     } else {
         let doc = machine.charts[n % machine.charts.len()];
@@ -201,4 +201,24 @@ async fn a_session_that_comes_back_after_another_one_alarms_and_a_restart_does_n
     ] {
         assert!(alarms[0].text.contains(&part));
     }
+}
+
+#[tokio::test]
+async fn an_audit_chain_that_two_machines_wrote_is_told_apart() {
+    // The second machine's next entry has the right number and another past.
+    let steps = [
+        (0, 0, 0),
+        (0, 0, 0),
+        (0, 0, 0),
+        (0, 0, 0),
+        (78, 0, 11676),
+        (149, 0, 0),
+        (10, 65, 0),
+        (140, 36, 0),
+        (94, 43, 321),
+        (200, 30, 0),
+        (27, 0, 0),
+        (24, 0, 0),
+    ];
+    run(steps.to_vec()).await;
 }
