@@ -1,27 +1,21 @@
-//! The command line: verbs, their arguments, and how their results and failures are told.
-//!
-//! Exit code 0 success, 1 failure, 2 usage. With `--json` the last line of stdout is one object, also when the
-//! verb fails.
+//! The command line: verbs and their arguments.
 
 mod ecg;
 mod enroll;
 mod export;
 mod import;
 mod open;
-mod progress;
 mod serve;
 mod status;
 mod sync;
 mod verify;
 
-pub(crate) use open::{options as open_options, sentence as open_sentence};
-
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use shell::verbs::{self, Outcome};
 
 /// The clinic box: pages for tablet and kiosk, device bays and the link to the county hub.
 #[derive(Debug, Parser)]
@@ -187,63 +181,11 @@ pub(crate) struct EcgArgs {
     beats: bool,
 }
 
-/// Why a verb failed, in words for the person or script that called it.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    /// One clear sentence.
-    pub(crate) sentence: String,
-    /// What the verb counted before it failed; printed with `error` under `--json`.
-    pub(crate) partial: serde_json::Map<String, serde_json::Value>,
-}
-
-impl Failure {
-    /// A failure with nothing but its sentence.
-    pub(crate) fn new(sentence: impl Into<String>) -> Self {
-        Self {
-            sentence: sentence.into(),
-            partial: serde_json::Map::new(),
-        }
-    }
-
-    /// A failure whose sentence ends in the whole chain of causes.
-    pub(crate) fn of(doing: &str, error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::new(format!("{doing}: {}", chain(error)))
-    }
-}
-
-/// An error and its causes as one text, without saying the same twice.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let words = next.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = next.source();
-    }
-    text
-}
-
-/// Result of a verb: its exit code where it went to its end.
-pub(crate) type Outcome = Result<ExitCode, Failure>;
-
 /// Runs the verb that the arguments name.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.verb.wants_json();
-    match cli.verb.run() {
-        Ok(code) => code,
-        Err(failure) => {
-            complain(&format!("error: {}", failure.sentence));
-            if json {
-                let mut object = failure.partial;
-                object.insert("error".to_owned(), serde_json::Value::String(failure.sentence));
-                say(&serde_json::Value::Object(object).to_string());
-            }
-            ExitCode::FAILURE
-        }
-    }
+    verbs::finish(cli.verb.run(), json)
 }
 
 impl Verb {
@@ -275,28 +217,8 @@ impl Verb {
 /// Worker threads of the runtime: pages are short and the heavy work has threads of its own.
 const WORKER_THREADS: usize = 2;
 
-/// A runtime for one verb.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKER_THREADS)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::of("cannot start", &error))
-}
-
 fn on_runtime(verb: impl Future<Output = Outcome>) -> Outcome {
-    runtime()?.block_on(verb)
-}
-
-/// Prints one line on stdout. A closed pipe is the reader's choice and no failure of the verb.
-pub(crate) fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _closed_pipe = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
-/// Prints one line on stderr.
-pub(crate) fn complain(line: &str) {
-    let _closed_pipe = writeln!(std::io::stderr().lock(), "{line}");
+    verbs::on_runtime(Some(WORKER_THREADS), verb)
 }
 
 #[cfg(test)]

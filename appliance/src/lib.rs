@@ -18,7 +18,6 @@ pub mod pages;
 pub mod residents_csv;
 pub mod router;
 mod running;
-pub mod sessions;
 pub mod setup;
 pub mod state;
 pub mod status;

@@ -4,22 +4,16 @@
 //! it was filled from; a refused form comes back with status 422, a taken one leads on by a redirect.
 
 pub mod account;
-pub mod audit;
 pub mod bays;
-pub mod chart;
 pub mod clashes;
 pub mod demographics;
-pub mod drafts;
 pub mod ecg;
-pub mod fields;
 pub mod find;
 pub mod more;
 pub mod patient;
-pub mod person;
 pub mod readings;
 pub mod register;
 pub mod residents;
-pub mod session;
 pub mod staff;
 pub mod start;
 pub mod status;
@@ -32,31 +26,25 @@ pub mod visitor;
 pub mod visits;
 
 use records::staff::Action;
+use shell::errors::PageError;
 use web::guard::{Access, Routes};
 use web::texts::Lang;
 
-use crate::errors::PageError;
 use crate::residents_csv::LIST_BYTES_MAX;
 use crate::state::AppState;
 
 /// Adds the tablet's pages, each with who may ask for it.
 pub fn add(routes: Routes<AppState>) -> Routes<AppState> {
-    let routes = doors(routes);
+    let routes = first_start(shell::pages::add(routes));
     let routes = people(routes);
     let routes = records(routes);
     let routes = devices(routes);
     house(routes)
 }
 
-/// Sign-in, lock, first start.
-fn doors(routes: Routes<AppState>) -> Routes<AppState> {
+/// First start.
+fn first_start(routes: Routes<AppState>) -> Routes<AppState> {
     routes
-        .get("/sign-in", Access::Open, session::sign_in_page)
-        .post("/sign-in", Access::Open, session::sign_in)
-        .post("/sign-out", Access::LockedToo, session::sign_out)
-        .post_background("/lock", Access::LockedToo, session::lock)
-        .get("/unlock", Access::LockedToo, session::unlock_page)
-        .post("/unlock", Access::LockedToo, session::unlock)
         .get("/start", Access::Open, start::begin)
         .get("/start/language", Access::Open, start::language)
         .post("/start/language", Access::Open, start::choose_language)
@@ -105,14 +93,9 @@ fn people(routes: Routes<AppState>) -> Routes<AppState> {
 /// What stands in records.
 fn records(routes: Routes<AppState>) -> Routes<AppState> {
     let read = Access::May(Action::ReadClinical);
-    let chart = Access::May(Action::EditChart);
     let measure = Access::May(Action::Measure);
     let withdraw = Access::May(Action::WithdrawReading);
     routes
-        .post_background("/drafts/{form}", Access::SignedIn, drafts::keep)
-        .post("/drafts/{form}/drop", Access::SignedIn, drafts::throw_away)
-        .get("/patients/{id}/chart", chart, chart::page)
-        .post("/patients/{id}/chart/{part}", chart, chart::change)
         .post(
             "/patients/{id}/clash",
             Access::May(Action::ResolveClash),
@@ -195,7 +178,7 @@ fn devices(routes: Routes<AppState>) -> Routes<AppState> {
         )
 }
 
-/// The house: link, people who work here, what was done, help.
+/// The house: link, people who work here, help.
 fn house(routes: Routes<AppState>) -> Routes<AppState> {
     let staff = Access::May(Action::ManageStaff);
     routes
@@ -207,7 +190,6 @@ fn house(routes: Routes<AppState>) -> Routes<AppState> {
         .post("/staff/new", staff, staff::add)
         .get("/staff/{id}", staff, staff::member_page)
         .post("/staff/{id}", staff, staff::change)
-        .get("/audit", Access::May(Action::ReadAudit), audit::page)
         .get("/account", Access::SignedIn, account::page)
         .post("/account", Access::SignedIn, account::change)
         .get("/more", Access::SignedIn, more::page)

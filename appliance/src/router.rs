@@ -8,14 +8,15 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use records::staff::Action;
+use shell::sessions::StationSessions;
 use web::guard::{Access, RouteLine, Routes, layers};
 
 use crate::state::{AppState, Transport};
-use crate::{bays, kiosk, live, pages, sessions, setup};
+use crate::{bays, kiosk, live, pages, setup};
 
 /// The table of routes and their handlers.
 fn routes(state: &AppState) -> Routes<AppState> {
-    let table = Routes::new(Arc::new(sessions::BoxSessions::new(state)))
+    let table = Routes::new(Arc::new(StationSessions::of(state)))
         // What changes, for pages that are open.
         .get_background("/live", Access::SignedIn, live::stream)
         .get_background(

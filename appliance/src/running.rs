@@ -1,13 +1,14 @@
 //! A running box: store, bays, link, and the listeners of its pages; stopped by one signal.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum_server::Handle;
-use store::{Clock, CrashPoint, OpenError, Store, StoreError};
+use shell::closing::Closing;
+use shell::listening::{self, Bound, ListenFault, Served};
+use shell::opening::{self, OpeningFault};
+use store::{Clock, CrashPoint, Mode, Side, Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -19,12 +20,10 @@ use crate::hub_link::HubLink;
 use crate::kiosk::Kiosks;
 use crate::kiosk::screens::Screens;
 use crate::live::Live;
-use crate::state::{AppState, Closing, Transport};
+use crate::router;
+use crate::state::{AppState, Transport};
 use crate::tls::{LanTls, TlsFault};
-use crate::{cli, router};
 
-/// Time that open requests get to end when the box stops.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// Time between looks at sessions and screens that nobody touches.
 const TICK: Duration = Duration::from_millis(500);
 /// Time between looks at the system's own clock and at the certificate's age.
@@ -88,21 +87,11 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The data folder cannot be opened.
-    #[error("{}", cli::open_sentence(.folder, .source))]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: OpenError,
-    },
+    #[error(transparent)]
+    Folder(#[from] OpeningFault),
     /// An address cannot be listened on.
-    #[error("{}", listen_sentence(*.address, .source))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The system's answer.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenFault),
     /// The store failed while the box started.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -112,19 +101,6 @@ pub enum StartError {
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[source] std::io::Error),
-}
-
-fn listen_sentence(address: SocketAddr, source: &std::io::Error) -> String {
-    match source.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            format!("address {address} is in use by another program; choose another port or stop it")
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            format!("no permission to listen on {address}; ports below 1024 need it")
-        }
-        std::io::ErrorKind::AddrNotAvailable => format!("this machine has no address {}", address.ip()),
-        _ => format!("cannot listen on {address}: {source}"),
-    }
 }
 
 /// A box that runs.
@@ -138,7 +114,7 @@ pub struct Running {
     /// What its pages see.
     pub state: AppState,
     switch: watch::Sender<bool>,
-    servers: Vec<(Handle<SocketAddr>, JoinHandle<std::io::Result<()>>)>,
+    servers: Vec<Served>,
     tasks: Vec<JoinHandle<()>>,
     keeper: JoinHandle<()>,
     queue: Arc<Queue>,
@@ -149,9 +125,9 @@ pub struct Running {
 pub async fn run(options: Options) -> Result<Running, StartError> {
     check_loopback(options.listen)?;
     check_bays(&options.bays)?;
-    let pages = listen(options.listen)?;
-    let lan = options.lan_listen.map(listen).transpose()?;
-    let setup = options.setup_listen.map(listen).transpose()?;
+    let pages = Bound::to(options.listen)?;
+    let lan = options.lan_listen.map(Bound::to).transpose()?;
+    let setup = options.setup_listen.map(Bound::to).transpose()?;
     let system_clock = options.clock.is_none().then(|| Arc::new(SystemClock::start()));
     let clock: Arc<dyn Clock> = match (&options.clock, &system_clock) {
         (Some(clock), _) => Arc::clone(clock),
@@ -176,7 +152,10 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         screens,
     );
     let (switch, closing) = Closing::new();
-    let addresses = (lan.as_ref().map(|lan| lan.1), setup.as_ref().map(|setup| setup.1));
+    let addresses = (
+        lan.as_ref().map(|lan| lan.address),
+        setup.as_ref().map(|setup| setup.address),
+    );
     let tls = match addresses.0 {
         Some(address) => Some(LanTls::load(
             &options.data,
@@ -202,43 +181,31 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         closing,
         notice: options.notice.as_deref().map(Arc::from),
     };
-    let mut running = start(state, switch, queue, pages.1)?;
-    running.serve(pages.0, router::pages(running.state.clone(), Transport::Loopback))?;
-    if let (Some((listener, address)), Some(tls)) = (lan, tls) {
-        running.lan = Some(address);
-        running.serve_tls(
-            listener,
-            router::pages(running.state.clone(), Transport::Lan),
-            tls,
-        )?;
+    let mut running = start(state, switch, queue, pages.address)?;
+    let router = router::pages(running.state.clone(), Transport::Loopback);
+    running.servers.push(pages.serve(router)?);
+    if let (Some(lan), Some(tls)) = (lan, tls) {
+        running.lan = Some(lan.address);
+        let router = router::pages(running.state.clone(), Transport::Lan);
+        running.servers.push(lan.serve_tls(router, tls.config())?);
+        let clock = Arc::clone(&running.state.clock);
+        running.tasks.push(tokio::spawn(tls.keep_fresh(clock)));
     }
-    if let Some((listener, address)) = setup {
-        running.setup = Some(address);
-        running.serve(listener, router::setup_page(running.state.clone()))?;
+    if let Some(setup) = setup {
+        running.setup = Some(setup.address);
+        let router = router::setup_page(running.state.clone());
+        running.servers.push(setup.serve(router)?);
     }
     Ok(running)
 }
 
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let fault = |source| StartError::Listen { address, source };
-    let listener = TcpListener::bind(address).map_err(fault)?;
-    listener.set_nonblocking(true).map_err(fault)?;
-    let bound = listener.local_addr().map_err(fault)?;
-    Ok((listener, bound))
-}
-
-async fn open_store(options: &Options, clock: Arc<dyn Clock>) -> Result<Store, StartError> {
-    let folder = options.data.clone();
-    let mut open = cli::open_options(clock, store::Mode::Serve);
-    open.crash_at = options.crash_at;
-    open.password_cost_kib = options.password_cost_kib;
-    let opened = tokio::task::spawn_blocking(move || Store::open(&folder, open)).await;
-    let folder = options.data.clone();
-    match opened {
-        Ok(Ok(store)) => Ok(store),
-        Ok(Err(source)) => Err(StartError::Folder { folder, source }),
-        Err(_) => Err(StartError::Store(StoreError::Closed)),
-    }
+async fn open_store(options: &Options, clock: Arc<dyn Clock>) -> Result<Store, OpeningFault> {
+    let open = store::OpenOptions {
+        crash_at: options.crash_at,
+        password_cost_kib: options.password_cost_kib,
+        ..opening::options(Side::Box, clock, Mode::Serve)
+    };
+    opening::open(&options.data, open).await
 }
 
 fn start(
@@ -298,30 +265,6 @@ async fn look_at_clock(state: AppState) {
 }
 
 impl Running {
-    fn serve(&mut self, listener: TcpListener, router: Router) -> Result<(), StartError> {
-        let handle = Handle::new();
-        let address = self.pages;
-        let server =
-            axum_server::from_tcp(listener).map_err(|source| StartError::Listen { address, source })?;
-        let server = server.handle(handle.clone());
-        let served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>());
-        self.servers.push((handle, tokio::spawn(served)));
-        Ok(())
-    }
-
-    fn serve_tls(&mut self, listener: TcpListener, router: Router, tls: LanTls) -> Result<(), StartError> {
-        let handle = Handle::new();
-        let address = self.pages;
-        let server = axum_server::from_tcp_rustls(listener, tls.config())
-            .map_err(|source| StartError::Listen { address, source })?;
-        let server = server.handle(handle.clone());
-        let served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>());
-        self.servers.push((handle, tokio::spawn(served)));
-        self.tasks
-            .push(tokio::spawn(tls.keep_fresh(Arc::clone(&self.state.clock))));
-        Ok(())
-    }
-
     /// Names and addresses of the listeners, as `serve` prints them.
     pub fn addresses(&self) -> Vec<(&'static str, String)> {
         let lan = self.lan.map(|lan| ("lan", format!("https://{lan}/")));
@@ -336,15 +279,11 @@ impl Running {
     /// Stops in order: no new request, open ones end, devices stop, what they told is saved, the store closes.
     pub async fn stop(self) {
         let _told = self.switch.send(true);
-        for (handle, _) in &self.servers {
-            handle.graceful_shutdown(Some(STOP_WITHIN));
+        for server in &self.servers {
+            server.close();
         }
-        for (_, server) in self.servers {
-            match server.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "a listener failed"),
-                Err(_) => tracing::error!("a listener ended by a panic"),
-            }
+        for server in self.servers {
+            server.ended().await;
         }
         self.state.link.stop().await;
         self.state.bays.stop_devices();
@@ -356,12 +295,6 @@ impl Running {
         if self.keeper.await.is_err() {
             tracing::error!("the keeper of readings ended by a panic");
         }
-        for task in &self.tasks {
-            task.abort();
-        }
-        for task in self.tasks {
-            // Aborted on purpose.
-            let _ended = task.await;
-        }
+        listening::end(self.tasks).await;
     }
 }

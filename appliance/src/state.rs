@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use records::ids::PatientId;
+use records::ids::{ClinicCode, PatientId};
 use records::time::{ClockSource, Stamp, WallTime};
+use shell::closing::Closing;
+use shell::errors::PageError;
 use store::Store;
-use tokio::sync::watch;
 use web::light::StatusLight;
+use web::trouble::Trouble;
 
 use crate::bays::Bays;
 use crate::bays::attachment::Person;
@@ -69,6 +71,11 @@ impl AppState {
         }
     }
 
+    /// The clinic that the box belongs to.
+    pub async fn clinic(&self) -> Result<ClinicCode, PageError> {
+        self.store.clinic().await?.ok_or(PageError(Trouble::NotFound))
+    }
+
     /// What the status light shows, from stored facts.
     pub async fn light(&self) -> Result<StatusLight, store::StoreError> {
         crate::status::light(self).await
@@ -110,28 +117,5 @@ impl<S: Send + Sync> FromRequestParts<S> for Transport {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
         Ok(parts.extensions.get::<Self>().copied().unwrap_or(Self::Loopback))
-    }
-}
-
-/// Tells streams and loops when the box is stopping.
-#[derive(Debug, Clone)]
-pub struct Closing(watch::Receiver<bool>);
-
-impl Closing {
-    /// The switch and what it tells.
-    pub fn new() -> (watch::Sender<bool>, Self) {
-        let (switch, told) = watch::channel(false);
-        (switch, Self(told))
-    }
-
-    /// Waits until the box is stopping.
-    pub async fn closed(mut self) {
-        // A dropped switch means the same.
-        let _stopping = self.0.wait_for(|stopping| *stopping).await;
-    }
-
-    /// Whether the box is stopping.
-    pub fn is_closed(&self) -> bool {
-        *self.0.borrow() || self.0.has_changed().is_err()
     }
 }

@@ -15,6 +15,7 @@ use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::Edit;
 use records::units::{Bpm, MmHg};
 use records::vitals::{Measured, Observation, add_observation};
+use shell::closing::Closing;
 use store::{AuditAct, By, Clock, Commit, CommitError, Lane, Mode, OpenOptions, Side, Store, Target, Write};
 use tempfile::TempDir;
 use tokio::sync::{broadcast, watch};
@@ -26,7 +27,7 @@ use crate::hub_link::HubLink;
 use crate::kiosk::Kiosks;
 use crate::kiosk::screens::Screens;
 use crate::live::Live;
-use crate::state::{AppState, Closing};
+use crate::state::AppState;
 
 /// 2025-10-09 in the morning.
 const START: i64 = 1_760_000_000_000;

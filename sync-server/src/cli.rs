@@ -1,16 +1,10 @@
-//! The command line: verbs, their arguments, and how their results and failures are told.
-//!
-//! Exit code 0 success, 1 failure, 2 usage. With `--json` the last line of stdout is one object, also when the
-//! verb fails.
+//! The command line: verbs and their arguments.
 
 mod fleet;
 mod open;
 mod serve;
 mod verify;
 
-pub(crate) use open::{options as open_options, sentence as open_sentence};
-
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use records::ids::ClinicCode;
 use records::staff::Role;
+use shell::verbs::{self, Outcome};
 
 /// The county hub: exchanges with the clinics' boxes and serves the desks of the county's staff.
 #[derive(Debug, Parser)]
@@ -146,58 +141,11 @@ fn role(text: &str) -> Result<Role, String> {
     })
 }
 
-/// Why a verb failed, in words for the person or script that called it.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    /// One clear sentence.
-    pub(crate) sentence: String,
-}
-
-impl Failure {
-    /// A failure with its sentence.
-    pub(crate) fn new(sentence: impl Into<String>) -> Self {
-        Self {
-            sentence: sentence.into(),
-        }
-    }
-
-    /// A failure whose sentence ends in the whole chain of causes.
-    pub(crate) fn of(doing: &str, error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::new(format!("{doing}: {}", chain(error)))
-    }
-}
-
-/// An error and its causes as one text, without saying the same twice.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let words = next.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = next.source();
-    }
-    text
-}
-
-/// Result of a verb: its exit code where it went to its end.
-pub(crate) type Outcome = Result<ExitCode, Failure>;
-
 /// Runs the verb that the arguments name.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.verb.wants_json();
-    match cli.verb.run() {
-        Ok(code) => code,
-        Err(failure) => {
-            complain(&format!("error: {}", failure.sentence));
-            if json {
-                say(&serde_json::json!({ "error": failure.sentence }).to_string());
-            }
-            ExitCode::FAILURE
-        }
-    }
+    verbs::finish(cli.verb.run(), json)
 }
 
 impl Verb {
@@ -221,27 +169,8 @@ impl Verb {
     }
 }
 
-/// A runtime for one verb.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::of("cannot start", &error))
-}
-
 fn on_runtime(verb: impl Future<Output = Outcome>) -> Outcome {
-    runtime()?.block_on(verb)
-}
-
-/// Prints one line on stdout. A closed pipe is the reader's choice and no failure of the verb.
-pub(crate) fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _closed_pipe = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
-/// Prints one line on stderr.
-pub(crate) fn complain(line: &str) {
-    let _closed_pipe = writeln!(std::io::stderr().lock(), "{line}");
+    verbs::on_runtime(None, verb)
 }
 
 #[cfg(test)]

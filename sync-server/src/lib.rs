@@ -7,12 +7,10 @@
 pub mod cli;
 pub mod clinics;
 pub mod clock;
-pub mod errors;
 pub mod live;
 pub mod pages;
 pub mod router;
 mod running;
-pub mod sessions;
 pub mod staff;
 pub mod state;
 #[cfg(test)]

@@ -1,33 +1,15 @@
 //! The desks' pages: extract, authorise, act, answer.
 
 pub mod account;
-pub mod audit;
-pub mod chart;
 pub mod clinics;
 pub mod demographics;
-pub mod drafts;
 pub mod ecgs;
 pub mod find;
 pub mod patient;
-pub mod person;
-pub mod session;
 pub mod staff;
 pub mod status;
 pub mod visitor;
 pub mod visits;
-
-use records::ids::FormId;
-use sync_core::document::Heads;
-
-/// A new form's id.
-pub fn new_form() -> FormId {
-    FormId(rand::random())
-}
-
-/// Heads as a form's field carries them.
-pub fn heads_text(heads: &Heads) -> String {
-    hex::encode(heads.to_bytes())
-}
 
 /// The maker's name of a device. A hub has no drivers: it knows the names by the catalogue's keys, and shows the key
 /// of a device of a newer release.

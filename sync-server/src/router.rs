@@ -8,43 +8,33 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use records::staff::Action;
+use shell::sessions::StationSessions;
 use web::guard::{Access, RouteLine, Routes, layers};
 
 use crate::live;
-use crate::pages::{
-    account, audit, chart, clinics, demographics, drafts, ecgs, find, patient, session, staff, status,
-    visitor, visits,
-};
-use crate::sessions::DeskSessions;
+use crate::pages::{account, clinics, demographics, ecgs, find, patient, staff, status, visitor, visits};
 use crate::state::HubState;
 
 /// The table of routes and their handlers.
 fn routes(state: &HubState) -> Routes<HubState> {
-    let table = Routes::new(Arc::new(DeskSessions::new(&state.store)));
-    let table = doors(table);
+    let table = Routes::new(Arc::new(StationSessions::of(state)));
+    let table = desk(shell::pages::add(table));
     let table = people(table);
     county(table)
 }
 
-fn doors(table: Routes<HubState>) -> Routes<HubState> {
+fn desk(table: Routes<HubState>) -> Routes<HubState> {
     table
         .get("/", Access::SignedIn, visitor::front)
-        .get("/sign-in", Access::Open, session::sign_in_page)
-        .post("/sign-in", Access::Open, session::sign_in)
-        .post("/sign-out", Access::LockedToo, session::sign_out)
-        .post("/lock", Access::LockedToo, session::lock)
-        .get("/unlock", Access::LockedToo, session::unlock_page)
-        .post("/unlock", Access::LockedToo, session::unlock)
         .get("/account", Access::SignedIn, account::page)
         .post("/account", Access::SignedIn, account::change)
-        .post_background("/drafts/{form}", Access::SignedIn, drafts::keep)
         .get_background("/live", Access::SignedIn, live::stream)
         .get_background("/light", Access::SignedIn, status::light)
         .get("/status", Access::SignedIn, status::page)
 }
 
 fn people(table: Routes<HubState>) -> Routes<HubState> {
-    use Action::{EditChart, EditDemographics, FindPatients, ReadClinical, ResolveClash};
+    use Action::{EditDemographics, FindPatients, ReadClinical, ResolveClash};
     table
         .get("/patients", Access::May(FindPatients), find::page)
         .get("/patients/{id}", Access::May(FindPatients), patient::page)
@@ -63,12 +53,6 @@ fn people(table: Routes<HubState>) -> Routes<HubState> {
             Access::May(ReadClinical),
             patient::visits_page,
         )
-        .get("/patients/{id}/chart", Access::May(EditChart), chart::page)
-        .post(
-            "/patients/{id}/chart/{part}",
-            Access::May(EditChart),
-            chart::change,
-        )
         .get(
             "/patients/{id}/edit",
             Access::May(EditDemographics),
@@ -86,7 +70,7 @@ fn people(table: Routes<HubState>) -> Routes<HubState> {
 }
 
 fn county(table: Routes<HubState>) -> Routes<HubState> {
-    use Action::{ManageClinics, ManageStaff, ReadAudit, SeeClinics};
+    use Action::{ManageClinics, ManageStaff, SeeClinics};
     table
         .get("/clinics", Access::May(SeeClinics), clinics::list)
         .get("/clinics/new", Access::May(ManageClinics), clinics::new_page)
@@ -108,7 +92,6 @@ fn county(table: Routes<HubState>) -> Routes<HubState> {
         .get("/staff/{id}", Access::May(ManageStaff), staff::member_page)
         .post("/staff/{id}", Access::May(ManageStaff), staff::change)
         .post("/staff/{id}/password", Access::May(ManageStaff), staff::renew)
-        .get("/audit", Access::May(ReadAudit), audit::page)
 }
 
 /// The table of routes, for tests of who may ask for what.

@@ -5,23 +5,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use link::hub_ca::HubCa;
 use link::server::{Server, ServerError};
 use link::{CaFault, Cable};
-use store::{Clock, CrashPoint, OpenError, Store, StoreError};
+use shell::closing::Closing;
+use shell::listening::{self, Bound, ListenFault, Served};
+use shell::opening::{self, OpeningFault};
+use store::{Clock, CrashPoint, Mode, Side, Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::HubClock;
 use crate::live::Live;
-use crate::state::{Closing, HubState};
-use crate::{cli, clinics, router};
+use crate::state::HubState;
+use crate::{clinics, router};
 
-/// Time that open requests get to end when the hub stops.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// Time between looks at the age of the desks' certificate.
 const LEAF_LOOK: Duration = Duration::from_secs(24 * 3600);
 /// Setting under which the desks' address is kept, for sign-ins that are printed beside a running `serve`.
@@ -79,21 +78,11 @@ pub enum StartError {
     #[error("desks over plain http are served on loopback only, not on {0}")]
     NotLoopback(SocketAddr),
     /// The data folder cannot be opened.
-    #[error("{}", cli::open_sentence(.folder, .source))]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: OpenError,
-    },
+    #[error(transparent)]
+    Folder(#[from] OpeningFault),
     /// An address cannot be listened on.
-    #[error("{}", listen_sentence(*.address, .source))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The system's answer.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenFault),
     /// The store failed while the hub started.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -108,19 +97,6 @@ pub enum StartError {
     Link(#[from] ServerError),
 }
 
-fn listen_sentence(address: SocketAddr, source: &std::io::Error) -> String {
-    match source.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            format!("address {address} is in use by another program; choose another port or stop it")
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            format!("no permission to listen on {address}; ports below 1024 need it")
-        }
-        std::io::ErrorKind::AddrNotAvailable => format!("this machine has no address {}", address.ip()),
-        _ => format!("cannot listen on {address}: {source}"),
-    }
-}
-
 /// A hub that runs.
 pub struct Running {
     /// Address of the desks.
@@ -130,7 +106,7 @@ pub struct Running {
     /// What its pages see.
     pub state: HubState,
     switch: watch::Sender<bool>,
-    desks: (Handle<SocketAddr>, JoinHandle<std::io::Result<()>>),
+    desks: Served,
     server: Option<Server>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -142,8 +118,10 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         Desk::LoopbackHttp(address) if address.ip().is_loopback() => (address, false),
         Desk::LoopbackHttp(address) => return Err(StartError::NotLoopback(address)),
     };
-    let (listener, desk) = listen(wanted)?;
-    let link = options.link.map(listen).transpose()?;
+    let desks = Bound::to(wanted)?;
+    let desk = desks.address;
+    let link = options.link.map(Bound::to).transpose()?;
+    let link_address = link.as_ref().map(|link| link.address);
     let clock: Arc<dyn Clock> = options
         .clock
         .clone()
@@ -157,9 +135,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         live: Live::default(),
         sign_in: HubState::limits(),
         secure,
-        link: link
-            .as_ref()
-            .map(|(_, address)| Arc::from(format!("https://{address}"))),
+        link: link_address.map(|address| Arc::from(format!("https://{address}"))),
         closing,
         notice: options.notice.as_deref().map(Arc::from),
     };
@@ -174,18 +150,17 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
             Arc::clone(&clock),
             config.clone(),
         )));
-        serve_tls(listener, desk, router, config)?
+        desks.serve_tls(router, config)?
     } else {
-        serve(listener, desk, router)?
+        desks.serve(router)?
     };
-    let address = link.as_ref().map(|(_, address)| *address);
     let server = match link {
-        Some((listener, _)) => Some(start_link(&store, listener, ca, options.cable).await?),
+        Some(link) => Some(start_link(&store, link.into_listener(), ca, options.cable).await?),
         None => None,
     };
     let running = Running {
         desk,
-        link: address,
+        link: link_address,
         state,
         switch,
         desks,
@@ -198,28 +173,13 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
     Ok(running)
 }
 
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Listen { address, source };
-    let listener = TcpListener::bind(address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
-}
-
-async fn open_store(options: &Options, clock: Arc<dyn Clock>) -> Result<Store, StartError> {
-    let folder = options.data.clone();
-    let open_options = store::OpenOptions {
+async fn open_store(options: &Options, clock: Arc<dyn Clock>) -> Result<Store, OpeningFault> {
+    let open = store::OpenOptions {
         crash_at: options.crash_at,
         password_cost_kib: options.password_cost_kib,
-        ..cli::open_options(clock, store::Mode::Serve)
+        ..opening::options(Side::Hub, clock, Mode::Serve)
     };
-    let opened = tokio::task::spawn_blocking(move || Store::open(&folder, open_options)).await;
-    let folder = options.data.clone();
-    match opened {
-        Ok(Ok(store)) => Ok(store),
-        Ok(Err(source)) => Err(StartError::Folder { folder, source }),
-        Err(_) => Err(StartError::Store(StoreError::Closed)),
-    }
+    opening::open(&options.data, open).await
 }
 
 async fn start_link(
@@ -287,32 +247,6 @@ async fn keep_leaf_fresh(store: Store, names: Vec<String>, clock: Arc<dyn Clock>
     }
 }
 
-type Served = (Handle<SocketAddr>, JoinHandle<std::io::Result<()>>);
-
-fn serve(listener: TcpListener, address: SocketAddr, router: Router) -> Result<Served, StartError> {
-    let handle = Handle::new();
-    let server = axum_server::from_tcp(listener).map_err(|source| StartError::Listen { address, source })?;
-    let served = server
-        .handle(handle.clone())
-        .serve(router.into_make_service_with_connect_info::<SocketAddr>());
-    Ok((handle, tokio::spawn(served)))
-}
-
-fn serve_tls(
-    listener: TcpListener,
-    address: SocketAddr,
-    router: Router,
-    config: RustlsConfig,
-) -> Result<Served, StartError> {
-    let handle = Handle::new();
-    let server = axum_server::from_tcp_rustls(listener, config)
-        .map_err(|source| StartError::Listen { address, source })?;
-    let served = server
-        .handle(handle.clone())
-        .serve(router.into_make_service_with_connect_info::<SocketAddr>());
-    Ok((handle, tokio::spawn(served)))
-}
-
 impl Running {
     /// What the hub keeps on disk.
     pub fn store(&self) -> &Store {
@@ -339,22 +273,11 @@ impl Running {
     /// Stops in order: no new request or box, open ones end, the store closes.
     pub async fn stop(self) {
         let _told = self.switch.send(true);
-        let (handle, desks) = self.desks;
-        handle.graceful_shutdown(Some(STOP_WITHIN));
+        self.desks.close();
         if let Some(server) = self.server {
             server.stop().await;
         }
-        match desks.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the listener of the desks failed"),
-            Err(_) => tracing::error!("the listener of the desks ended by a panic"),
-        }
-        for task in &self.tasks {
-            task.abort();
-        }
-        for task in self.tasks {
-            // Aborted on purpose.
-            let _ended = task.await;
-        }
+        self.desks.ended().await;
+        listening::end(self.tasks).await;
     }
 }

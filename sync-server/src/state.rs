@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shell::closing::Closing;
 use store::Store;
-use tokio::sync::watch;
 use web::guard::RateLimit;
 
 use crate::live::Live;
@@ -39,23 +39,5 @@ impl HubState {
     /// The bounds on tries.
     pub fn limits() -> Arc<RateLimit<Option<IpAddr>>> {
         Arc::new(RateLimit::new(SIGN_IN_BURST, SIGN_IN_EACH))
-    }
-}
-
-/// Tells streams and loops when the hub is stopping.
-#[derive(Debug, Clone)]
-pub struct Closing(watch::Receiver<bool>);
-
-impl Closing {
-    /// The switch and what it tells.
-    pub fn new() -> (watch::Sender<bool>, Self) {
-        let (switch, told) = watch::channel(false);
-        (switch, Self(told))
-    }
-
-    /// Waits until the hub is stopping.
-    pub async fn closed(mut self) {
-        // A dropped switch means the same.
-        let _stopping = self.0.wait_for(|stopping| *stopping).await;
     }
 }

@@ -13,13 +13,14 @@ use records::ids::{ClinicCode, EcgId, EncounterId, PatientId};
 use records::patients::AllergyState;
 use records::staff::Role;
 use records::units::Bpm;
+use shell::closing::Closing;
 use store::{AuditAct, By, Commit, Lane, Store, Target, Write};
 use tempfile::TempDir;
 use web::guard::Access;
 
 use crate::clock::HubClock;
 use crate::live::Live;
-use crate::state::{Closing, HubState};
+use crate::state::HubState;
 use crate::{clinics, router, staff};
 
 const NAME: &str = "吕小兰";

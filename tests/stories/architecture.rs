@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What each crate of the workspace may use; dev-dependencies count too.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("records", &[]),
     ("ecg", &["records"]),
     ("sync-core", &["records", "ecg"]),
     ("device-drivers", &["records", "ecg"]),
     ("web", &["records", "ecg"]),
+    ("shell", &["records", "sync-core", "store", "web"]),
     ("store", &["sync-core", "records", "ecg"]),
     ("link", &["store", "sync-core", "records"]),
     (
@@ -20,12 +21,13 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "store",
             "link",
             "web",
+            "shell",
             "device-drivers",
         ],
     ),
     (
         "sync-server",
-        &["records", "ecg", "sync-core", "store", "link", "web"],
+        &["records", "ecg", "sync-core", "store", "link", "web", "shell"],
     ),
     (
         "demo",
@@ -41,6 +43,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "store",
             "link",
             "web",
+            "shell",
             "device-drivers",
             "appliance",
             "sync-server",

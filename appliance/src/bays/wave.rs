@@ -13,11 +13,11 @@ use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use device_drivers::contec_8000g::{LEAD_COUNT, LEADS, NANOVOLTS_PER_STEP, SAMPLES_PER_SECOND, WaveBlock};
 use ecg::model::{Lead, LeadName, SampleRateHz, Scale, Waveform};
+use shell::errors::{Page, PageError};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use web::trouble::Trouble;
 
-use crate::errors::{Page, PageError};
 use crate::state::AppState;
 
 /// Blocks (tenths of a second) that a slow page may lag behind.

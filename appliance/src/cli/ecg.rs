@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use ecg::measure::{Measurements, measure};
 use ecg::wfdb::{Header, Recording, Warning, read, read_header};
 use serde_json::{Value, json};
+use shell::verbs::{Failure, Outcome, complain, say};
 
-use super::{EcgArgs, Failure, Outcome, complain, say};
+use super::EcgArgs;
 
 /// Largest file of a record that is read.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -64,7 +65,7 @@ fn read_record(path: &Path) -> Result<Recording, Failure> {
     };
     let text = String::from_utf8_lossy(&read_file(&header_path)?).into_owned();
     let shown = header_path.display();
-    let fault = |error| Failure::new(format!("record {shown}: {}", super::chain(&error)));
+    let fault = |error| Failure::new(format!("record {shown}: {}", shell::verbs::chain(&error)));
     let header: Header = read_header(&text).map_err(fault)?;
     let folder = header_path.parent().unwrap_or(Path::new("."));
     read(&header, |name| {

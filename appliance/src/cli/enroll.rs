@@ -1,10 +1,11 @@
 //! `enroll`: joins the box to a hub by a one-time token, which never stands on a command line.
 
+use shell::verbs::{Failure, Outcome, chain, say};
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{EnrollArgs, Failure, Outcome, chain, say};
+use super::EnrollArgs;
 use crate::hub_link::join;
 
 /// Path that stands for stdin.

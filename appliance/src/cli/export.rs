@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use shell::verbs::{Failure, Outcome, chain, complain};
 use store::{AuditAct, By, ExportOf, Store};
 
-use super::{ExportArgs, Failure, Outcome, chain, complain};
+use super::ExportArgs;
 
 /// Path that stands for stdout.
 const STDOUT: &str = "-";
@@ -34,7 +35,7 @@ pub(super) async fn run(args: ExportArgs) -> Outcome {
         out: open(&args.path)?,
         fault: None,
     }));
-    let bar = super::progress::things();
+    let bar = shell::progress::things();
     let (counted, taking) = (bar.clone(), Arc::clone(&sink));
     let written = store
         .export(

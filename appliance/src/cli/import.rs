@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
+use shell::verbs::{Failure, Outcome, chain, complain, say};
 use store::ImportReport;
 
-use super::{Failure, ImportArgs, Outcome, chain, complain, say};
+use super::ImportArgs;
 
 /// Bytes read from the file at a time.
 const READ_BYTES: usize = 1024 * 1024;
@@ -21,7 +22,7 @@ pub(super) async fn run(args: ImportArgs) -> Outcome {
     let file = File::open(&args.file).map_err(fault)?;
     let bytes = file.metadata().map_err(fault)?.len();
     let store = super::open::alone(&args.data).await?;
-    let bar = super::progress::bytes(bytes);
+    let bar = shell::progress::bytes(bytes);
     let counted = Counted {
         file,
         bar: bar.clone(),

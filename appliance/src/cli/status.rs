@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use serde_json::Value;
+use shell::verbs::{Failure, Outcome, chain, say};
 
-use super::{Failure, FolderArgs, Outcome, chain, say};
+use super::FolderArgs;
 use crate::status::object;
 
 pub(super) async fn run(args: FolderArgs) -> Outcome {

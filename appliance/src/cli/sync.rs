@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use link::client::{ClientOptions, SyncReport, sync_once};
 use serde_json::{Value, json};
+use shell::verbs::{Failure, Outcome, chain, say};
 
-use super::{Failure, Outcome, SyncArgs, chain, say};
+use super::SyncArgs;
 
 pub(super) async fn run(args: SyncArgs) -> Outcome {
     let store = super::open::alone(&args.data).await?;

@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
-use store::{Difference, Mode, Store, Verify};
+use shell::checking;
+use shell::opening::{self, OpeningFault};
+use shell::progress::{follow, things};
+use shell::verbs::{Failure, Outcome, chain, complain, say};
+use store::{Difference, Mode, OpenError, Side, Verify};
 
-use super::progress::{follow, things};
-use super::{Failure, Outcome, VerifyArgs, chain, complain, say};
+use super::VerifyArgs;
 
 pub(super) async fn run(args: VerifyArgs) -> Outcome {
     let store = super::open::beside(&args.data).await?;
@@ -37,9 +39,9 @@ pub(super) async fn run(args: VerifyArgs) -> Outcome {
     };
     let problems = problems(&found, differences.as_deref(), replaced);
     if args.json {
-        say(&object(&found, &problems).to_string());
+        say(&checking::object(&found, &problems).to_string());
     } else {
-        tell(&found, &problems);
+        checking::tell(&found, &problems);
     }
     Ok(if problems.is_empty() {
         ExitCode::SUCCESS
@@ -50,18 +52,18 @@ pub(super) async fn run(args: VerifyArgs) -> Outcome {
 
 /// Puts the rebuilt tables in the place of those in use, unless a `serve` runs.
 async fn replace(args: &VerifyArgs) -> Result<bool, Failure> {
-    let data = args.data.clone();
     let clock = std::sync::Arc::new(crate::clock::SystemClock::start());
-    let options = super::open_options(clock, Mode::Serve);
-    let opened = tokio::task::spawn_blocking(move || Store::open(&data, options)).await;
-    let store = match opened {
-        Ok(Ok(store)) => store,
-        Ok(Err(store::OpenError::InUse { .. })) => {
+    let options = opening::options(Side::Box, clock, Mode::Serve);
+    let store = match opening::open(&args.data, options).await {
+        Ok(store) => store,
+        Err(OpeningFault::Refused {
+            why: OpenError::InUse { .. },
+            ..
+        }) => {
             complain("the derived tables stay as they are while appliance serve is running");
             return Ok(false);
         }
-        Ok(Err(error)) => return Err(Failure::new(super::open_sentence(&args.data, &error))),
-        Err(_) => return Err(Failure::new("opening the data folder ended unexpectedly")),
+        Err(fault) => return Err(Failure::new(fault.to_string())),
     };
     let replaced = store.replace_derived().await;
     replaced
@@ -84,33 +86,4 @@ fn problems(found: &Verify, differences: Option<&[Difference]>, replaced: bool) 
         format!("derived table {}: a row{of} is {place}{after}", difference.table)
     });
     found.problems.iter().cloned().chain(differing).collect()
-}
-
-fn object(found: &Verify, problems: &[String]) -> Value {
-    let mut object = json!({
-        "patients": found.patients,
-        "encounters": found.encounters,
-        "observations": found.observations,
-        "changes": found.changes,
-        "fingerprint": found.fingerprint.to_string(),
-        "problems": problems,
-    });
-    if !problems.is_empty() {
-        object["error"] = json!(format!("{} problems found", problems.len()));
-    }
-    object
-}
-
-fn tell(found: &Verify, problems: &[String]) {
-    say(&format!("patients      {}", found.patients));
-    say(&format!("encounters    {}", found.encounters));
-    say(&format!("observations  {}", found.observations));
-    say(&format!("changes       {}", found.changes));
-    say(&format!("fingerprint   {}", found.fingerprint));
-    for problem in problems {
-        say(&format!("problem       {problem}"));
-    }
-    if problems.is_empty() {
-        say("no problems");
-    }
 }

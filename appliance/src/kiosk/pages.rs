@@ -11,6 +11,7 @@ use device_drivers::catalogue::{Measures, StartedBy};
 use device_drivers::session::LinkState;
 use maud::{Markup, html};
 use serde::Deserialize;
+use shell::errors::Page;
 use web::guard::{Caller, SCREEN_COOKIE, SignedIn};
 use web::icons::Icon;
 use web::layout::kiosk_page;
@@ -21,7 +22,6 @@ use super::NO_READER;
 use super::flow::{Desk, Failure, Press, Step};
 use crate::bays::BayView;
 use crate::bays::shown::{Shown, Word};
-use crate::errors::Page;
 use crate::state::{AppState, Transport};
 
 /// Seconds after which a page without script loads itself anew.

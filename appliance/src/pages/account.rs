@@ -4,6 +4,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use records::faults::{FaultKind, FieldFault};
 use records::staff::StaffMember;
+use shell::errors::Page as Answer;
 use store::SignIn;
 use web::fields::Fields;
 use web::forms::{Faults, Form, Input};
@@ -12,7 +13,6 @@ use web::panels::{Class, panel};
 use web::texts::Lang;
 use web::trouble::Trouble;
 
-use crate::errors::Page as Answer;
 use crate::founding::keep_member;
 use crate::pages::staff::secret_faults;
 use crate::pages::visitor::{Visitor, go_to};

@@ -10,6 +10,8 @@ use records::ids::PatientId;
 use records::patients::Chart;
 use records::staff::Action;
 use serde::Deserialize;
+use shell::errors::Page as Answer;
+use shell::person::{Person, patient_id};
 use store::AuditAct;
 use web::fields::Fields;
 use web::icons::Icon;
@@ -22,8 +24,6 @@ use web::trouble::Trouble;
 use crate::bays::attachment::{Opener, Person as Subject};
 use crate::bays::shown::Shown;
 use crate::bays::{BayView, Doing};
-use crate::errors::Page as Answer;
-use crate::pages::person::{Person, patient_id};
 use crate::pages::visitor::{Visitor, go_to};
 use words::{doing, kind, link_tag, log_word, refusal_word, refusal_words, word};
 

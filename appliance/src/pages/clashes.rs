@@ -5,13 +5,13 @@ use axum::response::Response;
 use maud::Markup;
 use records::patients::ChartCommand;
 use records::staff::Action;
+use shell::errors::Page as Answer;
+use shell::forms::{heads_text, new_form};
+use shell::person::Person;
 use store::AuditAct;
 use web::fields::Fields;
 use web::people::clashes::{chosen, questions};
 
-use crate::errors::Page as Answer;
-use crate::pages::fields::{heads_text, new_form};
-use crate::pages::person::Person;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// The questions about a chart.

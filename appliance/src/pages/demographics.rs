@@ -4,6 +4,10 @@ use axum::extract::Path;
 use axum::response::Response;
 use maud::html;
 use records::ids::FormId;
+use shell::drafts::{self, Opened};
+use shell::errors::{Page as Answer, PageError};
+use shell::forms::heads_text;
+use shell::person::Person;
 use store::AuditAct;
 use sync_core::document::Heads;
 use web::checks::Checked;
@@ -13,10 +17,6 @@ use web::layout::{Page, heading};
 use web::people::demographics::{Wanted, inputs, of_chart};
 use web::trouble::Trouble;
 
-use crate::errors::{Page as Answer, PageError};
-use crate::pages::drafts::{self, Opened};
-use crate::pages::fields::heads_text;
-use crate::pages::person::Person;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// `GET /patients/{id}/edit`.

@@ -9,6 +9,9 @@ use records::ids::{DocId, EcgId, PatientId};
 use records::staff::Action;
 use records::text::tidy;
 use records::vitals::Withdrawal;
+use shell::errors::Page as Answer;
+use shell::forms::new_form;
+use shell::person::Person;
 use store::{AuditAct, Commit, Lane, Target, Write};
 use web::checks::sentence;
 use web::fields::Fields;
@@ -18,9 +21,6 @@ use web::people::Names;
 use web::people::recording::{self, EcgRead, Paper, recording};
 use web::trouble::Trouble;
 
-use crate::errors::Page as Answer;
-use crate::pages::fields::new_form;
-use crate::pages::person::Person;
 use crate::pages::readings::device_name;
 use crate::pages::visitor::{Visitor, go_to};
 

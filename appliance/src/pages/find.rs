@@ -8,12 +8,12 @@ use records::ids::PatientId;
 use records::patients::PatientLine;
 use records::staff::Action;
 use serde::Deserialize;
+use shell::errors::Page as Answer;
 use web::icons::Icon;
 use web::layout::{Page, heading};
 use web::patients::{PatientRow, hits, hits_place, search_box};
 use web::words;
 
-use crate::errors::Page as Answer;
 use crate::pages::visitor::Visitor;
 
 /// Hits that are shown.

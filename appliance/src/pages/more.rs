@@ -3,10 +3,10 @@
 use axum::response::Response;
 use maud::{Markup, html};
 use records::staff::Action;
+use shell::errors::Page as Answer;
 use web::icons::Icon;
 use web::layout::{Page, heading};
 
-use crate::errors::Page as Answer;
 use crate::pages::visitor::Visitor;
 
 /// `GET /more`.

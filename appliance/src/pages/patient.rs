@@ -9,6 +9,9 @@ use records::ids::ClinicCode;
 use records::staff::Action;
 use records::vitals::{Observation, VitalKind};
 use serde::Deserialize;
+use shell::errors::Page as Answer;
+use shell::forms::new_form;
+use shell::person::{Person, patient_id};
 use store::{AuditAct, EcgLine, ObservationLine};
 use web::charts::Range;
 use web::icons::Icon;
@@ -21,10 +24,7 @@ use web::visits::VisitRow;
 use web::vitals::kind_name;
 use web::words;
 
-use crate::errors::Page as Answer;
 use crate::pages::clashes;
-use crate::pages::fields::new_form;
-use crate::pages::person::{Person, patient_id};
 use crate::pages::readings::device_name;
 use crate::pages::visitor::{Visitor, go_to};
 
@@ -93,7 +93,7 @@ impl Record {
             self.readings.len(),
             visits.concat(),
             self.ecgs.len(),
-            crate::pages::fields::heads_text(&person.heads)
+            shell::forms::heads_text(&person.heads)
         );
         let hash = sync_core::blobs::blob_id(facts.as_bytes()).to_string();
         hash.chars().take(16).collect()

@@ -9,6 +9,8 @@ use records::ids::{DocId, DocKind, FormId, PatientId};
 use records::patients::{Address, AllergyAnswer, NewAllergy, NewPatient, PatientLine, Sex};
 use records::text::fold_name;
 use records::time::BirthDate;
+use shell::drafts;
+use shell::errors::{Page as Answer, PageError};
 use store::{AuditAct, Commit, CommitError, Lane, LocalEffect, Target, Write};
 use web::checks::{Checked, label};
 use web::fields::Fields;
@@ -20,8 +22,6 @@ use web::people::demographics::{address_inputs, read_address, read_birth, sex_ch
 use web::texts::Lang;
 use web::trouble::Trouble;
 
-use crate::errors::{Page as Answer, PageError};
-use crate::pages::drafts;
 use crate::pages::find::row;
 use crate::pages::visitor::{Visitor, go_to};
 
@@ -292,7 +292,7 @@ async fn card_panel(visitor: &Visitor) -> Answer<Markup> {
                     h2 { (Icon::Card.svg()) " " (lang.t("register-card")) }
                     p.lead { strong { (card.name) } " " (card.birth.map_or_else(|| card.birth_text.clone(), |birth| birth.to_string())) }
                     form method="post" action="/patients/new/card" {
-                        input type="hidden" name="form" value=(crate::pages::fields::new_form());
+                        input type="hidden" name="form" value=(shell::forms::new_form());
                         input type="hidden" name="number_tail" value=(tail(&card.number));
                         button.button.button-main type="submit" { (lang.t("register-card-do")) }
                     }

@@ -8,6 +8,7 @@ use records::identity::IdNumber;
 use records::ids::DocKind;
 use records::patients::{Address, Chart, NewPatient};
 use records::text::fold_name;
+use shell::errors::Page as Answer;
 use store::{AuditAct, Commit, Lane, Target, Write};
 use web::forms::{Faults, Form, Input};
 use web::icons::Icon;
@@ -16,7 +17,6 @@ use web::panels::{Class, panel};
 use web::texts::Lang;
 use web::trouble::Trouble;
 
-use crate::errors::Page as Answer;
 use crate::pages::visitor::Visitor;
 use crate::residents_csv::{self, LineFault, ListFault, Resident};
 
@@ -161,7 +161,7 @@ pub async fn take(visitor: Visitor, mut multipart: Multipart) -> Answer<Response
 }
 
 async fn register(visitor: &Visitor, residents: &[Resident], taken: &mut Taken) -> Answer<()> {
-    let owner = visitor.clinic().await?;
+    let owner = visitor.state.clinic().await?;
     for batch in residents.chunks(BATCH) {
         let mut writes = Vec::new();
         let mut seen: Vec<&Resident> = Vec::new();

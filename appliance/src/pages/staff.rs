@@ -7,6 +7,8 @@ use records::faults::{FaultKind, FieldFault};
 use records::ids::{FormId, StaffId};
 use records::staff::{Role, STAFF_NAME_CHARS_MAX, StaffMember, StaffState};
 use records::text::{fold_search, tidy};
+use shell::errors::Page as Answer;
+use shell::forms::new_form;
 use web::checks::secret_sentence;
 use web::fields::Fields;
 use web::forms::{Choice, Faults, Form, Input};
@@ -17,9 +19,7 @@ use web::texts::Lang;
 use web::trouble::Trouble;
 use web::words;
 
-use crate::errors::Page as Answer;
 use crate::founding::keep_member;
-use crate::pages::fields::new_form;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// Shortest password, in characters: tries are counted, and a tablet is typed on.

@@ -10,6 +10,9 @@ use maud::{Markup, html};
 use records::clinics::Clinic;
 use records::ids::ClinicCode;
 use records::text::fold;
+use shell::errors::Page;
+use shell::session::{browser_name, set_cookie};
+use shell::station::Station as _;
 use store::AuditAct;
 use web::checks::secret_sentence;
 use web::fields::Fields;
@@ -20,11 +23,9 @@ use web::panels::{Class, panel};
 use web::texts::Lang;
 use web::trouble::Trouble;
 
-use crate::errors::Page;
 use crate::founding::{self, Mark, NewDoctor};
 use crate::hub_link::JoinFault;
 use crate::pages::is_fresh;
-use crate::pages::session::{offer_clock, set_cookie, tablet_name};
 use crate::pages::staff::{read_member, secret_faults, secrets, who};
 use crate::pages::visitor::{Visitor, go_to};
 use crate::state::{AppState, Transport};
@@ -288,7 +289,7 @@ pub async fn set_doctor(
     if !faults.is_empty() {
         return doctor_form(lang, &fields, &faults);
     }
-    offer_clock(&state, &fields).await;
+    state.signed_in(&fields).await;
     let (password, pin) = (fields.get("password").to_owned(), fields.get("pin").to_owned());
     let staff = founding::add_first_doctor(
         &state.store,
@@ -300,7 +301,7 @@ pub async fn set_doctor(
         },
     )
     .await?;
-    let token = state.store.new_session(staff, &tablet_name(&headers)).await?;
+    let token = state.store.new_session(staff, &browser_name(&headers)).await?;
     let mut response = Redirect::to("/start").into_response();
     set_cookie(
         &mut response,

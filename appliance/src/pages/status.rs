@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use records::staff::Action;
 use records::time::{ClockSource, WallTime};
+use shell::errors::Page as Answer;
 use store::{Cause, Lane, LinkStatus};
 use web::layout::{Page, heading};
 use web::moments;
@@ -12,7 +13,6 @@ use web::status::{Level, StateRow, states};
 use web::texts::Lang;
 
 use crate::bays::link_word;
-use crate::errors::Page as Answer;
 use crate::pages::bays::words::link_words;
 use crate::pages::visitor::{Visitor, go_to};
 use crate::state::AppState;

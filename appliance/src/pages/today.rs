@@ -5,6 +5,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use records::patients::Sex;
 use records::staff::Action;
+use shell::errors::Page as Answer;
 use store::TodayLine;
 use web::icons::Icon;
 use web::layout::{Page, heading};
@@ -14,7 +15,6 @@ use web::patients::{hits_place, person, search_box};
 use web::visits::{TodayRow, today_lines};
 use web::words;
 
-use crate::errors::Page as Answer;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// Drafts that are offered.

@@ -8,6 +8,9 @@ use records::ids::{PatientId, TrayId};
 use records::patients::PatientLine;
 use records::text::{fold, tidy};
 use serde::Deserialize;
+use shell::errors::{Page as Answer, PageError};
+use shell::forms::new_form;
+use shell::person::patient_id;
 use store::TrayState;
 use web::checks::sentence;
 use web::fields::Fields;
@@ -23,9 +26,6 @@ use web::trouble::Trouble;
 
 use crate::bays::attachment::TrayReason;
 use crate::bays::tray::{self, ClaimRefusal, Identifier, Waiting, What};
-use crate::errors::{Page as Answer, PageError};
-use crate::pages::fields::new_form;
-use crate::pages::person::patient_id;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// Hits of the search for the owner of a reading.

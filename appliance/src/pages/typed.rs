@@ -13,6 +13,10 @@ use records::vitals::{
     GlucoseTiming, Measured, Observation, Origin, PersonAge, VitalKind, Withdrawal, add_observation,
     check_typed, flag, parse_typed, withdraw_observation,
 };
+use shell::drafts::{self, Opened};
+use shell::errors::{Page as Answer, PageError};
+use shell::forms::new_form;
+use shell::person::Person;
 use store::{AuditAct, Commit, CommitError, Lane, LocalEffect, Target, Write};
 use web::checks::Checked;
 use web::fields::Fields;
@@ -25,10 +29,6 @@ use web::trouble::Trouble;
 use web::vitals::{kind_name, unit_of};
 use web::words;
 
-use crate::errors::{Page as Answer, PageError};
-use crate::pages::drafts::{self, Opened};
-use crate::pages::fields::new_form;
-use crate::pages::person::Person;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// Longest reason for a withdrawal, in characters.
@@ -219,7 +219,7 @@ async fn target(visitor: &Visitor, person: &Person, day: Date) -> Answer<Target>
         None => Target::Series {
             patient: person.id,
             month: format!("{:04}-{:02}", day.year(), day.month()),
-            owner: visitor.clinic().await?,
+            owner: visitor.state.clinic().await?,
         },
     })
 }

@@ -1,211 +1,139 @@
-//! A request of somebody who is signed in, with what every page needs: who, in which language, where.
+//! Who asks for a page of the box, and what a box does in its own way.
 
-use axum::extract::FromRequestParts;
-use axum::http::StatusCode;
-use axum::http::request::Parts;
-use axum::response::{IntoResponse, Redirect, Response};
-use maud::{Markup, html};
-use records::ids::{ClinicCode, DocId, PatientId};
-use records::staff::Action;
-use records::time::{Date, Stamp};
-use store::{AuditAct, By};
-use web::guard::SignedIn;
+use std::net::IpAddr;
+
+use axum::http::Extensions;
+use axum::response::Response;
+use records::staff::{Action, StaffMember};
+use records::time::{ClockSource, WallTime};
+use shell::errors::{Page, PageError};
+use shell::station::Station;
+pub use shell::visitor::go_to;
+use store::{Clock, Store};
+use web::fields::Fields;
+use web::guard::{Caller, RateLimit};
 use web::icons::Icon;
-use web::layout::{Frame, NavItem, Page, Screen};
+use web::layout::{Frame, NavItem, Screen};
 use web::texts::Lang;
-use web::trouble::Trouble;
 
-use crate::errors::PageError;
-use crate::state::AppState;
+use crate::pages::{is_fresh, place};
+use crate::state::{AppState, Transport};
 
-/// Who asks, and how an answer is drawn for them.
-#[derive(Clone)]
-pub struct Visitor {
-    /// The box.
-    pub state: AppState,
-    /// Language of the screen.
-    pub lang: Lang,
-    /// The person.
-    pub person: SignedIn,
-    /// Path and query that were asked for.
-    pub here: String,
-    /// Whether a script asked for a part of a page.
-    pub part: bool,
-}
+/// A request of somebody who is signed in at a tablet.
+pub type Visitor = shell::visitor::Visitor<AppState>;
 
-impl FromRequestParts<AppState> for Visitor {
-    type Rejection = Trouble;
+impl Station for AppState {
+    const SCREEN: Screen = Screen::Tablet;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Trouble> {
-        let person = SignedIn::from_request_parts(parts, state).await?;
-        let here = parts
-            .uri
-            .path_and_query()
-            .map_or_else(|| "/".to_owned(), ToString::to_string);
-        Ok(Self {
-            state: state.clone(),
-            lang: Lang::of_headers(&parts.headers),
-            person,
-            here,
-            part: parts.headers.contains_key("hx-request"),
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    fn tries(&self) -> &RateLimit<Option<IpAddr>> {
+        &self.limits.sign_in
+    }
+
+    /// A box knows the people of its own clinic only.
+    fn works_here(&self, _member: &StaffMember) -> bool {
+        true
+    }
+
+    /// The box's own screen, or one that was paired.
+    fn is_kiosk(&self, caller: &Caller) -> bool {
+        let screens = self.kiosks.screens();
+        let paired = caller
+            .screen
+            .as_deref()
+            .is_some_and(|token| screens.reader_of(token).is_some());
+        let own_screen = self.kiosk_config.on_loopback && caller.peer.is_some_and(|peer| peer.is_loopback());
+        paired || own_screen
+    }
+
+    fn is_secure(&self, request: &Extensions) -> bool {
+        request.get::<Transport>() == Some(&Transport::Lan)
+    }
+
+    async fn place(&self, lang: Lang) -> Page<String> {
+        place(self, lang).await
+    }
+
+    async fn frame(visitor: &Visitor) -> Result<Frame, PageError> {
+        let waiting = visitor.state.store.tray_waiting().await?;
+        Ok(Frame {
+            lang: visitor.lang,
+            screen: Screen::Tablet,
+            place: place(&visitor.state, visitor.lang).await?,
+            user: Some(visitor.person.name.clone()),
+            nav: nav(visitor, waiting),
+            light: Some(visitor.state.light().await?),
+            here: visitor.here.clone(),
+            live: Some("/live"),
+            notice: visitor.state.notice.as_deref().map(str::to_owned),
         })
     }
-}
 
-impl Visitor {
-    /// The text with this key.
-    pub fn t(&self, key: &str) -> String {
-        self.lang.t(key)
+    async fn before_sign_in(&self) -> Page<Option<&'static str>> {
+        Ok(is_fresh(self).await?.then_some("/start"))
     }
 
-    /// The time now.
-    pub fn now(&self) -> Stamp {
-        self.state.clock.now()
-    }
-
-    /// The civil date in China now.
-    pub fn today(&self) -> Date {
-        self.now().at.china_date()
-    }
-
-    /// The person as the writer of a record.
-    pub fn by(&self) -> By {
-        By::Staff(self.person.staff)
-    }
-
-    /// Whether the person's role allows this.
-    pub fn may(&self, action: Action) -> bool {
-        self.person.may(action)
-    }
-
-    /// Refuses what the person's role does not allow.
-    pub fn require(&self, action: Action) -> Result<(), PageError> {
-        if self.may(action) {
-            Ok(())
-        } else {
-            Err(Trouble::Forbidden.into())
+    /// A tablet that signs in offers its own time; only a script can fill the field.
+    async fn signed_in(&self, fields: &Fields) {
+        if let Ok(at) = fields.get("clock").parse::<i64>() {
+            self.offer_time(WallTime(at), ClockSource::Tablet).await;
         }
     }
 
-    /// The clinic that the box belongs to.
-    pub async fn clinic(&self) -> Result<ClinicCode, PageError> {
-        self.state
-            .store
-            .clinic()
-            .await?
-            .ok_or(PageError(Trouble::NotFound))
-    }
-
-    /// Notes that the person looked at a record of a patient.
-    pub async fn viewed(
-        &self,
-        act: AuditAct,
-        patient: PatientId,
-        doc: Option<DocId>,
-    ) -> Result<(), PageError> {
-        Ok(self
-            .state
-            .store
-            .audit_view(self.by(), act, Some(patient), doc)
-            .await?)
-    }
-
-    /// The frame around the content of a page.
-    pub async fn frame(&self) -> Result<Frame, PageError> {
-        let waiting = self.state.store.tray_waiting().await?;
-        Ok(Frame {
-            lang: self.lang,
-            screen: Screen::Tablet,
-            place: crate::pages::place(&self.state, self.lang).await?,
-            user: Some(self.person.name.clone()),
-            nav: self.nav(waiting),
-            light: Some(self.state.light().await?),
-            here: self.here.clone(),
-            live: Some("/live"),
-            notice: self.state.notice.as_deref().map(str::to_owned),
-        })
-    }
-
-    fn nav(&self, waiting: u64) -> Vec<NavItem> {
-        let lang = self.lang;
-        let entries = [
-            (
-                Some(Action::FindPatients),
-                "/",
-                lang.t("nav-today"),
-                Icon::Today,
-                0,
-            ),
-            (
-                Some(Action::FindPatients),
-                "/patients",
-                lang.t("nav-patients"),
-                Icon::People,
-                0,
-            ),
-            (
-                Some(Action::SeeDevices),
-                "/bays",
-                lang.t("nav-bays"),
-                Icon::Device,
-                0,
-            ),
-            (
-                Some(Action::ClaimReading),
-                "/tray",
-                lang.t("nav-tray"),
-                Icon::Tray,
-                waiting,
-            ),
-            (None, "/more", lang.t("nav-more"), Icon::Settings, 0),
-        ];
-        let allowed = entries
-            .into_iter()
-            .filter(|(action, ..)| action.is_none_or(|action| self.may(action)));
-        allowed
-            .map(|(_, href, label, icon, count)| NavItem {
-                href,
-                label,
-                icon,
-                count,
-            })
-            .collect()
-    }
-
-    /// Answers with a page.
-    pub async fn page(&self, page: &Page) -> Result<Response, PageError> {
-        Ok(self.frame().await?.page(page).into_response())
-    }
-
-    /// Answers with a page on which a form was refused.
-    pub async fn refused(&self, page: Page) -> Result<Response, PageError> {
-        self.answer_with(StatusCode::UNPROCESSABLE_ENTITY, page).await
-    }
-
-    /// Answers with a page on which a form could not be saved: what stood in the way, above what was typed.
-    pub async fn unsaved(&self, trouble: &Trouble, mut page: Page) -> Result<Response, PageError> {
-        let typed = page.body.take();
-        page.body = Some(html! { (trouble.panel(self.lang)) @if let Some(typed) = typed { (typed) } });
-        self.answer_with(trouble.status(), page).await
-    }
-
-    /// Answers with a page under the status of what came in between; the page itself says what that was.
-    pub async fn overtaken(&self, page: Page) -> Result<Response, PageError> {
-        self.answer_with(StatusCode::CONFLICT, page).await
-    }
-
-    async fn answer_with(&self, status: StatusCode, page: Page) -> Result<Response, PageError> {
-        let markup = self.frame().await?.page(&page.faulty(true));
-        Ok((status, markup).into_response())
-    }
-
-    /// Answers with a part of a page.
-    pub fn part(&self, markup: Markup) -> Result<Response, PageError> {
-        Ok(markup.into_response())
+    async fn lead_elsewhere(_visitor: &Visitor) -> Page<Option<Response>> {
+        Ok(None)
     }
 }
 
-/// Leads on to another page after a form was taken.
-pub fn go_to(address: &str) -> Result<Response, PageError> {
-    Ok(Redirect::to(address).into_response())
+fn nav(visitor: &Visitor, waiting: u64) -> Vec<NavItem> {
+    let lang = visitor.lang;
+    let entries = [
+        (
+            Some(Action::FindPatients),
+            "/",
+            lang.t("nav-today"),
+            Icon::Today,
+            0,
+        ),
+        (
+            Some(Action::FindPatients),
+            "/patients",
+            lang.t("nav-patients"),
+            Icon::People,
+            0,
+        ),
+        (
+            Some(Action::SeeDevices),
+            "/bays",
+            lang.t("nav-bays"),
+            Icon::Device,
+            0,
+        ),
+        (
+            Some(Action::ClaimReading),
+            "/tray",
+            lang.t("nav-tray"),
+            Icon::Tray,
+            waiting,
+        ),
+        (None, "/more", lang.t("nav-more"), Icon::Settings, 0),
+    ];
+    let allowed = entries
+        .into_iter()
+        .filter(|(action, ..)| action.is_none_or(|action| visitor.may(action)));
+    allowed
+        .map(|(_, href, label, icon, count)| NavItem {
+            href,
+            label,
+            icon,
+            count,
+        })
+        .collect()
 }

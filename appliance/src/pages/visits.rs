@@ -15,6 +15,9 @@ use records::ids::{DocId, DocKind, EncounterId, FormId};
 use records::staff::Action;
 use records::tree::Edit;
 use serde::Deserialize;
+use shell::drafts;
+use shell::errors::Page as Answer;
+use shell::person::Person;
 use store::{AuditAct, Commit, Lane, LocalEffect, Read, Target, Write};
 use sync_core::document::Heads;
 use web::checks::Checked;
@@ -24,9 +27,6 @@ use web::panels::{Class, panel};
 use web::people::clashes::questions as questions_about;
 use web::trouble::Trouble;
 
-use crate::errors::Page as Answer;
-use crate::pages::drafts;
-use crate::pages::person::Person;
 use crate::pages::visitor::{Visitor, go_to};
 use closed::{Amending, draw_closed};
 use form::{View, draw_form, of_visit};
@@ -99,7 +99,7 @@ pub async fn open_for(visitor: &Visitor, person: &Person, form: FormId) -> Answe
     if let Some(visit) = store.open_encounter_of(person.id, at.at.china_date()).await? {
         return go_to(&format!("/visits/{visit}"));
     }
-    let clinic = visitor.clinic().await?;
+    let clinic = visitor.state.clinic().await?;
     let edits = open_visit(person.id, &clinic, visitor.person.staff, &visitor.person.name, at);
     let target = Target::New {
         kind: DocKind::Encounter,

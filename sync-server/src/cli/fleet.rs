@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use serde_json::json;
+use shell::verbs::{Failure, Outcome, chain, say};
 use store::By;
 
 use super::open::{beside, beside_or_new};
-use super::{ClinicAddArgs, DataArgs, Failure, Outcome, StaffAddArgs, TokenArgs, chain, say};
+use super::{ClinicAddArgs, DataArgs, StaffAddArgs, TokenArgs};
 use crate::running::DESK_URL;
 use crate::staff::{Place, place_of};
 use crate::{clinics, staff};

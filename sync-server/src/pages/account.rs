@@ -2,15 +2,15 @@
 
 use axum::response::Response;
 use records::staff::StaffMember;
+use shell::errors::Page as Answer;
+use shell::session::refusal;
 use store::SignIn;
 use web::account::{page as draw, wanted_faults};
 use web::fields::Fields;
 use web::forms::Faults;
 use web::trouble::Trouble;
 
-use super::session::refusal;
 use super::visitor::{Visitor, go_to};
-use crate::errors::Page as Answer;
 use crate::staff;
 
 /// `GET /account`.

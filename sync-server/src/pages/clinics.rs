@@ -10,6 +10,8 @@ use records::ids::{ClinicCode, DeviceId};
 use records::staff::Action;
 use records::text::tidy;
 use records::time::WallTime;
+use shell::errors::{Page as Answer, PageError};
+use shell::forms::new_form;
 use store::{AuditAct, ClinicRow, DeviceRow, Lane, Store};
 use web::checks::sentence;
 use web::fields::Fields;
@@ -22,10 +24,8 @@ use web::status::Level;
 use web::texts::Lang;
 use web::trouble::Trouble;
 
-use super::new_form;
 use super::visitor::{Visitor, go_to};
 use crate::clinics::{self, ClinicError};
-use crate::errors::{Page as Answer, PageError};
 
 /// A clinic that was not heard for this long needs a look: every working day has a contact.
 pub const SILENT_MS: i64 = 24 * 3600 * 1000;

@@ -4,6 +4,10 @@ use axum::extract::Path;
 use axum::response::Response;
 use maud::html;
 use records::ids::FormId;
+use shell::drafts::{self, Opened};
+use shell::errors::{Page as Answer, PageError};
+use shell::forms::heads_text;
+use shell::person::Person;
 use store::AuditAct;
 use web::checks::Checked;
 use web::fields::Fields;
@@ -12,11 +16,7 @@ use web::layout::{Page, heading};
 use web::people::demographics::{Wanted, inputs, of_chart};
 use web::trouble::Trouble;
 
-use super::drafts::{self, Opened};
-use super::heads_text;
-use super::person::Person;
 use super::visitor::{Visitor, go_to};
-use crate::errors::{Page as Answer, PageError};
 
 /// `GET /patients/{id}/edit`.
 pub async fn page(visitor: Visitor, Path(id): Path<String>) -> Answer {

@@ -4,6 +4,8 @@
 use axum::extract::Path;
 use maud::html;
 use records::ids::{DocId, EcgId};
+use shell::errors::Page as Answer;
+use shell::person::Person;
 use store::AuditAct;
 use web::layout::Page;
 use web::people::Names;
@@ -11,10 +13,8 @@ use web::people::recording::{EcgRead, paper, recording};
 use web::trouble::Trouble;
 
 use super::device_name;
-use super::person::Person;
 use super::visitor::Visitor;
 use super::visits::travelled;
-use crate::errors::Page as Answer;
 
 /// `GET /ecgs/{doc}/{ecg}`.
 pub async fn page(visitor: Visitor, Path((doc, id)): Path<(String, String)>) -> Answer {

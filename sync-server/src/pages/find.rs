@@ -6,12 +6,12 @@ use records::ids::PatientId;
 use records::patients::PatientLine;
 use records::staff::Action;
 use serde::Deserialize;
+use shell::errors::Page as Answer;
 use web::layout::{Page, heading};
 use web::patients::{PatientRow, hits, hits_place, search_box};
 use web::words;
 
 use super::visitor::Visitor;
-use crate::errors::Page as Answer;
 
 /// Hits that are shown.
 const HITS: usize = 50;

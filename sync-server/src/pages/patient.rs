@@ -10,6 +10,9 @@ use records::staff::Action;
 use records::tree::Edit;
 use records::vitals::{Observation, VitalKind};
 use serde::Deserialize;
+use shell::errors::Page as Answer;
+use shell::forms::{heads_text, new_form};
+use shell::person::Person;
 use store::{AuditAct, EcgLine, ObservationLine};
 use web::charts::Range;
 use web::fields::Fields;
@@ -24,10 +27,8 @@ use web::vitals::kind_name;
 use web::words;
 
 use super::clinics::ClinicNames;
-use super::person::Person;
+use super::device_name;
 use super::visitor::{Visitor, go_to};
-use super::{device_name, heads_text, new_form};
-use crate::errors::Page as Answer;
 
 /// Visits that the page shows.
 const VISITS: usize = 8;

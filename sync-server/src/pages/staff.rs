@@ -8,6 +8,8 @@ use maud::{Markup, html};
 use records::faults::{FaultKind, FieldFault};
 use records::ids::{ClinicCode, StaffId};
 use records::staff::{Role, StaffMember, StaffState};
+use shell::errors::{Page as Answer, PageError};
+use shell::forms::new_form;
 use store::ClinicRow;
 use web::checks::{secret_sentence, sentence};
 use web::fields::Fields;
@@ -20,9 +22,7 @@ use web::trouble::Trouble;
 use web::words;
 
 use super::clinics::ClinicNames;
-use super::new_form;
 use super::visitor::{Visitor, go_to};
-use crate::errors::{Page as Answer, PageError};
 use crate::staff::{self, OneTime, Place, StaffError, place_of};
 
 /// `GET /staff`.

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use maud::{Markup, html};
 use records::staff::Action;
+use shell::errors::Page as Answer;
 use store::{Alarm, ClinicRow};
 use web::layout::{Page, heading};
 use web::light::StatusLight;
@@ -13,7 +14,6 @@ use web::texts::Lang;
 
 use super::clinics::level;
 use super::visitor::Visitor;
-use crate::errors::Page as Answer;
 use crate::state::HubState;
 
 /// Clinics that a list of those that are silent names.

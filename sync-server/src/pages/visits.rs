@@ -4,6 +4,8 @@ use axum::extract::Path;
 use maud::{Markup, html};
 use records::ids::{DocId, EncounterId};
 use records::staff::Action;
+use shell::errors::Page as Answer;
+use shell::person::Person;
 use store::{AuditAct, Commit, Lane, Read, Target, Write};
 use web::fields::Fields;
 use web::icons::Icon;
@@ -15,9 +17,7 @@ use web::trouble::Trouble;
 
 use super::clinics::ClinicNames;
 use super::device_name;
-use super::person::Person;
 use super::visitor::{Visitor, go_to};
-use crate::errors::Page as Answer;
 
 /// `GET /visits/{id}`.
 pub async fn page(visitor: Visitor, Path(id): Path<String>) -> Answer {

@@ -6,6 +6,8 @@ use maud::{Markup, html};
 use records::encounters::{VisitFault, amend};
 use records::ids::FormId;
 use records::staff::Action;
+use shell::errors::Page as Answer;
+use shell::forms::{heads_text, new_form};
 use store::{AuditAct, Target};
 use web::checks::{Checked, label};
 use web::fields::Fields;
@@ -20,8 +22,6 @@ use web::texts::Lang;
 
 use super::form::note;
 use super::{Open, commit, questions};
-use crate::errors::Page as Answer;
-use crate::pages::fields::{heads_text, new_form};
 use crate::pages::readings::device_name;
 use crate::pages::visitor::{Visitor, go_to};
 

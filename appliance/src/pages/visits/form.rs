@@ -10,6 +10,8 @@ use records::ids::FormId;
 use records::staff::Action;
 use records::tables::{icd10, triage_levels};
 use serde::Deserialize;
+use shell::errors::Page as Answer;
+use shell::forms::heads_text;
 use store::{AuditAct, ObservationLine};
 use web::checks::Checked;
 use web::fields::Fields;
@@ -24,8 +26,6 @@ use web::visits::{VisitFormView, diagnosis_hits, visit_form};
 use web::words;
 
 use super::{Open, questions};
-use crate::errors::Page as Answer;
-use crate::pages::fields::heads_text;
 use crate::pages::readings::device_name;
 use crate::pages::typed;
 use crate::pages::visitor::{Visitor, go_to};

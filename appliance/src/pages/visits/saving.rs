@@ -7,6 +7,8 @@ use records::encounters::{Encounter, VisitFault, VisitForm, sign};
 use records::ids::{FormId, ObservationId};
 use records::staff::Action;
 use records::tree::Edit;
+use shell::errors::Page as Answer;
+use shell::forms::new_form;
 use store::{AuditAct, CommitError, Committed, Lane, Target};
 use sync_core::document::Heads;
 use web::checks::Checked;
@@ -18,8 +20,6 @@ use web::visits::form::names;
 use super::closed::closed_meanwhile;
 use super::form::{View, draw_form, note, of_visit, on_form, work_on_diagnoses};
 use super::{Open, commit};
-use crate::errors::Page as Answer;
-use crate::pages::fields::new_form;
 use crate::pages::typed;
 use crate::pages::visitor::{Visitor, go_to};
 

@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar over bytes.
-pub(super) fn bytes(total: u64) -> ProgressBar {
+pub fn bytes(total: u64) -> ProgressBar {
     styled(
         total,
         "{bar:40} {percent:>3} %  {msg}  {bytes_per_sec}  {eta} left",
@@ -11,7 +11,7 @@ pub(super) fn bytes(total: u64) -> ProgressBar {
 }
 
 /// A bar over things, whose number is told as the work goes on.
-pub(super) fn things() -> ProgressBar {
+pub fn things() -> ProgressBar {
     styled(0, "{bar:40} {pos}/{len} {msg}  {per_sec}  {eta} left")
 }
 
@@ -24,7 +24,7 @@ fn styled(total: u64, template: &str) -> ProgressBar {
 }
 
 /// Moves a bar as a long work of the store tells how far it is.
-pub(super) fn follow(bar: &ProgressBar, doing: &'static str) -> store::Progress {
+pub fn follow(bar: &ProgressBar, doing: &'static str) -> store::Progress {
     let bar = bar.clone();
     bar.set_message(doing);
     Box::new(move |done, total| {

@@ -4,6 +4,7 @@
 use axum::extract::{Path, Query};
 use axum::response::Response;
 use maud::html;
+use records::patients::ChartCommand;
 use records::staff::Action;
 use serde::Deserialize;
 use store::AuditAct;
@@ -15,9 +16,10 @@ use web::people::standing::{ChartForms, Part, opened, wanted};
 use web::trouble::Trouble;
 
 use crate::errors::{Page as Answer, PageError};
-use crate::pages::fields::{heads_text, new_form};
-use crate::pages::person::Person;
-use crate::pages::visitor::{Visitor, go_to};
+use crate::forms::{heads_text, new_form};
+use crate::person::Person;
+use crate::station::Station;
+use crate::visitor::{Visitor, go_to};
 
 /// What is asked of the page.
 #[derive(Debug, Default, Deserialize)]
@@ -31,7 +33,15 @@ pub struct Asked {
 }
 
 /// `GET /patients/{id}/chart`.
-pub async fn page(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<Asked>) -> Answer {
+///
+/// # Errors
+///
+/// There is no such patient here, or the store failed.
+pub async fn page<S: Station>(
+    visitor: Visitor<S>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Answer {
     let person = Person::of(&visitor, &id).await?;
     let fields = opened(visitor.lang, &asked.q, &asked.code);
     visitor
@@ -39,8 +49,8 @@ pub async fn page(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<
         .await
 }
 
-async fn draw(
-    visitor: &Visitor,
+async fn draw<S: Station>(
+    visitor: &Visitor<S>,
     person: &Person,
     sent: Option<Part>,
     fields: &Fields,
@@ -48,7 +58,7 @@ async fn draw(
 ) -> Answer<Page> {
     let lang = visitor.lang;
     let title = lang.t("chart-title");
-    let names = Names::of(&visitor.state.store.staff().await?);
+    let names = Names::of(&visitor.state.store().staff().await?);
     let forms = ChartForms {
         lang,
         chart: &person.chart,
@@ -60,24 +70,29 @@ async fn draw(
     };
     let body = html! {
         (heading(&title, &html! { a.button href=(person.href()) { (lang.t("back-to-patient")) } }))
+        @if let Some(note) = S::CHART_NOTE { p.quiet { (lang.t(note)) } }
         div.narrow.stack { (forms.markup(sent, fields, checked)) }
     };
     Ok(Page::new(title.clone(), body).about(person.banner(visitor, false)))
 }
 
 /// `POST /patients/{id}/chart/{part}`.
-pub async fn change(
-    visitor: Visitor,
+///
+/// # Errors
+///
+/// There is no such patient or form, the role does not allow it, or the store failed.
+pub async fn change<S: Station>(
+    visitor: Visitor<S>,
     Path((id, part)): Path<(String, String)>,
     fields: Fields,
 ) -> Answer<Response> {
     let person = Person::of(&visitor, &id).await?;
     let (command, sent) = wanted(&part, &fields)?;
-    if part == "refute" {
+    if matches!(command, ChartCommand::RefuteAllergy { .. }) {
         visitor.require(Action::RefuteAllergy)?;
     }
     let back = format!("{}/chart#{}", person.href(), sent.anchor());
-    if visitor.state.store.form_applied(fields.form()?).await? {
+    if visitor.state.store().form_applied(fields.form()?).await? {
         return go_to(&back);
     }
     match command.edits(

@@ -1,4 +1,4 @@
-//! Marks that the box's forms carry: an id made when the form is opened, and the heads that it was filled from.
+//! Marks that forms carry: an id made when the form is opened, and the heads that it was filled from.
 
 use records::ids::FormId;
 use sync_core::document::Heads;

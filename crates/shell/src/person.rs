@@ -4,6 +4,7 @@ use maud::Markup;
 use records::ids::PatientId;
 use records::patients::Chart;
 use records::staff::Action;
+use records::tree::Edit;
 use store::{AuditAct, Commit, Committed, Lane, LocalEffect, Target, Write};
 use sync_core::document::Heads;
 use web::banner::{Renew, patient_banner};
@@ -13,7 +14,8 @@ use web::trouble::Trouble;
 use web::words::BannerWords;
 
 use crate::errors::Page as Answer;
-use crate::pages::visitor::Visitor;
+use crate::station::Station;
+use crate::visitor::Visitor;
 
 /// A patient whose record is open.
 pub struct Person {
@@ -26,21 +28,33 @@ pub struct Person {
 }
 
 /// The patient of an address.
+///
+/// # Errors
+///
+/// The text is no patient's id.
 pub fn patient_id(text: &str) -> Result<PatientId, Trouble> {
     text.parse().map_err(|_| Trouble::NotFound)
 }
 
 impl Person {
     /// Opens the record of a patient for this visitor, who is noted as having looked.
-    pub async fn open(visitor: &Visitor, id: PatientId) -> Answer<Self> {
+    ///
+    /// # Errors
+    ///
+    /// There is no such patient here, or the store failed.
+    pub async fn open<S: Station>(visitor: &Visitor<S>, id: PatientId) -> Answer<Self> {
         let person = Self::read(visitor, id).await?;
         visitor.viewed(AuditAct::ViewPatient, id, None).await?;
         Ok(person)
     }
 
     /// Reads the record without a note: whoever answers with something of it makes the note.
-    pub async fn read(visitor: &Visitor, id: PatientId) -> Answer<Self> {
-        let read = visitor.state.store.chart(id).await?.ok_or(Trouble::NotFound)?;
+    ///
+    /// # Errors
+    ///
+    /// There is no such patient here, or the store failed.
+    pub async fn read<S: Station>(visitor: &Visitor<S>, id: PatientId) -> Answer<Self> {
+        let read = visitor.state.store().chart(id).await?.ok_or(Trouble::NotFound)?;
         Ok(Self {
             id,
             chart: read.value,
@@ -49,7 +63,11 @@ impl Person {
     }
 
     /// As [`Person::open`], by the text in an address.
-    pub async fn of(visitor: &Visitor, id: &str) -> Answer<Self> {
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Person::open`].
+    pub async fn of<S: Station>(visitor: &Visitor<S>, id: &str) -> Answer<Self> {
         Self::open(visitor, patient_id(id)?).await
     }
 
@@ -59,15 +77,11 @@ impl Person {
     }
 
     /// The banner; on the patient's own page it links nowhere.
-    pub fn banner(&self, visitor: &Visitor, own_page: bool) -> Markup {
+    pub fn banner<S: Station>(&self, visitor: &Visitor<S>, own_page: bool) -> Markup {
         let words = BannerWords::of(visitor.lang, &self.chart);
         let href = (!own_page).then(|| self.href());
-        let mut view = words.banner(
-            &self.chart,
-            href,
-            visitor.may(Action::ReadClinical),
-            visitor.today(),
-        );
+        let clinical = visitor.may(Action::ReadClinical);
+        let mut view = words.banner(&self.chart, href, clinical, visitor.today());
         view.clash = self.chart.clashes.iter().any(is_identity);
         view.renew = Some(Renew {
             address: format!("{}/banner{}", self.href(), if own_page { "?own=yes" } else { "" }),
@@ -77,20 +91,25 @@ impl Person {
     }
 
     /// Writes edits of the chart: on the heads that the form was filled from, once per form.
-    pub async fn write(
+    ///
+    /// # Errors
+    ///
+    /// The form carries no id or broken heads, or the store did not take the edits.
+    pub async fn write<S: Station>(
         &self,
-        visitor: &Visitor,
+        visitor: &Visitor<S>,
         act: AuditAct,
-        edits: Vec<records::tree::Edit>,
+        edits: Vec<Edit>,
         fields: &Fields,
     ) -> Answer<Committed> {
         let form = fields.form()?;
+        let write = Write {
+            target: Target::Existing(self.id.doc()),
+            base: fields.base::<Heads>()?,
+            edits,
+        };
         let commit = Commit {
-            writes: vec![Write {
-                target: Target::Existing(self.id.doc()),
-                base: fields.base::<Heads>()?,
-                edits,
-            }],
+            writes: vec![write],
             blobs: Vec::new(),
             by: visitor.by(),
             act,
@@ -98,6 +117,6 @@ impl Person {
             form: Some(form),
             settle: vec![LocalEffect::DropDraft(form)],
         };
-        Ok(visitor.state.store.commit(commit).await?)
+        Ok(visitor.state.store().commit(commit).await?)
     }
 }

@@ -3,17 +3,18 @@
 use axum::extract::Query;
 use maud::{Markup, html};
 use records::ids::{PatientId, StaffId};
+use records::staff::Action;
 use serde::Deserialize;
 use store::{AuditAct, AuditFilter, By};
 use web::forms::{Faults, Pick};
 use web::icons::Icon;
 use web::layout::{Page, heading};
-use web::people::AuditRow;
-use web::people::audit::table;
+use web::people::audit::{AuditRow, table};
 use web::texts::Lang;
 
 use crate::errors::Page as Answer;
-use crate::pages::visitor::Visitor;
+use crate::station::Station;
+use crate::visitor::Visitor;
 
 /// Lines on a page.
 const LINES: usize = 100;
@@ -29,9 +30,13 @@ pub struct Wanted {
 }
 
 /// `GET /audit`.
-pub async fn page(visitor: Visitor, Query(wanted): Query<Wanted>) -> Answer {
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn page<S: Station>(visitor: Visitor<S>, Query(wanted): Query<Wanted>) -> Answer {
     let lang = visitor.lang;
-    let store = &visitor.state.store;
+    let store = visitor.state.store();
     let staff = store.staff().await?;
     let filter = AuditFilter {
         patient: wanted.patient.parse().ok(),
@@ -43,21 +48,24 @@ pub async fn page(visitor: Visitor, Query(wanted): Query<Wanted>) -> Answer {
         .audit_view(visitor.by(), AuditAct::ViewAudit, about, None)
         .await?;
     let lines = store.audit_lines(filter, LINES).await?;
-    let last = lines.last().map(|(row, _)| *row);
-    let full = lines.len() == LINES;
-    let mut shown = Vec::with_capacity(lines.len());
+    let older = lines
+        .last()
+        .filter(|_| lines.len() == LINES)
+        .map(|(row, _)| format!("/audit?patient={}&by={}&before={row}", wanted.patient, wanted.by));
+    let mut rows = Vec::with_capacity(lines.len());
     for (_, line) in lines {
         let patient = match line.patient {
             Some(patient) => Some((patient, name_of(&visitor, patient).await?)),
             None => None,
         };
-        let who = who(lang, line.by, |id| {
+        let name = |id| {
             staff
                 .iter()
                 .find(|member| member.id == id)
                 .map(|member| member.name.clone())
-        });
-        shown.push(AuditRow {
+        };
+        let who = who(lang, line.by, name);
+        rows.push(AuditRow {
             at: line.at,
             who,
             act: line.act,
@@ -69,32 +77,34 @@ pub async fn page(visitor: Visitor, Query(wanted): Query<Wanted>) -> Answer {
         .map(|member| (member.id.to_string(), member.name.clone()))
         .collect();
     let title = lang.t("audit-title");
-    let older = last
-        .filter(|_| full)
-        .map(|row| format!("/audit?patient={}&by={}&before={row}", wanted.patient, wanted.by));
     let body = html! {
         (heading(&title, &html! {}))
         (filters(lang, &wanted, about, people))
-        section.card { (table(lang, &shown, visitor.today())) }
+        section.card { (table(lang, &rows, visitor.today())) }
         @if let Some(older) = older { p.pages { a.button href=(older) { (lang.t("audit-older")) } } }
     };
     visitor.page(&Page::new(title.clone(), body)).await
 }
 
-async fn name_of(visitor: &Visitor, patient: PatientId) -> Answer<String> {
-    let line = visitor.state.store.patient_line(patient).await?;
+/// An auditor sees whose record it was by name only where their role may find people; else by the record's id.
+async fn name_of<S: Station>(visitor: &Visitor<S>, patient: PatientId) -> Answer<String> {
+    if !visitor.may(Action::FindPatients) {
+        return Ok(patient.to_string().chars().take(8).collect());
+    }
+    let line = visitor.state.store().patient_line(patient).await?;
     Ok(line.map_or_else(|| visitor.t("audit-not-here"), |line| line.name))
 }
 
 fn filters(lang: Lang, wanted: &Wanted, about: Option<PatientId>, people: Vec<(String, String)>) -> Markup {
     let (by, none) = (lang.t("audit-by"), Faults::none());
+    let chosen = Some(wanted.by.as_str()).filter(|by| !by.is_empty());
     html! {
         form.card.pair method="get" action="/audit" {
             @if about.is_some() {
                 input type="hidden" name="patient" value=(wanted.patient);
                 p { span.tag.tag-note { (lang.t("audit-one-patient")) } " " a href="/audit" { (lang.t("audit-all")) } }
             }
-            (Pick::new("by", &by, people).chosen(Some(wanted.by.as_str()).filter(|by| !by.is_empty())).optional().markup(lang, &none))
+            (Pick::new("by", &by, people).chosen(chosen).optional().markup(lang, &none))
             p.actions { button.button type="submit" { (Icon::Search.svg()) (lang.t("audit-show")) } }
         }
     }

@@ -1,0 +1,62 @@
+//! What box and hub do each in their own way.
+
+use std::net::IpAddr;
+
+use axum::http::Extensions;
+use axum::response::Response;
+use records::staff::StaffMember;
+use store::{Clock, Store};
+use web::fields::Fields;
+use web::guard::{Caller, RateLimit};
+use web::layout::{Frame, Screen};
+use web::texts::Lang;
+
+use crate::errors::{Page, PageError};
+use crate::visitor::Visitor;
+
+/// A program at which people sign in and read and write records: the state that its pages share, a cheap clone.
+pub trait Station: Clone + Send + Sync + 'static {
+    /// Kind of the screens at which people sit.
+    const SCREEN: Screen;
+    /// Text below the fields of the sign-in page, for those who are at the wrong door.
+    const DOOR_NOTE: Option<&'static str> = None;
+    /// Text above the forms of a chart, where what is written travels before it counts.
+    const CHART_NOTE: Option<&'static str> = None;
+
+    /// What is kept on disk.
+    fn store(&self) -> &Store;
+
+    /// The time.
+    fn clock(&self) -> &dyn Clock;
+
+    /// Bounds on tries at the door, by address.
+    fn tries(&self) -> &RateLimit<Option<IpAddr>>;
+
+    /// Whether a member of the staff works here, and so may have a session.
+    fn works_here(&self, member: &StaffMember) -> bool;
+
+    /// Whether this caller is a kiosk screen.
+    fn is_kiosk(&self, caller: &Caller) -> bool;
+
+    /// Whether a request came over HTTPS, so that its cookies never travel without it.
+    fn is_secure(&self, request: &Extensions) -> bool;
+
+    /// Name of the place in the head of each page.
+    fn place(&self, lang: Lang) -> impl Future<Output = Page<String>> + Send;
+
+    /// The frame around the content of a visitor's page.
+    fn frame(visitor: &Visitor<Self>) -> impl Future<Output = Result<Frame, PageError>> + Send;
+
+    /// Address of what has to be done before anybody can sign in.
+    fn before_sign_in(&self) -> impl Future<Output = Page<Option<&'static str>>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// Somebody signed in with these fields.
+    fn signed_in(&self, _fields: &Fields) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// Answers in place of the page that a visitor asked for.
+    fn lead_elsewhere(visitor: &Visitor<Self>) -> impl Future<Output = Page<Option<Response>>> + Send;
+}
