@@ -4,6 +4,7 @@ mod ecg;
 mod enroll;
 mod export;
 mod import;
+mod keep;
 mod open;
 mod serve;
 mod status;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use shell::backups::{BackupArgs, RecoveryKeyArgs, RestoreArgs};
 use shell::verbs::{self, Outcome};
 
 /// The clinic box: pages for tablet and kiosk, device bays and the link to the county hub.
@@ -42,6 +44,12 @@ enum Verb {
     Status(FolderArgs),
     /// Checks the data folder and prints its fingerprint.
     Verify(VerifyArgs),
+    /// Writes an encrypted backup, also beside a running `serve`, and checks it by restoring it.
+    Backup(BackupArgs),
+    /// Restores a backup into an empty folder.
+    Restore(RestoreArgs),
+    /// Makes the recovery key that opens backups, and prints it once.
+    RecoveryKey(RecoveryKeyArgs),
     /// Measures an ECG record: heart rate, beats, drawing.
     Ecg(EcgArgs),
 }
@@ -191,7 +199,9 @@ pub fn main() -> ExitCode {
 impl Verb {
     fn wants_json(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Enroll(_) | Self::Export(_) => false,
+            Self::Serve(_) | Self::Enroll(_) | Self::Export(_) | Self::RecoveryKey(_) => false,
+            Self::Backup(args) => args.json,
+            Self::Restore(args) => args.json,
             Self::Import(args) => args.json,
             Self::Sync(args) => args.json,
             Self::Status(args) => args.json,
@@ -209,6 +219,9 @@ impl Verb {
             Self::Sync(args) => on_runtime(sync::run(args)),
             Self::Status(args) => on_runtime(status::run(args)),
             Self::Verify(args) => on_runtime(verify::run(args)),
+            Self::Backup(args) => on_runtime(keep::backup(args)),
+            Self::Restore(args) => on_runtime(keep::restore(args)),
+            Self::RecoveryKey(args) => on_runtime(keep::recovery_key(args)),
             Self::Ecg(args) => ecg::run(args),
         }
     }

@@ -1,6 +1,7 @@
 //! The command line: verbs and their arguments.
 
 mod fleet;
+mod keep;
 mod open;
 mod serve;
 mod verify;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use records::ids::ClinicCode;
 use records::staff::Role;
+use shell::backups::{BackupArgs, RecoveryKeyArgs, ResealArgs, RestoreArgs};
 use shell::verbs::{self, Outcome};
 
 /// The county hub: exchanges with the clinics' boxes and serves the desks of the county's staff.
@@ -39,6 +41,14 @@ enum Verb {
     Token(TokenArgs),
     /// Checks the data folder and prints its fingerprint.
     Verify(VerifyArgs),
+    /// Writes an encrypted backup, also beside a running `serve`, and checks it by restoring it.
+    Backup(BackupArgs),
+    /// Restores a backup into an empty folder; the hub begins a new epoch.
+    Restore(RestoreArgs),
+    /// Makes the recovery key that opens backups, and prints it once.
+    RecoveryKey(RecoveryKeyArgs),
+    /// Opens a box's backup with the county's key and encrypts it to another key, to restore it with.
+    Reseal(ResealArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,6 +162,9 @@ impl Verb {
     fn wants_json(&self) -> bool {
         match self {
             Self::Serve(_) | Self::Clinic(_) | Self::Ca(_) | Self::Token(_) => false,
+            Self::RecoveryKey(_) | Self::Reseal(_) => false,
+            Self::Backup(args) => args.json,
+            Self::Restore(args) => args.json,
             Self::Staff(StaffVerb::Add(args)) => args.json,
             Self::Verify(args) => args.json,
         }
@@ -165,6 +178,10 @@ impl Verb {
             Self::Ca(args) => on_runtime(fleet::ca(args)),
             Self::Token(args) => on_runtime(fleet::token(args)),
             Self::Verify(args) => on_runtime(verify::run(args)),
+            Self::Backup(args) => on_runtime(keep::backup(args)),
+            Self::Restore(args) => on_runtime(keep::restore(args)),
+            Self::RecoveryKey(args) => on_runtime(keep::recovery_key(args)),
+            Self::Reseal(args) => on_runtime(keep::reseal(args)),
         }
     }
 }

@@ -5,10 +5,13 @@
 //! same at a clinic and at the county, and what a program is for the shell that started it: verbs, listeners, the log,
 //! the signal that stops it. What truly differs between box and hub is a method of [`station::Station`].
 
+pub mod account;
 pub mod audit;
+pub mod backups;
 pub mod chart;
 pub mod checking;
 pub mod closing;
+pub mod demographics;
 pub mod drafts;
 pub mod errors;
 pub mod forms;
@@ -21,5 +24,6 @@ pub mod serving;
 pub mod session;
 pub mod sessions;
 pub mod station;
+pub mod streaming;
 pub mod verbs;
 pub mod visitor;

@@ -70,6 +70,9 @@ fn sentence(side: Side, data: &Path, error: &OpenError) -> String {
         OpenError::Folder { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             format!("data folder {folder} holds no {holds} data yet")
         }
+        OpenError::RestoreCutOff => {
+            format!("a restore into data folder {folder} did not finish; run {program} restore again")
+        }
         OpenError::Newer { .. } => {
             format!("data folder {folder} was written by a newer release; install that release")
         }

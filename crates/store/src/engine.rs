@@ -79,6 +79,8 @@ pub(crate) struct Inner {
     pub(crate) hashing: Semaphore,
     /// When browser sessions were last used, by the hash of their token.
     pub(crate) last_used: Mutex<HashMap<[u8; 32], Duration>>,
+    /// What was learned for packing messages.
+    pub(crate) packing: Arc<Mutex<crate::sync::Packing>>,
     events: broadcast::Sender<StoreEvent>,
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
@@ -110,6 +112,9 @@ impl Store {
         let serving = options.mode == Mode::Serve;
         if serving {
             folder::make(folder)?;
+        }
+        if crate::backup::is_unfinished(folder) {
+            return Err(OpenError::RestoreCutOff);
         }
         let path = folder.join(folder::DATABASE);
         if !serving && !path.exists() {
@@ -144,6 +149,7 @@ impl Store {
             side_sessions: Vec::new(),
             random: derived_random(own_random),
             scrub: false,
+            packing: Arc::default(),
             chain: Chain::new(actor),
             crash_at: options.crash_at,
         };
@@ -188,6 +194,7 @@ impl Store {
                 .map_err(|error: StoreError| OpenError::Rebuild(Box::new(error)))?;
         }
         let session_now = Arc::clone(&writer.state.session_now);
+        let packing = Arc::clone(&writer.state.packing);
         let (sender, receiver) = mpsc::channel::<Job>();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -206,6 +213,7 @@ impl Store {
                 password_cost_kib: options.password_cost_kib,
                 hashing: Semaphore::new(HASHINGS),
                 last_used: Mutex::new(HashMap::new()),
+                packing,
                 events,
                 idle: Mutex::new(Vec::new()),
                 permits: Semaphore::new(READERS),

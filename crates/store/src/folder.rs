@@ -22,6 +22,16 @@ fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> OpenError {
     move |source| OpenError::Folder { path, source }
 }
 
+/// Whether a file of the data folder is the database in any form, the lock, or a draft.
+pub(crate) fn is_of_database_or_lock(name: &str) -> bool {
+    name.starts_with(DATABASE) || is_lock(name) || name.ends_with(".new")
+}
+
+/// Whether this is the name of the lock file.
+pub(crate) fn is_lock(name: &str) -> bool {
+    name == LOCK
+}
+
 /// Makes the folder where it is missing.
 pub(crate) fn make(folder: &Path) -> Result<(), OpenError> {
     std::fs::create_dir_all(folder).map_err(failed(folder))

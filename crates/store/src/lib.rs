@@ -8,6 +8,7 @@
 
 mod alarms;
 mod audit;
+mod backup;
 mod bays;
 mod blobs;
 mod clocks;
@@ -24,6 +25,7 @@ mod log;
 mod node;
 mod open;
 mod schema;
+mod sealing;
 mod search;
 mod sessions;
 mod settings;
@@ -41,6 +43,7 @@ mod workbench;
 
 pub use alarms::Alarm;
 pub use audit::{AuditAct, AuditFilter, AuditLine, By};
+pub use backup::{Backup, BackupError, LastBackup, Restored, reseal, restore};
 pub use bays::BayLine;
 pub use clocks::ClockNote;
 pub use commit::{Commit, CommitError, Committed, LocalEffect, Target, Write};
@@ -52,6 +55,7 @@ pub use engine::{Store, StoreError, StoreEvent};
 pub use exports::{ExportOf, TakeLine};
 pub use imports::{ImportError, ImportReport, LINE_BYTES_MAX, LinesDone, lines_of};
 pub use open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Random, Side};
+pub use sealing::{OpeningKey, SEAL_KEYS_MAX, SealFault, SealKey};
 pub use sessions::{BrowserSession, IDLE_MAX};
 pub use staff::{LOCKED_FOR, SECRET_BYTES_MAX, Secret, SignIn, WRONG_MAX};
 pub use storage::StorageFacts;

@@ -140,6 +140,9 @@ pub enum OpenError {
         /// Newest version that this release knows.
         known: i64,
     },
+    /// A restore into this folder was cut off; it must be done again.
+    #[error("a restore into this folder did not finish; run it again")]
+    RestoreCutOff,
     /// No database is there, and a process beside another does not make one.
     #[error("no database in this folder")]
     Missing,

@@ -7,6 +7,7 @@
 mod again;
 mod blobs;
 mod box_end;
+mod compact;
 mod directory;
 mod facts;
 mod feeds;
@@ -19,6 +20,7 @@ mod purge;
 mod queue;
 mod ranges;
 mod recovery;
+mod repair;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ use crate::open::Side;
 
 pub use again::RefusedChange;
 pub(crate) use again::heads_today;
+pub(crate) use compact::Packing;
 pub use directory::{Arrival, ClinicRow, ClinicSummary, DeviceRow, Standing};
 pub use facts::NumberBlock;
 pub(crate) use feeds::forget_unread;
@@ -43,6 +46,7 @@ pub(crate) use parked::after_start;
 pub(crate) use purge::void;
 pub(crate) use ranges::sessions_with_gaps;
 pub use recovery::FeedExtent;
+pub(crate) use recovery::extent_of;
 pub use state::{Cause, Enrolment, LinkStatus, Spent};
 pub use tokens::{TOKEN_LIFE, Taken};
 

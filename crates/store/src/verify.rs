@@ -46,7 +46,11 @@ impl Store {
     }
 }
 
-fn verify(folder: &Path, clinic: Option<&ClinicCode>, mut progress: Progress) -> Result<Verify, StoreError> {
+pub(crate) fn verify(
+    folder: &Path,
+    clinic: Option<&ClinicCode>,
+    mut progress: Progress,
+) -> Result<Verify, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sql = Connection::open_with_flags(folder.join(folder::DATABASE), flags)?;
     schema::prepare(&sql)?;

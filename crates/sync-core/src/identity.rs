@@ -94,6 +94,12 @@ impl DeviceKey {
         self.public().device()
     }
 
+    /// The X25519 secret of the same key pair (RFC 7748; RFC 8032 section 5.1.5): opens files that were encrypted to
+    /// [`DevicePublicKey::sealing_key`].
+    pub fn sealing_secret(&self) -> [u8; 32] {
+        self.0.to_scalar_bytes()
+    }
+
     /// Signs a claim.
     pub fn sign(&self, claim: &Claim<'_>) -> [u8; SIGNATURE_LEN] {
         self.0.sign(&claim.message()).to_bytes()
@@ -135,6 +141,12 @@ impl DevicePublicKey {
     /// The 32 bytes of the key.
     pub fn to_bytes(self) -> [u8; PUBLIC_KEY_LEN] {
         self.0.to_bytes()
+    }
+
+    /// The X25519 public key of the same key pair (the point in Montgomery form, RFC 7748): files for this device are
+    /// encrypted to it, so that knowing whom to trust is enough to write to it.
+    pub fn sealing_key(self) -> [u8; 32] {
+        self.0.to_montgomery().to_bytes()
     }
 
     /// The id of the device: the first 8 bytes of the SHA-256 of its public key.

@@ -92,19 +92,21 @@ pub(crate) fn safe_through(sql: &Connection, c: i64) -> Result<[u64; Lane::COUNT
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FeedExtent(Vec<(i64, u8, u64)>);
 
+/// How far all feeds go in this database.
+pub(crate) fn extent_of(sql: &Connection) -> Result<FeedExtent, StoreError> {
+    let mut extent = Vec::new();
+    for c in directory::clinic_rows(sql)? {
+        for (lane, end) in Lane::ALL.into_iter().zip(feeds::feed_ends(sql, c)?) {
+            extent.push((c, lane.number(), end.position));
+        }
+    }
+    Ok(FeedExtent(extent))
+}
+
 impl Store {
     /// Hub: the extent of all feeds. Read it in the restored copy of a backup, to say what is safe.
     pub async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
-        self.read(|sql| {
-            let mut extent = Vec::new();
-            for c in directory::clinic_rows(sql)? {
-                for (lane, end) in Lane::ALL.into_iter().zip(feeds::feed_ends(sql, c)?) {
-                    extent.push((c, lane.number(), end.position));
-                }
-            }
-            Ok(FeedExtent(extent))
-        })
-        .await
+        self.read(extent_of).await
     }
 
     /// Hub: a backup with this extent was verified by restoring it. Boxes may forget what they kept for a hub that

@@ -1,0 +1,30 @@
+//! `backup`, `restore`, `recovery-key` and `reseal` of the hub.
+
+use std::sync::Arc;
+
+use shell::backups::{self, BackupArgs, RecoveryKeyArgs, ResealArgs, RestoreArgs};
+use shell::opening;
+use shell::verbs::Outcome;
+use store::{Mode, Side};
+
+use super::open::{beside, beside_or_new};
+use crate::clock::HubClock;
+
+const PROGRAM: &str = "sync-server";
+
+pub(super) async fn backup(args: BackupArgs) -> Outcome {
+    backups::backup(beside(&args.data).await?, PROGRAM, args).await
+}
+
+pub(super) async fn restore(args: RestoreArgs) -> Outcome {
+    let options = opening::options(Side::Hub, Arc::new(HubClock::start()), Mode::Serve);
+    backups::bring_back(options, PROGRAM, args).await
+}
+
+pub(super) async fn recovery_key(args: RecoveryKeyArgs) -> Outcome {
+    backups::recovery_key(beside_or_new(&args.data).await?, args).await
+}
+
+pub(super) async fn reseal(args: ResealArgs) -> Outcome {
+    backups::hand_on(beside(&args.data).await?, PROGRAM, args).await
+}
