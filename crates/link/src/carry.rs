@@ -66,7 +66,7 @@ fn bye_cause(bye: Bye) -> Cause {
         Bye::Revoked => Cause::Revoked,
         Bye::NoCommonVersion => Cause::Version,
         Bye::StoreFault | Bye::Stopping => Cause::HubFault,
-        Bye::Silent => Cause::Cut,
+        Bye::Silent | Bye::NotHere => Cause::Cut,
         Bye::Malformed | Bye::Unknown(_) => Cause::Malformed,
     }
 }
@@ -119,6 +119,11 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite>(
         carried,
     };
     let end = line.run(exchange, started, answers, outside, events).await;
+    if matches!(&end, End::Fault(ExchangeFault::Closed(Bye::NotHere)))
+        && let Err(error) = answers.answer(Ask::TellInFull).await
+    {
+        tracing::error!(%error, "the store failed while the link used it");
+    }
     let bye = match &end {
         End::Settled => None,
         End::Stopped => Some(Bye::Stopping),

@@ -241,8 +241,9 @@ fn unpack_marked(node: &Node, mark: &str) -> Option<Node> {
     }
 }
 
-/// FNV-1a, 64 bits (Fowler, Noll, Vo): makes keys out of ids that are unique within their file.
-fn key_of(text: &str) -> [u8; 8] {
+/// FNV-1a, 64 bits (Fowler, Noll, Vo): makes keys out of ids that are unique within their file. An imported
+/// reading stands under this key of its id.
+pub fn key_of(text: &str) -> [u8; 8] {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

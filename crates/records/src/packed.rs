@@ -161,8 +161,18 @@ fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
 }
 
-/// Digits and exponent of a fraction that stands for exactly this float.
-fn decimal(number: f64) -> Option<(i64, u8)> {
+/// The number of a frequent word or field name, if it has one. Numbers never change.
+pub fn word_number(text: &str) -> Option<u16> {
+    words::number_of(text)
+}
+
+/// The word with this number.
+pub fn word(number: u16) -> Option<&'static str> {
+    WORDS.get(usize::from(number)).copied()
+}
+
+/// Digits and exponent (0 to 4) of a fraction that stands for exactly this float; `None` where there is none.
+pub fn decimal(number: f64) -> Option<(i64, u8)> {
     (0..=DECIMALS_MAX).find_map(|exponent| {
         let digits = (number * 10f64.powi(i32::from(exponent))).round();
         let fits = digits.abs() < 1e15;
@@ -171,7 +181,8 @@ fn decimal(number: f64) -> Option<(i64, u8)> {
     })
 }
 
-fn from_decimal(digits: i64, exponent: u8) -> f64 {
+/// The float that these digits and this exponent stand for.
+pub fn from_decimal(digits: i64, exponent: u8) -> f64 {
     digits as f64 / 10f64.powi(i32::from(exponent))
 }
 

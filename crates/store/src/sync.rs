@@ -41,6 +41,7 @@ pub(crate) use compact::Packing;
 pub use directory::{Arrival, ClinicRow, ClinicSummary, DeviceRow, Standing};
 pub use facts::NumberBlock;
 pub(crate) use feeds::forget_unread;
+pub(crate) use parcel::sender as sender_and_county;
 pub use parcel::{ParcelCounts, ParcelError, ParcelTaken};
 pub(crate) use parked::after_start;
 pub(crate) use purge::void;

@@ -13,9 +13,11 @@
 mod ask;
 mod blob_sender;
 mod box_end;
+mod compare;
 mod hub_end;
 mod outgoing;
 mod pace;
+mod packing;
 mod pipe;
 mod sources;
 
@@ -29,7 +31,9 @@ use crate::wire::{
 };
 use blob_sender::BlobSender;
 use box_end::BoxEnd;
+use compare::Compare;
 use hub_end::HubEnd;
+use packing::{COMPACT_SINCE, Packing};
 use pipe::{Incoming, Pipe};
 use sources::Sources;
 
@@ -124,6 +128,7 @@ pub struct Exchange {
     credentials: Credentials,
     end: End,
     pipe: Pipe,
+    packing: Packing,
     asks: VecDeque<Ask>,
     /// Asks given out and not answered.
     unanswered: usize,
@@ -136,6 +141,11 @@ pub struct Exchange {
     silent_since: Duration,
     silence_limit: Duration,
     pinged: bool,
+    compare: Option<Compare>,
+    /// Hub: the box's first message, until the prints are read.
+    question: Option<Vec<u8>>,
+    /// Box: whether this connection compared already.
+    compared: bool,
     /// Whether something was sent since the last wait that counted as a round trip.
     sent_since_wait: bool,
 }
@@ -145,6 +155,8 @@ impl Exchange {
     /// gathered for `gather` before they are sent.
     pub fn for_box(credentials: Credentials, hello: &Hello, gather: Duration, now: Duration) -> Self {
         let mut exchange = Self::new(credentials, End::Box(BoxEnd::new(hello)), gather, now);
+        // A hub that was reached before is no older than this box knows it.
+        exchange.packing.speaks = hello.epoch > 0 && hello.versions.1 >= COMPACT_SINCE;
         exchange.pipe.send_control(&Frame::Hello(hello.clone()));
         exchange.sent_since_wait = true;
         Lane::ALL
@@ -163,6 +175,7 @@ impl Exchange {
             credentials,
             end,
             pipe: Pipe::default(),
+            packing: Packing::default(),
             asks: VecDeque::new(),
             unanswered: 0,
             sources: Sources::new(gather),
@@ -173,6 +186,9 @@ impl Exchange {
             silent_since: now,
             silence_limit: SILENCE_LIMIT,
             pinged: false,
+            compare: None,
+            question: None,
+            compared: false,
             sent_since_wait: false,
         }
     }
@@ -196,7 +212,7 @@ impl Exchange {
         self.pipe.push_bytes(bytes);
         while let Some(incoming) = self.pipe.next_incoming(now)? {
             match incoming {
-                Incoming::Message(lane, bytes) => self.handle_message(lane, &bytes)?,
+                Incoming::Message(lane, bytes) => self.handle_message(lane, bytes)?,
                 Incoming::Control(frame) => self.handle_control(*frame)?,
             }
         }
@@ -216,6 +232,8 @@ impl Exchange {
             },
             Frame::Quiet(quiet) => self.box_handle_quiet(quiet),
             Frame::Want(blobs) => self.hub_handle_want(&blobs),
+            Frame::Compare(bytes) => self.handle_compare(bytes),
+            Frame::Lacking(prints) => self.hub_handle_lacking(prints),
             Frame::Enrol(_) | Frame::EnrolAnswer(_) => Err(ExchangeFault::OutOfTurn("an enrolment")),
             Frame::Segment(_) | Frame::Progress(_) | Frame::Ping | Frame::Pong => {
                 Err(ExchangeFault::OutOfTurn("a frame of the stream"))
@@ -223,16 +241,16 @@ impl Exchange {
         }
     }
 
-    fn handle_message(&mut self, lane: Lane, bytes: &[u8]) -> Result<(), ExchangeFault> {
-        let message = Message::decode(bytes)?;
-        match (message, &self.end) {
+    /// What to ask of the store for a message that came, once who sent it is sure.
+    fn checked(&mut self, lane: Lane, message: Message, length: usize) -> Result<Ask, ExchangeFault> {
+        Ok(match (message, &self.end) {
             (Message::Batch(batch), End::Hub(_)) => {
                 if batch.actor.device != self.credentials.peer.device() {
                     return Err(ExchangeFault::ForeignBatch);
                 }
                 let claim = batch.claim(VERSION, &self.credentials.county);
                 self.credentials.peer.verify(&claim, &batch.signature)?;
-                self.asks.push_back(Ask::TakeBatch { lane, batch });
+                Ask::TakeBatch { lane, batch }
             }
             (Message::Audit(audit), End::Hub(_)) => {
                 if audit.actor.device != self.credentials.peer.device() {
@@ -240,8 +258,8 @@ impl Exchange {
                 }
                 let claim = audit.claim(VERSION, &self.credentials.county);
                 self.credentials.peer.verify(&claim, &audit.signature)?;
-                self.counts.audit_bytes += bytes.len() as u64;
-                self.asks.push_back(Ask::TakeAudit { lane, audit });
+                self.counts.audit_bytes += length as u64;
+                Ask::TakeAudit { lane, audit }
             }
             (Message::Feed(feed), End::Box(_)) => {
                 if feed.actor.device != self.credentials.peer.device() {
@@ -249,18 +267,16 @@ impl Exchange {
                 }
                 let claim = feed.claim(VERSION, &self.credentials.county);
                 self.credentials.peer.verify(&claim, &feed.signature)?;
-                self.asks.push_back(Ask::TakeFeed { lane, feed });
+                Ask::TakeFeed { lane, feed }
             }
-            (Message::Facts(facts), End::Hub(_)) => self.asks.push_back(Ask::TakeFacts { lane, facts }),
+            (Message::Facts(facts), End::Hub(_)) => Ask::TakeFacts { lane, facts },
             (Message::HandBack(back), End::Hub(_)) => {
                 let own = self.credentials.key.public();
                 back.verify(own, VERSION, &self.credentials.county)?;
-                self.asks.push_back(Ask::TakeBack { lane, back });
+                Ask::TakeBack { lane, back }
             }
-            (Message::Offer(offer), End::Hub(_)) => self.asks.push_back(Ask::TakeOffer { lane, offer }),
-            (Message::Piece(piece), End::Box(_) | End::Hub(_)) => {
-                self.asks.push_back(Ask::TakePiece { lane, piece });
-            }
+            (Message::Offer(offer), End::Hub(_)) => Ask::TakeOffer { lane, offer },
+            (Message::Piece(piece), End::Box(_) | End::Hub(_)) => Ask::TakePiece { lane, piece },
             (
                 Message::Batch(_)
                 | Message::Audit(_)
@@ -272,8 +288,7 @@ impl Exchange {
                 return Err(ExchangeFault::OutOfTurn("a box's message"));
             }
             (Message::Feed(_), End::Hub(_)) => return Err(ExchangeFault::OutOfTurn("a hub's message")),
-        }
-        Ok(())
+        })
     }
 
     fn handle_ack(&mut self, ack: Ack) -> Result<(), ExchangeFault> {
@@ -292,7 +307,7 @@ impl Exchange {
     pub fn poll_ask(&mut self, now: Duration) -> Option<Ask> {
         let ask = self.asks.pop_front().or_else(|| self.next_read(now))?;
         self.unanswered += 1;
-        Some(ask)
+        Some(self.with_learned(ask))
     }
 
     /// What can be read from the store to be sent.
@@ -338,6 +353,18 @@ impl Exchange {
             Answer::Taken(taken) => self.acknowledge(*taken),
             Answer::Fingerprint(fingerprint) => self.hub_say_quiet(fingerprint),
             Answer::Settled(wanted) => self.box_settle(wanted),
+            Answer::Packed { bytes, learned } => self.packed(bytes, learned),
+            Answer::Unpacked {
+                lane,
+                length,
+                message,
+                learned,
+            } => self.unpacked(lane, length, *message, learned)?,
+            Answer::Differs(wanted) => {
+                self.box_settle(wanted);
+                self.box_differs();
+            }
+            Answer::Prints(prints) => self.handle_prints(&prints)?,
         }
         if !awaited && self.is_awaiting() {
             // The other end owed nothing until now: its silence counts from here.
@@ -385,18 +412,26 @@ impl Exchange {
         let Some(lane) = self.blobs.read(&offer, offset, bytes.len() as u64) else {
             return;
         };
-        self.send(lane, &Message::Piece(BlobPiece { offer, offset, bytes }));
+        self.send(lane, Message::Piece(BlobPiece { offer, offset, bytes }));
     }
 
-    fn send(&mut self, lane: Lane, message: &Message) {
+    fn send(&mut self, lane: Lane, message: Message) {
+        self.send_all(lane, vec![message], false);
+    }
+
+    /// The quiet that waited is not true any more; another one follows.
+    fn hub_has_news(&mut self) {
         if self.pipe.take_back_last()
             && let End::Hub(hub) = &mut self.end
         {
-            // The quiet that waited is not true any more; another one follows.
             hub.news();
         }
-        let cost = self.pipe.send_message(lane, message.encode());
-        if matches!(message, Message::Audit(_)) {
+    }
+
+    fn send_bytes(&mut self, lane: Lane, bytes: Vec<u8>, audit: bool) {
+        self.hub_has_news();
+        let cost = self.pipe.send_message(lane, bytes);
+        if audit {
             self.counts.audit_bytes += cost;
         }
         self.sources.sent(lane);

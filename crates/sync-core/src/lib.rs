@@ -4,6 +4,7 @@
 pub mod backoff;
 pub mod blobs;
 pub mod check;
+pub mod compact;
 pub mod document;
 pub mod exchange;
 pub mod fingerprint;

@@ -10,12 +10,12 @@
 mod ack;
 mod batch;
 mod blob;
-mod bytes;
+pub(crate) mod bytes;
 mod enrol;
 mod fact;
 mod feed;
 mod frame;
-mod greeting;
+pub(crate) mod greeting;
 mod hand_back;
 mod lane;
 mod message;
@@ -31,7 +31,7 @@ pub use enrol::{
 };
 pub use fact::{Fact, FactKind, MAX_FACT};
 pub use feed::{FeedBatch, FeedItem};
-pub use frame::{Bye, Frame, FrameReader, MAX_WANTED, Quiet, Segment, fuzz_one};
+pub use frame::{Bye, Frame, FrameReader, MAX_LACKING, MAX_WANTED, Quiet, Segment, fuzz_one};
 pub use greeting::{
     FeedEnd, FeedMarks, Hello, Holds, MAX_HOLDS, MAX_SOFTWARE, MAX_TIPS, QueueReport, SessionPrint, Wanted,
     Welcome,
@@ -42,10 +42,10 @@ pub use message::Message;
 pub use ranges::{Holdings, MAX_RANGES, RangeSet};
 pub use roster::{MAX_STAFF, RosterEntry, decode_roster, encode_roster};
 
-/// The version that this release speaks.
+/// The version under which signatures are made.
 pub const VERSION: u16 = 1;
 /// Oldest and newest version that this release can speak.
-pub const VERSIONS: (u16, u16) = (1, 1);
+pub const VERSIONS: (u16, u16) = (1, 2);
 /// Most bytes of a frame's body.
 pub const MAX_FRAME: usize = 16 * 1024;
 /// Most bytes of a message in one segment.

@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use records::ids::SessionId;
@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) random: Random,
     /// Something was purged: what is left of it in free pages and the write-ahead log goes after the commit.
     pub(crate) scrub: bool,
+    /// What packing messages learned: a purge clears it.
+    pub(super) packing: Arc<Mutex<crate::sync::Packing>>,
     /// The audit chain of this run.
     pub(crate) chain: Chain,
     pub(super) crash_at: Option<(CrashPoint, u64)>,
@@ -125,6 +127,11 @@ impl Writer {
             }
         }
         if outcome.is_ok() && self.state.scrub {
+            self.state
+                .packing
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .forget();
             self.scrub();
         }
         outcome

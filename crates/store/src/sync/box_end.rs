@@ -10,7 +10,7 @@ use sync_core::wire::{
 use crate::engine::{Store, StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, ingest};
 use crate::log;
-use crate::sync::{again, blobs, facts, hand_back, parked, purge, queue, ranges, state};
+use crate::sync::{again, blobs, facts, hand_back, parked, purge, queue, ranges, repair, state};
 
 impl Store {
     /// Carries out what the exchange of a box asks. What it writes is one transaction.
@@ -59,14 +59,34 @@ impl Store {
                 Ok(Answer::Done)
             }
             Ask::Settled(fingerprint) => {
-                let wanted = self
+                let (equal, wanted) = self
                     .write(move |tx| {
-                        state::settled(tx, fingerprint)?;
-                        blobs::wanted(tx.sql)
+                        let equal = state::settled(tx, fingerprint)?;
+                        Ok::<_, StoreError>((equal, blobs::wanted(tx.sql)?))
                     })
                     .await?;
-                Ok(Answer::Settled(wanted))
+                Ok(if equal {
+                    Answer::Settled(wanted)
+                } else {
+                    Answer::Differs(wanted)
+                })
             }
+            Ask::Prints => {
+                let prints = self.read(|sql| repair::prints(sql, None)).await?;
+                Ok(Answer::Prints(prints))
+            }
+            Ask::SendAgain(prints) => {
+                self.write(move |tx| repair::from_box(tx, &prints)).await?;
+                Ok(Answer::Woken(Lane::ALL.to_vec()))
+            }
+            Ask::Pack {
+                lane,
+                message,
+                more,
+                learned,
+            } => self.pack(None, lane, message, more, learned).await,
+            Ask::Unpack { lane, bytes, learned } => self.unpack(None, lane, bytes, learned).await,
+            Ask::TellInFull => Ok(self.tell_in_full(None)),
             Ask::Greet(_)
             | Ask::TakeBatch { .. }
             | Ask::TakeAudit { .. }

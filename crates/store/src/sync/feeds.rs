@@ -257,7 +257,7 @@ pub(crate) fn append_fact(
     append(tx, c, lane, FACT, f, &content)
 }
 
-fn append(
+pub(crate) fn append(
     tx: &mut Tx<'_>,
     c: i64,
     lane: Lane,

@@ -13,7 +13,7 @@ use sync_core::wire::{
 use crate::engine::{Store, StoreError, Tx, raise_alarm};
 use crate::ingest::{BUILDS_ON_PARKED, Foreign, Ingested, ORPHAN, Stored, ingest};
 use crate::sync::recovery::{self, UNKNOWN_PRINT};
-use crate::sync::{blobs, directory, facts, feeds, hand_back, panels, purge, ranges, state};
+use crate::sync::{blobs, directory, facts, feeds, hand_back, panels, purge, ranges, repair, state};
 use crate::{audit, log};
 
 /// The writer has no care relation to the document, or its kind is not theirs to write.
@@ -89,6 +89,28 @@ impl Store {
                 first.copy_from_slice(&sum.to_bytes()[..8]);
                 Ok(Answer::Fingerprint(first))
             }
+            Ask::Prints => {
+                let prints = self
+                    .read(move |sql| repair::prints(sql, Some(served(sql, device)?)))
+                    .await?;
+                Ok(Answer::Prints(prints))
+            }
+            Ask::SendAgain(prints) => {
+                self.write(move |tx| {
+                    let c = served(tx.sql, device)?;
+                    repair::from_hub(tx, c, &prints)
+                })
+                .await?;
+                Ok(Answer::Woken(Lane::ALL.to_vec()))
+            }
+            Ask::Pack {
+                lane,
+                message,
+                more,
+                learned,
+            } => self.pack(Some(device), lane, message, more, learned).await,
+            Ask::Unpack { lane, bytes, learned } => self.unpack(Some(device), lane, bytes, learned).await,
+            Ask::TellInFull => Ok(self.tell_in_full(Some(device))),
             Ask::Welcomed(_)
             | Ask::HubHolds(_)
             | Ask::TellHoldings(_)

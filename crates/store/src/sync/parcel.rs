@@ -379,7 +379,8 @@ fn count(counts: &mut ParcelCounts, told: &Taken) {
     counts.blobs += u64::from(told.new_blob.is_some());
 }
 
-fn sender(
+/// The key of a device that may send and be sent to, its clinic and the county.
+pub(crate) fn sender(
     sql: &Connection,
     device: DeviceId,
 ) -> Result<(DevicePublicKey, ClinicCode, [u8; 32]), ParcelError> {

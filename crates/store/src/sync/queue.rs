@@ -92,6 +92,11 @@ pub(crate) fn add_handed_back(tx: &Tx<'_>, lane: Lane, behind: u64) -> Result<()
         lane.number(),
         behind.cast_signed()
     ])?;
+    add_relays(tx, lane, behind)
+}
+
+/// Stretches of a lane's feed behind a place are handed back.
+pub(crate) fn add_relays(tx: &Tx<'_>, lane: Lane, behind: u64) -> Result<(), StoreError> {
     let mut put = tx.sql.prepare_cached(
         "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
          SELECT lane, ?1, r, length(places), ?2 FROM link_relays WHERE lane = ?3 AND upto > ?4 ORDER BY r",

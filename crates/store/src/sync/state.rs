@@ -303,8 +303,8 @@ pub(crate) fn welcomed(tx: &mut Tx<'_>, welcome: &Welcome) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Everything is exchanged: compares what both ends hold.
-pub(crate) fn settled(tx: &mut Tx<'_>, hub: [u8; 8]) -> Result<(), StoreError> {
+/// Everything is exchanged: compares what both ends hold. `false` where they differ and nothing explains it.
+pub(crate) fn settled(tx: &mut Tx<'_>, hub: [u8; 8]) -> Result<bool, StoreError> {
     let own = match tx.fingerprint {
         Some(sum) => sum,
         None => crate::log::stored_fingerprint(tx.sql)?,
@@ -323,7 +323,7 @@ pub(crate) fn settled(tx: &mut Tx<'_>, hub: [u8; 8]) -> Result<(), StoreError> {
         tracing::error!("box and hub hold different things although nothing waits");
         raise_alarm(tx, ALARM_DIFFERS, "")?;
     }
-    Ok(())
+    Ok(equal || explained)
 }
 
 impl Store {

@@ -10,6 +10,7 @@ mod recovery;
 mod restores;
 mod schedules;
 mod spoiled;
+mod sticks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

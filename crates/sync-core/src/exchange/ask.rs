@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use records::ids::BlobId;
 
+use crate::compact::{Base, Envelope, Known, Learned, Start, pack, unpack};
 use crate::identity::Actor;
 use crate::wire::{
     Ack, AuditBatch, Batch, BlobOffer, BlobPiece, Bye, ChangeItem, Fact, FeedBatch, FeedEnd, HandBack, Hello,
-    Holdings, Holds, Lane, Wanted, WantedBlob, Welcome,
+    Holdings, Holds, Lane, Message, Wanted, WantedBlob, Welcome, WireFault,
 };
 
 /// A question or an order for the store. Whatever it writes is one transaction.
@@ -90,12 +91,41 @@ pub enum Ask {
         /// Where to read from.
         offset: u64,
     },
+    /// Both: bring a signed message into the compact form, or into another where that is not possible. Answer:
+    /// [`Answer::Packed`].
+    Pack {
+        /// Its lane.
+        lane: Lane,
+        /// The message.
+        message: Box<Message>,
+        /// Whether further ones follow at once, for which what is learned from this one counts.
+        more: bool,
+        /// What the one before left.
+        learned: Option<Box<Learned>>,
+    },
+    /// Both: read a message in the compact form. Answer: [`Answer::Unpacked`].
+    Unpack {
+        /// Its lane.
+        lane: Lane,
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// What the one before left.
+        learned: Option<Box<Learned>>,
+    },
+    /// Both: the other end lacks what messages built on; from now on tell everything in full. Answer:
+    /// [`Answer::Done`].
+    TellInFull,
     /// Both: the other end stored this. Answer: [`Answer::Done`].
     Acked(Ack),
     /// Hub: the fingerprint of what the clinic holds. Answer: [`Answer::Fingerprint`].
     Fingerprint,
-    /// Box: everything is exchanged; the hub has this fingerprint. Answer: [`Answer::Settled`].
+    /// Box: everything is exchanged; the hub has this fingerprint. Answer: [`Answer::Settled`], or
+    /// [`Answer::Differs`] where nothing explains that this end has another one.
     Settled([u8; 8]),
+    /// Both: the prints of all documents that are compared. Answer: [`Answer::Prints`].
+    Prints,
+    /// Both: send the documents with these prints again. Answer: [`Answer::Woken`].
+    SendAgain(Vec<[u8; 32]>),
 }
 
 /// The store's answer to an [`Ask`].
@@ -130,6 +160,91 @@ pub enum Answer {
     Fingerprint([u8; 8]),
     /// Blobs that the box was offered, now or earlier, and has not got whole: most urgent first.
     Settled(Vec<WantedBlob>),
+    /// The same where both ends hold different things although nothing waits.
+    Differs(Vec<WantedBlob>),
+    /// Prints of documents.
+    Prints(Vec<[u8; 32]>),
+    /// A message as it goes out, and what was learned from it.
+    Packed {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// What was learned; nothing where it has another form.
+        learned: Option<Box<Learned>>,
+    },
+    /// A message that came.
+    Unpacked {
+        /// Its lane.
+        lane: Lane,
+        /// How many bytes it had.
+        length: usize,
+        /// The message, or why it could not be read.
+        message: Box<Result<Message, WireFault>>,
+        /// What was learned from it, where the sender counts on it.
+        learned: Option<Box<Learned>>,
+    },
+}
+
+impl Answer {
+    /// The answer to [`Ask::Unpack`] of an end that has this base and knows this.
+    pub fn unpacked(
+        lane: Lane,
+        bytes: &[u8],
+        learned: Option<Box<Learned>>,
+        base: impl FnOnce(&Base) -> Option<Learned>,
+        known: &dyn Known,
+    ) -> Self {
+        let read = || {
+            let envelope = Envelope::read(bytes)?.ok_or(WireFault::BadValue("packing"))?;
+            let start = match &envelope.start {
+                Start::Continued => learned.map(|learned| *learned),
+                Start::Shared(wanted) => Some(base(wanted).ok_or(WireFault::NotHere("base"))?),
+                Start::Small | Start::Large => None,
+            };
+            let (message, learned) = unpack(bytes, start, known)?;
+            Ok((message, envelope.more.then(|| Box::new(learned))))
+        };
+        let (message, learned) = match read() {
+            Ok((message, learned)) => (Ok(message), learned),
+            Err(fault) => (Err(fault), None),
+        };
+        Self::Unpacked {
+            lane,
+            length: bytes.len(),
+            message: Box::new(message),
+            learned,
+        }
+    }
+
+    /// The answer to [`Ask::Pack`] of an end that knows this. `base` gives the base to start from, if there is one;
+    /// it is asked only where a message is worth it.
+    pub fn packed(
+        lane: Lane,
+        message: &Message,
+        more: bool,
+        learned: Option<Box<Learned>>,
+        base: impl FnOnce() -> Option<(Base, Learned)>,
+        known: &dyn Known,
+    ) -> Self {
+        let (start, learned) = match learned {
+            Some(learned) => (Start::Continued, Some(*learned)),
+            None if lane <= Lane::P1 => (Start::Small, None),
+            None => match base() {
+                Some((base, learned)) => (Start::Shared(base), Some(learned)),
+                None if more => (Start::Large, None),
+                None => (Start::Small, None),
+            },
+        };
+        match pack(message, &start, learned, more, known) {
+            Some((bytes, learned)) => Self::Packed {
+                bytes,
+                learned: more.then(|| Box::new(learned)),
+            },
+            None => Self::Packed {
+                bytes: message.encode(),
+                learned: None,
+            },
+        }
+    }
 }
 
 /// How a hub greets.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use records::ids::BlobId;
 
+use crate::exchange::packing::COMPACT_SINCE;
 use crate::exchange::{Ask, End, Exchange, ExchangeFault, NextItems, Outgoing, signed_messages};
 use crate::wire::{Bye, Frame, Hello, Holds, MAX_WANTED, Message, Quiet, Wanted, WantedBlob, Welcome};
 
@@ -64,6 +65,7 @@ impl Exchange {
             return Err(ExchangeFault::OutOfTurn("a welcome of another hub"));
         }
         end.welcomed = true;
+        let speaks = welcome.version >= COMPACT_SINCE;
         end.holds = welcome.holds_follow.then(Holds::default);
         let tell = (welcome.wanted != Wanted::Nothing).then_some(welcome.wanted);
         // What the hub holds may show that some of it is not what is held here.
@@ -71,6 +73,7 @@ impl Exchange {
             end.tell = tell;
         }
         let at_once = tell.filter(|_| !welcome.holds_follow);
+        self.packing.speaks = speaks;
         self.asks.push_back(Ask::Welcomed(welcome));
         self.asks.extend(at_once.map(Ask::TellHoldings));
         Ok(())
@@ -113,17 +116,20 @@ impl Exchange {
         if !self.sources.read(lane, next.upto, next.more) {
             return;
         }
+        let more = next.more;
         let (key, county) = (&self.credentials.key, &self.credentials.county);
+        let mut messages = Vec::new();
         for piece in signed_messages(key, county, next) {
             match piece {
-                Outgoing::Message(message) => self.send(lane, &message),
+                Outgoing::Message(message) => messages.push(message),
                 Outgoing::Blob(offer) => {
                     if self.blobs.offered(lane, offer) {
-                        self.send(lane, &Message::Offer(offer));
+                        messages.push(Message::Offer(offer));
                     }
                 }
             }
         }
+        self.send_all(lane, messages, more);
         if let End::Box(end) = &mut self.end {
             end.settled = false;
         }
@@ -132,6 +138,7 @@ impl Exchange {
     pub(crate) fn box_check_settled(&mut self) {
         let idle = self.asks.is_empty()
             && self.unanswered == 0
+            && self.packing.is_empty()
             && self.sources.is_exhausted()
             && !self.blobs.is_awaiting();
         let sent = self.sources.total_sent();

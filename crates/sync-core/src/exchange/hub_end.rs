@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::exchange::packing::COMPACT_SINCE;
 use crate::exchange::{Ask, End, Exchange, ExchangeFault, Greeting, LaneItem, NextItems};
 use crate::identity::SIGNATURE_LEN;
 use crate::wire::{
@@ -79,6 +80,7 @@ impl Exchange {
         if hello.versions.1 < VERSIONS.0 || hello.versions.0 > VERSIONS.1 {
             return Err(ExchangeFault::Refused(Bye::NoCommonVersion));
         }
+        self.packing.speaks = hello.versions.1.min(VERSIONS.1) >= COMPACT_SINCE;
         self.asks.push_back(Ask::Greet(Box::new(hello)));
         Ok(())
     }
@@ -131,7 +133,8 @@ impl Exchange {
     pub(crate) fn hub_send(&mut self, next: NextItems) {
         let lane = next.lane;
         let after = self.sources.place(lane);
-        self.sources.read(lane, next.upto, next.more);
+        let more = next.more;
+        self.sources.read(lane, next.upto, more);
         let (Some((epoch, end)), Some(actor)) = (next.feed, next.signer) else {
             return;
         };
@@ -160,7 +163,7 @@ impl Exchange {
             signature: [0; SIGNATURE_LEN],
         };
         let feed = feed.signed(&self.credentials.key, VERSION, &self.credentials.county);
-        self.send(lane, &Message::Feed(feed));
+        self.send_all(lane, vec![Message::Feed(feed)], more);
         if let End::Hub(end) = &mut self.end {
             end.restless = true;
         }
@@ -169,6 +172,7 @@ impl Exchange {
     pub(crate) fn hub_check_quiet(&mut self) {
         let idle = self.asks.is_empty()
             && self.unanswered == 0
+            && self.packing.is_empty()
             && self.sources.is_exhausted()
             && !self.blobs.is_awaiting();
         let End::Hub(end) = &mut self.end else { return };
@@ -180,7 +184,10 @@ impl Exchange {
 
     pub(crate) fn hub_say_quiet(&mut self, fingerprint: [u8; 8]) {
         let handled = self.handled.iter().sum();
-        let quiet = self.asks.is_empty() && self.sources.is_exhausted() && !self.blobs.is_awaiting();
+        let quiet = self.asks.is_empty()
+            && self.packing.is_empty()
+            && self.sources.is_exhausted()
+            && !self.blobs.is_awaiting();
         self.flush_ack();
         let End::Hub(end) = &mut self.end else { return };
         end.asked_fingerprint = false;

@@ -72,6 +72,8 @@ impl Pipe {
                 | Frame::Ack(_)
                 | Frame::Quiet(_)
                 | Frame::Want(_)
+                | Frame::Compare(_)
+                | Frame::Lacking(_)
                 | Frame::Bye(_)
                 | Frame::Enrol(_)
                 | Frame::EnrolAnswer(_)) => return Ok(Some(Incoming::Control(Box::new(other)))),

@@ -13,6 +13,9 @@ pub enum WireFault {
     /// A value that the format does not have.
     #[error("{0} has a value that the format does not know")]
     BadValue(&'static str),
+    /// What the bytes build on is not here; told in full it would be read.
+    #[error("{0} is not here")]
+    NotHere(&'static str),
     /// Bytes are left over behind a complete value.
     #[error("bytes are left over behind {0}")]
     Trailing(&'static str),

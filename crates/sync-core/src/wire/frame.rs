@@ -8,6 +8,8 @@ use crate::wire::{Lane, MAX_FRAME, MAX_MESSAGE, MAX_SEGMENT, Message, WantedBlob
 
 /// Most blobs in one WANT frame.
 pub const MAX_WANTED: usize = 128;
+/// Most prints in one frame.
+pub const MAX_LACKING: usize = 256;
 /// Length and type in front of each frame's body.
 const HEAD: usize = 3;
 
@@ -48,6 +50,8 @@ pub enum Bye {
     Stopping,
     /// Nothing was heard for too long.
     Silent,
+    /// A message builds on what is not here: tell everything in full.
+    NotHere,
     /// A reason of a newer release.
     Unknown(u8),
 }
@@ -62,6 +66,7 @@ impl Bye {
             Self::StoreFault => 5,
             Self::Stopping => 6,
             Self::Silent => 7,
+            Self::NotHere => 8,
             Self::Unknown(number) => number,
         }
     }
@@ -75,6 +80,7 @@ impl Bye {
             5 => Self::StoreFault,
             6 => Self::Stopping,
             7 => Self::Silent,
+            8 => Self::NotHere,
             other => Self::Unknown(other),
         }
     }
@@ -97,6 +103,10 @@ pub enum Frame {
     Quiet(Quiet),
     /// Blobs that the box was offered before and lacks.
     Want(Vec<WantedBlob>),
+    /// A message of the comparison of what both ends hold.
+    Compare(Vec<u8>),
+    /// Prints of documents that the box lacks, or has in another state.
+    Lacking(Vec<[u8; 32]>),
     /// Bytes of segments received so far: paces the sender.
     Progress(u64),
     /// Is anybody there?
@@ -156,6 +166,15 @@ impl Frame {
                 out.count(blobs.len());
                 blobs.iter().for_each(|blob| blob.write(&mut out));
             }
+            Self::Compare(bytes) => {
+                out.byte(14);
+                out.put(bytes);
+            }
+            Self::Lacking(prints) => {
+                out.byte(15);
+                out.count(prints.len());
+                prints.iter().for_each(|print| out.put(print));
+            }
             Self::Enrol(request) => {
                 out.byte(11);
                 request.write(&mut out);
@@ -193,6 +212,15 @@ impl Frame {
                 Self::Want(
                     (0..count)
                         .map(|_| WantedBlob::read(&mut from))
+                        .collect::<Result<_, _>>()?,
+                )
+            }
+            14 => return Ok(Self::Compare(from.remaining().to_vec())),
+            15 => {
+                let count = from.count(MAX_LACKING, 32, "lacking documents")?;
+                Self::Lacking(
+                    (0..count)
+                        .map(|_| from.array("print"))
                         .collect::<Result<_, _>>()?,
                 )
             }

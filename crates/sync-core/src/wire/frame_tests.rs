@@ -29,7 +29,7 @@ fn hello() -> Hello {
         oldest: Some(WallTime(1_700_000_000_000)),
     };
     Hello {
-        versions: VERSIONS,
+        versions: (1, 1),
         actor: actor(1),
         clinic: clinic(),
         software: "0.1.0".into(),
@@ -246,6 +246,8 @@ fn frames() -> Vec<Frame> {
             offer: offer(),
             have: 16_384,
         }]),
+        Frame::Compare(vec![0x61, 1, 2]),
+        Frame::Lacking(vec![[1; 32], [2; 32]]),
         Frame::Ping,
         Frame::Pong,
         Frame::Bye(Bye::Revoked),
@@ -475,7 +477,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_frames_never_break_a_decoder(which in 0usize..15, at in any::<prop::sample::Index>(), bits: u8) {
+    fn damaged_frames_never_break_a_decoder(which in 0usize..17, at in any::<prop::sample::Index>(), bits: u8) {
         let mut bytes = frames()[which].encode();
         let at = at.index(bytes.len());
         bytes[at] ^= bits;

@@ -222,3 +222,18 @@ async fn an_audit_chain_that_two_machines_wrote_is_told_apart() {
     ];
     run(steps.to_vec()).await;
 }
+
+#[tokio::test]
+async fn a_schedule_that_failed_once() {
+    let steps = [
+        (158, 0, 15194),
+        (110, 30, 0),
+        (10, 103, 0),
+        (200, 56, 0),
+        (217, 32, 0),
+        (64, 72, 168),
+        (50, 86, 0),
+        (144, 223, 191),
+    ];
+    run(steps.to_vec()).await;
+}

@@ -202,6 +202,16 @@ impl ModelBox {
 
     pub(super) fn answer(&mut self, ask: Ask) -> Answer {
         match ask {
+            Ask::Pack {
+                lane,
+                message,
+                more,
+                learned,
+            } => Answer::packed(lane, &message, more, learned, || None, &crate::compact::Nothing),
+            Ask::Unpack { lane, bytes, learned } => {
+                Answer::unpacked(lane, &bytes, learned, |_| None, &crate::compact::Nothing)
+            }
+            Ask::TellInFull => Answer::Done,
             Ask::Welcomed(welcome) => {
                 self.epoch = welcome.epoch;
                 if welcome.wanted != Wanted::All {
@@ -271,6 +281,8 @@ impl ModelBox {
             | Ask::TakeOffer { .. }
             | Ask::TakeFacts { .. }
             | Ask::TakeBack { .. }
+            | Ask::Prints
+            | Ask::SendAgain(_)
             | Ask::Fingerprint => {
                 panic!("a hub's question at a box")
             }

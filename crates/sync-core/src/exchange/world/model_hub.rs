@@ -134,6 +134,16 @@ impl ModelHub {
 
     pub(super) fn answer(&mut self, device: DeviceId, ask: Ask) -> Answer {
         match ask {
+            Ask::Pack {
+                lane,
+                message,
+                more,
+                learned,
+            } => Answer::packed(lane, &message, more, learned, || None, &crate::compact::Nothing),
+            Ask::Unpack { lane, bytes, learned } => {
+                Answer::unpacked(lane, &bytes, learned, |_| None, &crate::compact::Nothing)
+            }
+            Ask::TellInFull => Answer::Done,
             Ask::Greet(hello) => Answer::Greeting(Box::new(self.greet(&hello))),
             Ask::Next {
                 lane,
@@ -211,6 +221,8 @@ impl ModelHub {
             | Ask::HubHolds { .. }
             | Ask::TellHoldings(_)
             | Ask::TakeFeed { .. }
+            | Ask::Prints
+            | Ask::SendAgain(_)
             | Ask::Settled(_) => panic!("a box's question at a hub"),
         }
     }

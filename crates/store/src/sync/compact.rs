@@ -1,0 +1,321 @@
+//! The store's part in packing messages: what the log knows, and bases that both ends hold.
+//!
+//! A box chooses its base once for each run of the program: its newest changes that the hub holds. The message that
+//! starts from it names its ranges; the hub makes the same base from its own log, or says that it cannot, and then
+//! everything is told in full. Nothing of a base is written to the disk. What was learned from it stays in memory,
+//! a few at most, and is forgotten with every purge.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::PoisonError;
+
+use records::ids::{DeviceId, DocId, SessionId};
+use rusqlite::{Connection, OptionalExtension, params};
+use sync_core::compact::{BASE_BYTES_MAX, BASE_CHANGES_MAX, Base, Known, Learned, Nothing, Range};
+use sync_core::document::Origin;
+use sync_core::exchange::Answer;
+use sync_core::identity::{Actor, Position};
+use sync_core::wire::{ChangeItem, Lane, Message};
+
+use crate::engine::{Store, StoreError};
+use crate::log;
+
+/// Bytes of changes that a box takes into its base.
+const BASE_BYTES: usize = 384 * 1024;
+/// Fewer bytes are not worth learning.
+const BASE_BYTES_LEAST: usize = 32 * 1024;
+/// Sessions that a base may reach into.
+const BASE_SESSIONS: usize = 8;
+/// Messages of fewer items are packed without a base: learning it would take longer than sending them.
+const WORTH_A_BASE: usize = 4;
+/// What was learned is kept for this many bases: about 20 MB each.
+const KEPT: usize = 3;
+/// Devices of which a hub remembers the base.
+const REMEMBERED: usize = 1024;
+
+/// What packing keeps in memory.
+#[derive(Default)]
+pub(crate) struct Packing {
+    /// What was learned, newest last.
+    learned: VecDeque<([u8; 8], Learned)>,
+    /// A hub: the base that each box named. A box: its own, under no device.
+    bases: HashMap<Option<DeviceId>, Base>,
+    /// Ends that asked to be told everything in full. A box: the hub, under no device.
+    in_full: HashSet<Option<DeviceId>>,
+    /// How often something was purged: what was learned across a purge is not kept.
+    purges: u64,
+}
+
+impl Packing {
+    /// A purge: nothing may stay learned from what is gone.
+    pub(crate) fn forget(&mut self) {
+        self.purges += 1;
+        self.learned.clear();
+        self.bases.clear();
+    }
+
+    fn find(&self, check: [u8; 8]) -> Option<Learned> {
+        let found = self.learned.iter().find(|(known, _)| *known == check)?;
+        Some(found.1.clone())
+    }
+
+    fn keep(&mut self, check: [u8; 8], learned: &Learned, purges: u64) {
+        if self.purges != purges {
+            return;
+        }
+        self.learned.retain(|(known, _)| *known != check);
+        if self.learned.len() >= KEPT {
+            self.learned.pop_front();
+        }
+        self.learned.push_back((check, learned.clone()));
+    }
+}
+
+/// What the log tells. A box refers to what the hub acknowledged or fed.
+struct LogView<'a> {
+    sql: &'a Connection,
+    at_box: bool,
+}
+
+impl LogView<'_> {
+    fn position_of(&self, doc: DocId, hash: &[u8; 32]) -> rusqlite::Result<Option<Position>> {
+        let mut find = self.sql.prepare_cached(
+            "SELECT device, session, seq FROM log JOIN sessions USING(s) JOIN documents USING(d)
+             WHERE id = ?1 AND log.hash = ?2
+             AND NOT EXISTS (SELECT 1 FROM link_queue WHERE kind = 0 AND row = log.k)",
+        )?;
+        find.query_row(params![doc.as_bytes(), hash], position_in)
+            .optional()
+    }
+
+    fn origin_of(&self, doc: DocId) -> rusqlite::Result<Option<Position>> {
+        let mut find = self.sql.prepare_cached(
+            "SELECT device, session, seq FROM log JOIN sessions USING(s) JOIN documents USING(d)
+             WHERE id = ?1 ORDER BY k LIMIT 1",
+        )?;
+        find.query_row([doc.as_bytes()], position_in).optional()
+    }
+
+    fn hash_of(&self, position: Position) -> rusqlite::Result<Option<[u8; 32]>> {
+        let mut find = self.sql.prepare_cached(
+            "SELECT hash FROM sessions JOIN
+                 (SELECT s, seq, hash FROM log UNION ALL SELECT s, seq, hash FROM link_void
+                  UNION ALL SELECT s, seq, hash FROM parked) USING(s)
+             WHERE device = ?1 AND session = ?2 AND seq = ?3 LIMIT 1",
+        )?;
+        let actor = position.actor;
+        let place = params![
+            actor.device.as_bytes(),
+            actor.session.as_bytes(),
+            position.seq.cast_signed()
+        ];
+        find.query_row(place, |row| row.get(0)).optional()
+    }
+}
+
+fn position_in(row: &rusqlite::Row<'_>) -> rusqlite::Result<Position> {
+    let actor = Actor {
+        device: DeviceId(row.get(0)?),
+        session: SessionId(row.get(1)?),
+    };
+    Ok(actor.at(row.get::<_, i64>(2)?.cast_unsigned()))
+}
+
+impl Known for LogView<'_> {
+    fn origin(&self, doc: DocId) -> Option<Origin> {
+        let position = self.origin_of(doc).ok()??;
+        Some(Origin {
+            device: position.actor.device,
+            session: position.actor.session,
+            n: position.seq,
+        })
+    }
+
+    fn position(&self, doc: DocId, hash: &[u8; 32]) -> Option<Position> {
+        // What a box holds of others' changes the hub does not know for sure.
+        self.at_box.then(|| self.position_of(doc, hash).ok()?).flatten()
+    }
+
+    fn hash_at(&self, position: Position) -> Option<[u8; 32]> {
+        self.hash_of(position).ok()?
+    }
+}
+
+/// The changes of these ranges; `None` where there are too many, or none.
+fn changes_in(sql: &Connection, ranges: &[Range]) -> Result<Option<Vec<ChangeItem>>, StoreError> {
+    let mut changes = Vec::new();
+    let mut bytes = 0;
+    for range in ranges {
+        let mut rows = sql.prepare_cached(
+            "SELECT seq, id, body FROM log JOIN sessions USING(s) JOIN documents USING(d)
+             WHERE device = ?1 AND session = ?2 AND seq BETWEEN ?3 AND ?4 ORDER BY seq",
+        )?;
+        let mut rows = rows.query(params![
+            range.actor.device.as_bytes(),
+            range.actor.session.as_bytes(),
+            range.first.cast_signed(),
+            range.last.min(i64::MAX as u64).cast_signed()
+        ])?;
+        while let Some(row) = rows.next()? {
+            let body = log::unpack(&row.get::<_, Vec<u8>>(2)?)?;
+            bytes += body.len();
+            if bytes > BASE_BYTES_MAX || changes.len() >= BASE_CHANGES_MAX {
+                return Ok(None);
+            }
+            changes.push(ChangeItem {
+                position: range.actor.at(row.get::<_, i64>(0)?.cast_unsigned()),
+                doc: DocId(row.get(1)?),
+                bytes: body,
+            });
+        }
+    }
+    Ok((!changes.is_empty()).then_some(changes))
+}
+
+/// The newest changes of this device that the hub holds, session by session.
+fn choose(sql: &Connection, own: DeviceId) -> Result<Vec<Range>, StoreError> {
+    let mut sessions =
+        sql.prepare_cached("SELECT s, session FROM sessions WHERE device = ?1 ORDER BY s DESC LIMIT ?2")?;
+    let sessions = sessions
+        .query_map(params![own.as_bytes(), BASE_SESSIONS as i64], |row| {
+            Ok((row.get(0)?, SessionId(row.get(1)?)))
+        })?
+        .collect::<rusqlite::Result<Vec<(i64, SessionId)>>>()?;
+    let (mut ranges, mut bytes) = (Vec::new(), 0);
+    for (s, session) in sessions {
+        let mut rows = sql.prepare_cached(
+            "SELECT seq, body FROM log WHERE s = ?1
+             AND NOT EXISTS (SELECT 1 FROM link_queue WHERE kind = 0 AND row = log.k)
+             ORDER BY seq DESC LIMIT ?2",
+        )?;
+        let mut rows = rows.query(params![s, BASE_CHANGES_MAX as i64 / 2])?;
+        let mut found: Option<(u64, u64)> = None;
+        while bytes < BASE_BYTES
+            && let Some(row) = rows.next()?
+        {
+            let seq = row.get::<_, i64>(0)?.cast_unsigned();
+            if found.is_some_and(|(first, _)| seq + 1 != first) {
+                break;
+            }
+            bytes += log::unpack(&row.get::<_, Vec<u8>>(1)?)?.len();
+            found = Some((seq, found.map_or(seq, |(_, last)| last)));
+        }
+        ranges.extend(found.map(|(first, last)| Range {
+            actor: Actor { device: own, session },
+            first,
+            last,
+        }));
+    }
+    ranges.reverse();
+    Ok(if bytes >= BASE_BYTES_LEAST {
+        ranges
+    } else {
+        Vec::new()
+    })
+}
+
+fn items_of(message: &Message) -> usize {
+    match message {
+        Message::Batch(batch) => batch.changes.len(),
+        Message::Feed(feed) => feed.items.len(),
+        Message::Audit(_)
+        | Message::Offer(_)
+        | Message::Piece(_)
+        | Message::Facts(_)
+        | Message::HandBack(_) => 0,
+    }
+}
+
+impl Store {
+    fn packing<T>(&self, work: impl FnOnce(&mut Packing) -> T) -> T {
+        work(&mut self.inner.packing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn tell_in_full(&self, device: Option<DeviceId>) -> Answer {
+        self.packing(|packing| packing.in_full.insert(device));
+        Answer::Done
+    }
+
+    /// The base for messages to the other end, learned.
+    fn base_for(&self, sql: &Connection, device: Option<DeviceId>) -> Option<(Base, Learned)> {
+        let mut base = self.packing(|packing| packing.bases.get(&device).cloned());
+        if base.is_none() && device.is_none() {
+            let ranges = choose(sql, self.device()).ok()?;
+            let changes = changes_in(sql, &ranges).ok()??;
+            base = Some(Base::of(ranges, &changes));
+        }
+        let base = base?;
+        let learned = self.learn(sql, &base)?;
+        self.packing(|packing| packing.bases.insert(device, base.clone()));
+        Some((base, learned))
+    }
+
+    /// What is learned from a base, where its changes are here.
+    fn learn(&self, sql: &Connection, base: &Base) -> Option<Learned> {
+        if let Some(learned) = self.packing(|packing| packing.find(base.check)) {
+            return Some(learned);
+        }
+        let purges = self.packing(|packing| packing.purges);
+        let changes = changes_in(sql, &base.ranges).ok()??;
+        if Base::of(base.ranges.clone(), &changes) != *base {
+            return None;
+        }
+        let learned = Learned::of_base(&changes);
+        self.packing(|packing| packing.keep(base.check, &learned, purges));
+        Some(learned)
+    }
+
+    /// Packs a message for the hub (`None`) or a box.
+    pub(crate) async fn pack(
+        &self,
+        device: Option<DeviceId>,
+        lane: Lane,
+        message: Box<Message>,
+        more: bool,
+        learned: Option<Box<Learned>>,
+    ) -> Result<Answer, StoreError> {
+        let store = self.clone();
+        self.read(move |sql| {
+            let view = LogView {
+                sql,
+                at_box: device.is_none(),
+            };
+            let in_full = store.packing(|packing| packing.in_full.contains(&device));
+            let known: &dyn Known = if in_full { &Nothing } else { &view };
+            let worth = !in_full && (more || items_of(&message) >= WORTH_A_BASE);
+            let base = || worth.then(|| store.base_for(sql, device)).flatten();
+            Ok(Answer::packed(lane, &message, more, learned, base, known))
+        })
+        .await
+    }
+
+    /// Unpacks a message of the hub (`None`) or of a box.
+    pub(crate) async fn unpack(
+        &self,
+        device: Option<DeviceId>,
+        lane: Lane,
+        bytes: Vec<u8>,
+        learned: Option<Box<Learned>>,
+    ) -> Result<Answer, StoreError> {
+        let store = self.clone();
+        self.read(move |sql| {
+            let view = LogView {
+                sql,
+                at_box: device.is_none(),
+            };
+            // A box's base is made of its own changes, for both directions.
+            let owner = device.unwrap_or_else(|| store.device());
+            let base = |wanted: &Base| {
+                let own = wanted.ranges.iter().all(|range| range.actor.device == owner);
+                let learned = own.then(|| store.learn(sql, wanted)).flatten()?;
+                store.packing(|packing| {
+                    if packing.bases.len() < REMEMBERED || packing.bases.contains_key(&device) {
+                        packing.bases.insert(device, wanted.clone());
+                    }
+                });
+                Some(learned)
+            };
+            Ok(Answer::unpacked(lane, &bytes, learned, base, &view))
+        })
+        .await
+    }
+}
