@@ -3,16 +3,14 @@
 //! Events carry a name and at most the number of a bay or the id of a patient, never what changed: a page that
 //! may show it asks for it.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::sse::{Event, Sse};
-use axum::response::{IntoResponse, Response};
-use futures_util::{Stream, StreamExt as _, stream};
+use axum::response::Response;
+use axum::response::sse::Event;
 use records::ids::PatientId;
 use records::time::Stamp;
+use shell::streaming::{self, PageEvent};
 use store::StoreEvent;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -21,8 +19,6 @@ use crate::state::AppState;
 
 /// Events that a slow browser may lag behind; after that it is told to renew everything.
 const EVENTS: usize = 256;
-/// Time between signs of life: a page that hears nothing for 40 s asks by itself.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 /// Most calls for the doctor that wait at a time.
 pub const CALLS_MAX: usize = 32;
 
@@ -45,18 +41,20 @@ pub enum LiveEvent {
     StillHere,
 }
 
-impl LiveEvent {
-    fn sse(self) -> Event {
+impl PageEvent for LiveEvent {
+    const STILL_HERE: Self = Self::StillHere;
+
+    fn sse(&self) -> Event {
         let bay = |name: &str, bay: usize| Event::default().event(name).data(format!("{{\"bay\":{bay}}}"));
         match self {
             Self::Sync => Event::default().event("sync").data("{}"),
             Self::Tray => Event::default().event("tray").data("{}"),
-            Self::Bay(number) => bay("bay", number),
+            Self::Bay(number) => bay("bay", *number),
             Self::Today => Event::default().event("today").data("{}"),
             Self::Patient(patient) => Event::default()
                 .event("patient")
                 .data(format!("{{\"patient\":\"{patient}\"}}")),
-            Self::Ecg(number) => bay("ecg", number),
+            Self::Ecg(number) => bay("ecg", *number),
             Self::StillHere => Event::default().event("still-here").data("{}"),
         }
     }
@@ -163,40 +161,16 @@ impl Live {
             }
         }
     }
-
-    fn stream(&self) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
-        let tick = tokio::time::interval(SIGN_OF_LIFE);
-        stream::unfold((self.listen(), tick), |(mut events, mut tick)| async move {
-            let event = tokio::select! {
-                event = events.recv() => match event {
-                    Ok(event) => event.sse(),
-                    // The browser opens the stream again and the page renews everything.
-                    Err(RecvError::Lagged(_) | RecvError::Closed) => return None,
-                },
-                _ = tick.tick() => LiveEvent::StillHere.sse(),
-            };
-            Some((Ok(event), (events, tick)))
-        })
-    }
 }
 
 /// `GET /live`: the stream.
 pub async fn stream(State(state): State<AppState>) -> Response {
-    let closing = state.closing.clone();
-    let events = state
-        .live
-        .stream()
-        .take_until(async move { closing.closed().await });
-    let mut response = Sse::new(events).into_response();
-    // A proxy or the gzip layer that waits for more would hold events back.
-    response
-        .headers_mut()
-        .insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
-    response
+    streaming::answer(state.live.listen(), state.closing.clone())
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt as _;
     use records::time::{ClockSource, WallTime};
 
     use super::*;
@@ -235,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn the_stream_tells_names_and_no_content() {
         let live = Live::default();
-        let mut stream = Box::pin(live.stream());
+        let mut stream = Box::pin(streaming::events(live.listen()));
         assert!(stream.next().await.is_some());
         live.tell(LiveEvent::Bay(2));
         let event = format!("{:?}", stream.next().await);

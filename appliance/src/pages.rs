@@ -3,10 +3,8 @@
 //! Every page works without a script. A form carries an id made when it was opened and the heads of the record that
 //! it was filled from; a refused form comes back with status 422, a taken one leads on by a redirect.
 
-pub mod account;
 pub mod bays;
 pub mod clashes;
-pub mod demographics;
 pub mod ecg;
 pub mod find;
 pub mod more;
@@ -67,7 +65,6 @@ fn first_start(routes: Routes<AppState>) -> Routes<AppState> {
 fn people(routes: Routes<AppState>) -> Routes<AppState> {
     let find = Access::May(Action::FindPatients);
     let register = Access::May(Action::RegisterPatient);
-    let demographics = Access::May(Action::EditDemographics);
     let exchange = Access::May(Action::ExchangeResidents);
     routes
         .get("/", Access::SignedIn, today::page)
@@ -78,8 +75,6 @@ fn people(routes: Routes<AppState>) -> Routes<AppState> {
         .post("/patients/new/card", register, register::register_card)
         .get("/patients/{id}", find, patient::page)
         .get_background("/patients/{id}/banner", find, patient::banner_part)
-        .get("/patients/{id}/edit", demographics, demographics::page)
-        .post("/patients/{id}/edit", demographics, demographics::change)
         .get("/residents", exchange, residents::page)
         .post_up_to(
             "/residents",
@@ -190,8 +185,6 @@ fn house(routes: Routes<AppState>) -> Routes<AppState> {
         .post("/staff/new", staff, staff::add)
         .get("/staff/{id}", staff, staff::member_page)
         .post("/staff/{id}", staff, staff::change)
-        .get("/account", Access::SignedIn, account::page)
-        .post("/account", Access::SignedIn, account::change)
         .get("/more", Access::SignedIn, more::page)
         .get("/help", Access::SignedIn, more::help)
 }

@@ -2,15 +2,11 @@
 //!
 //! Events carry a name and at most the id of a patient, never what changed: a page that may show it asks for it.
 
-use std::convert::Infallible;
-use std::time::Duration;
-
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::response::sse::{Event, Sse};
-use axum::response::{IntoResponse, Response};
-use futures_util::{Stream, StreamExt as _, stream};
+use axum::response::Response;
+use axum::response::sse::Event;
 use records::ids::PatientId;
+use shell::streaming::{self, PageEvent};
 use store::StoreEvent;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -19,8 +15,6 @@ use crate::state::HubState;
 
 /// Events that a slow browser may lag behind; after that it is told to renew everything.
 const EVENTS: usize = 256;
-/// Time between signs of life: a page that hears nothing for 40 s asks by itself.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// Something that open desks want to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +29,10 @@ pub enum LiveEvent {
     StillHere,
 }
 
-impl LiveEvent {
-    fn sse(self) -> Event {
+impl PageEvent for LiveEvent {
+    const STILL_HERE: Self = Self::StillHere;
+
+    fn sse(&self) -> Event {
         match self {
             Self::Sync => Event::default().event("sync").data("{}"),
             Self::Today => Event::default().event("today").data("{}"),
@@ -65,6 +61,11 @@ impl Live {
         let _ = self.0.send(event);
     }
 
+    /// Listens from now on.
+    pub fn listen(&self) -> broadcast::Receiver<LiveEvent> {
+        self.0.subscribe()
+    }
+
     /// Hands on what the store tells, until the store is closed.
     pub async fn follow(self, mut changes: broadcast::Receiver<StoreEvent>) {
         loop {
@@ -83,46 +84,23 @@ impl Live {
             }
         }
     }
-
-    fn stream(&self) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
-        let tick = tokio::time::interval(SIGN_OF_LIFE);
-        stream::unfold((self.0.subscribe(), tick), |(mut events, mut tick)| async move {
-            let event = tokio::select! {
-                event = events.recv() => match event {
-                    Ok(event) => event.sse(),
-                    // The browser opens the stream again and the page renews everything.
-                    Err(RecvError::Lagged(_) | RecvError::Closed) => return None,
-                },
-                _ = tick.tick() => LiveEvent::StillHere.sse(),
-            };
-            Some((Ok(event), (events, tick)))
-        })
-    }
 }
 
 /// `GET /live`: the stream.
 pub async fn stream(State(state): State<HubState>) -> Response {
-    let closing = state.closing.clone();
-    let events = state
-        .live
-        .stream()
-        .take_until(async move { closing.closed().await });
-    let mut response = Sse::new(events).into_response();
-    // A proxy or the gzip layer that waits for more would hold events back.
-    response
-        .headers_mut()
-        .insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
+    streaming::answer(state.live.listen(), state.closing.clone())
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt as _;
+
     use super::*;
 
     #[tokio::test]
     async fn the_stream_tells_names_and_ids_only() {
         let live = Live::default();
-        let mut stream = Box::pin(live.stream());
+        let mut stream = Box::pin(streaming::events(live.listen()));
         assert!(stream.next().await.is_some());
         live.tell(LiveEvent::Patient(PatientId([7; 16])));
         let event = format!("{:?}", stream.next().await);

@@ -1,8 +1,6 @@
 //! The desks' pages: extract, authorise, act, answer.
 
-pub mod account;
 pub mod clinics;
-pub mod demographics;
 pub mod ecgs;
 pub mod find;
 pub mod patient;

@@ -12,7 +12,7 @@ use shell::sessions::StationSessions;
 use web::guard::{Access, RouteLine, Routes, layers};
 
 use crate::live;
-use crate::pages::{account, clinics, demographics, ecgs, find, patient, staff, status, visitor, visits};
+use crate::pages::{clinics, ecgs, find, patient, staff, status, visitor, visits};
 use crate::state::HubState;
 
 /// The table of routes and their handlers.
@@ -26,15 +26,13 @@ fn routes(state: &HubState) -> Routes<HubState> {
 fn desk(table: Routes<HubState>) -> Routes<HubState> {
     table
         .get("/", Access::SignedIn, visitor::front)
-        .get("/account", Access::SignedIn, account::page)
-        .post("/account", Access::SignedIn, account::change)
         .get_background("/live", Access::SignedIn, live::stream)
         .get_background("/light", Access::SignedIn, status::light)
         .get("/status", Access::SignedIn, status::page)
 }
 
 fn people(table: Routes<HubState>) -> Routes<HubState> {
-    use Action::{EditDemographics, FindPatients, ReadClinical, ResolveClash};
+    use Action::{FindPatients, ReadClinical, ResolveClash};
     table
         .get("/patients", Access::May(FindPatients), find::page)
         .get("/patients/{id}", Access::May(FindPatients), patient::page)
@@ -52,16 +50,6 @@ fn people(table: Routes<HubState>) -> Routes<HubState> {
             "/patients/{id}/visits",
             Access::May(ReadClinical),
             patient::visits_page,
-        )
-        .get(
-            "/patients/{id}/edit",
-            Access::May(EditDemographics),
-            demographics::page,
-        )
-        .post(
-            "/patients/{id}/edit",
-            Access::May(EditDemographics),
-            demographics::change,
         )
         .post("/patients/{id}/clash", Access::May(ResolveClash), patient::choose)
         .get("/visits/{id}", Access::May(ReadClinical), visits::page)

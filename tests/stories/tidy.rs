@@ -101,13 +101,14 @@ fn each_direct_dependency_says_why_it_is_there() {
 }
 
 /// Crates of this workspace.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "records",
     "ecg",
     "sync-core",
     "store",
     "link",
     "web",
+    "shell",
     "device-drivers",
     "appliance",
     "sync-server",

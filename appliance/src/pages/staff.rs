@@ -9,6 +9,7 @@ use records::staff::{Role, STAFF_NAME_CHARS_MAX, StaffMember, StaffState};
 use records::text::{fold_search, tidy};
 use shell::errors::Page as Answer;
 use shell::forms::new_form;
+use web::account::secret_faults;
 use web::checks::secret_sentence;
 use web::fields::Fields;
 use web::forms::{Choice, Faults, Form, Input};
@@ -22,12 +23,6 @@ use web::words;
 use crate::founding::keep_member;
 use crate::pages::visitor::{Visitor, go_to};
 
-/// Shortest password, in characters: tries are counted, and a tablet is typed on.
-const PASSWORD_CHARS_MIN: usize = 8;
-/// Longest password, in bytes, as the store hashes.
-const PASSWORD_BYTES_MAX: usize = 256;
-/// Digits of a PIN.
-const PIN_DIGITS: std::ops::RangeInclusive<usize> = 4..=8;
 /// Longest staff number, in characters.
 const LOGIN_CHARS_MAX: usize = 32;
 
@@ -41,22 +36,6 @@ const CLINIC_ROLES: [Role; 7] = [
     Role::Cashier,
     Role::ClinicAdministrator,
 ];
-
-/// What is wrong with a password and a PIN; with `may_be_empty` an empty one means "as it is".
-pub fn secret_faults(password: &str, pin: &str, may_be_empty: bool) -> Vec<FieldFault> {
-    let mut faults = Vec::new();
-    let short = password.chars().count() < PASSWORD_CHARS_MIN || password.len() > PASSWORD_BYTES_MAX;
-    if short && !(may_be_empty && password.is_empty()) {
-        faults.push(FieldFault::new("password", FaultKind::Impossible));
-    }
-    let digits = PIN_DIGITS.contains(&pin.len()) && pin.bytes().all(|byte| byte.is_ascii_digit());
-    let first = pin.bytes().next().unwrap_or_default();
-    let trivial = pin.bytes().all(|byte| byte == first) || "0123456789876543210".contains(pin);
-    if (!digits || trivial) && !(may_be_empty && pin.is_empty()) {
-        faults.push(FieldFault::new("pin", FaultKind::Impossible));
-    }
-    faults
-}
 
 /// `GET /staff`.
 pub async fn list(visitor: Visitor) -> Answer {
@@ -346,26 +325,4 @@ pub async fn change(visitor: Visitor, Path(id): Path<String>, fields: Fields) ->
         store.end_sessions_of(member.id, keep).await?;
     }
     go_to("/staff")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weak_secrets_are_refused() {
-        let fields = |password, pin, empty| {
-            secret_faults(password, pin, empty)
-                .iter()
-                .map(|fault| fault.field)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(fields("long enough", "4827", false), Vec::<&str>::new());
-        assert_eq!(fields("short", "1234", false), ["password", "pin"]);
-        assert_eq!(fields("long enough", "7777", false), ["pin"]);
-        assert_eq!(fields("long enough", "48 27", false), ["pin"]);
-        assert_eq!(fields("", "", true), Vec::<&str>::new());
-        assert_eq!(fields("", "", false), ["password", "pin"]);
-        assert_eq!(fields(&"x".repeat(300), "4827", false), ["password"]);
-    }
 }

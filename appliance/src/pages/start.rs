@@ -14,6 +14,7 @@ use shell::errors::Page;
 use shell::session::{browser_name, set_cookie};
 use shell::station::Station as _;
 use store::AuditAct;
+use web::account::secret_faults;
 use web::checks::secret_sentence;
 use web::fields::Fields;
 use web::forms::{Area, Choice, Faults, Form, Input};
@@ -26,7 +27,7 @@ use web::trouble::Trouble;
 use crate::founding::{self, Mark, NewDoctor};
 use crate::hub_link::JoinFault;
 use crate::pages::is_fresh;
-use crate::pages::staff::{read_member, secret_faults, secrets, who};
+use crate::pages::staff::{read_member, secrets, who};
 use crate::pages::visitor::{Visitor, go_to};
 use crate::state::{AppState, Transport};
 

@@ -9,13 +9,14 @@ use records::time::{ClockSource, WallTime};
 use shell::errors::{Page, PageError};
 use shell::station::Station;
 pub use shell::visitor::go_to;
-use store::{Clock, Store};
+use store::{By, Clock, Store};
 use web::fields::Fields;
 use web::guard::{Caller, RateLimit};
 use web::icons::Icon;
 use web::layout::{Frame, NavItem, Screen};
 use web::texts::Lang;
 
+use crate::founding::keep_member;
 use crate::pages::{is_fresh, place};
 use crate::state::{AppState, Transport};
 
@@ -24,6 +25,7 @@ pub type Visitor = shell::visitor::Visitor<AppState>;
 
 impl Station for AppState {
     const SCREEN: Screen = Screen::Tablet;
+    const ACCOUNT_BACK: &'static str = "/more";
 
     fn store(&self) -> &Store {
         &self.store
@@ -78,6 +80,10 @@ impl Station for AppState {
 
     async fn before_sign_in(&self) -> Page<Option<&'static str>> {
         Ok(is_fresh(self).await?.then_some("/start"))
+    }
+
+    async fn keep_member(&self, by: By, member: &StaffMember) -> Page<()> {
+        Ok(keep_member(&self.store, by, member, None).await?)
     }
 
     /// A tablet that signs in offers its own time; only a script can fill the field.

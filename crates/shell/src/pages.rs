@@ -4,11 +4,14 @@ use records::staff::Action;
 use web::guard::{Access, Routes};
 
 use crate::station::Station;
-use crate::{audit, chart, drafts, session};
+use crate::{account, audit, chart, demographics, drafts, session};
 
-/// Adds the doors, the drafts of forms, the facts of a chart and the audit log to a station's pages.
+/// Adds the doors, a person's own account, the drafts of forms, the forms of a chart and the audit log to a station's pages.
 pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
-    let edit = Access::May(Action::EditChart);
+    let (edit, who) = (
+        Access::May(Action::EditChart),
+        Access::May(Action::EditDemographics),
+    );
     routes
         .get("/sign-in", Access::Open, session::sign_in_page::<S>)
         .post("/sign-in", Access::Open, session::sign_in::<S>)
@@ -18,6 +21,10 @@ pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
         .post("/unlock", Access::LockedToo, session::unlock::<S>)
         .post_background("/drafts/{form}", Access::SignedIn, drafts::keep::<S>)
         .post("/drafts/{form}/drop", Access::SignedIn, drafts::throw_away::<S>)
+        .get("/account", Access::SignedIn, account::page::<S>)
+        .post("/account", Access::SignedIn, account::change::<S>)
+        .get("/patients/{id}/edit", who, demographics::page::<S>)
+        .post("/patients/{id}/edit", who, demographics::change::<S>)
         .get("/patients/{id}/chart", edit, chart::page::<S>)
         .post("/patients/{id}/chart/{part}", edit, chart::change::<S>)
         .get("/audit", Access::May(Action::ReadAudit), audit::page::<S>)

@@ -16,11 +16,9 @@ use web::sign_in::{self, SignInView, UnlockView};
 use web::texts::Lang;
 use web::trouble::Trouble;
 
+use crate::account::ACCOUNT;
 use crate::errors::Page;
 use crate::station::Station;
-
-/// Where somebody is sent who signed in with a password that somebody else set.
-pub const ACCOUNT: &str = "/account";
 
 /// Where a page was left for the door.
 #[derive(Debug, Deserialize)]

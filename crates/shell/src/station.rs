@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use axum::http::Extensions;
 use axum::response::Response;
 use records::staff::StaffMember;
-use store::{Clock, Store};
+use store::{By, Clock, Store};
 use web::fields::Fields;
 use web::guard::{Caller, RateLimit};
 use web::layout::{Frame, Screen};
 use web::texts::Lang;
 
+use crate::account::ACCOUNT_DONE;
 use crate::errors::{Page, PageError};
 use crate::visitor::Visitor;
 
@@ -22,6 +23,13 @@ pub trait Station: Clone + Send + Sync + 'static {
     const DOOR_NOTE: Option<&'static str> = None;
     /// Text above the forms of a chart, where what is written travels before it counts.
     const CHART_NOTE: Option<&'static str> = None;
+
+    /// What follows the address of a patient's page after a change of the chart was kept.
+    const CHART_KEPT: &'static str = "";
+    /// Where the page of the own password leads back to.
+    const ACCOUNT_BACK: &'static str;
+    /// Where somebody goes on who has changed a password that somebody else had set.
+    const FIRST_PASSWORD_LEADS: &'static str = ACCOUNT_DONE;
 
     /// What is kept on disk.
     fn store(&self) -> &Store;
@@ -51,6 +59,9 @@ pub trait Station: Clone + Send + Sync + 'static {
     fn before_sign_in(&self) -> impl Future<Output = Page<Option<&'static str>>> + Send {
         std::future::ready(Ok(None))
     }
+
+    /// Keeps a changed member of the staff.
+    fn keep_member(&self, by: By, member: &StaffMember) -> impl Future<Output = Page<()>> + Send;
 
     /// Somebody signed in with these fields.
     fn signed_in(&self, _fields: &Fields) -> impl Future<Output = ()> + Send {

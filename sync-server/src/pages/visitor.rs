@@ -5,16 +5,17 @@ use std::net::IpAddr;
 use axum::http::Extensions;
 use axum::response::Response;
 use records::staff::{Action, StaffMember};
+use shell::account::ACCOUNT;
 use shell::errors::{Page, PageError};
-use shell::session::ACCOUNT;
 use shell::station::Station;
 pub use shell::visitor::go_to;
-use store::{Clock, Store};
+use store::{By, Clock, Store};
 use web::guard::{Caller, RateLimit};
 use web::icons::Icon;
 use web::layout::{Frame, NavItem, Screen};
 use web::texts::Lang;
 
+use crate::staff;
 use crate::state::HubState;
 
 /// A request of somebody who is signed in at a desk.
@@ -23,6 +24,9 @@ pub type Visitor = shell::visitor::Visitor<HubState>;
 impl Station for HubState {
     const SCREEN: Screen = Screen::Desk;
     const DOOR_NOTE: Option<&'static str> = Some("hub-sign-in-clinic");
+    const ACCOUNT_BACK: &'static str = "/";
+    const FIRST_PASSWORD_LEADS: &'static str = "/";
+    const CHART_KEPT: &'static str = "?kept";
     const CHART_NOTE: Option<&'static str> = Some("hub-chart-travels");
 
     fn store(&self) -> &Store {
@@ -53,6 +57,10 @@ impl Station for HubState {
 
     async fn place(&self, lang: Lang) -> Page<String> {
         Ok(lang.t("hub-place"))
+    }
+
+    async fn keep_member(&self, by: By, member: &StaffMember) -> Page<()> {
+        Ok(staff::keep(&self.store, by, member.clone()).await?)
     }
 
     async fn frame(visitor: &Visitor) -> Result<Frame, PageError> {

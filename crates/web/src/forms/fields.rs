@@ -1,5 +1,7 @@
 //! The fields of forms.
 
+use std::marker::PhantomData;
+
 use maud::{Markup, html};
 
 use super::{Faults, id_of};
@@ -162,8 +164,7 @@ impl<'a> Input<'a> {
         html! {
             div.field.field-short[self.short].field-faulty[fault.is_some()] {
                 label for=(id) { (self.label) (optional(lang, self.optional)) }
-                @if let Some(hint) = self.hint { p.hint id={ (id) "-hint" } { (hint) } }
-                @if let Some(fault) = fault { p.fault id={ (id) "-fault" } { (fault) } }
+                (above(&id, self.hint, fault))
                 @if let Some(unit) = self.unit { span.with-unit { (input) span.unit { (unit) } } } @else { (input) }
             }
         }
@@ -219,8 +220,7 @@ impl<'a> Area<'a> {
         html! {
             div.field.field-faulty[fault.is_some()] {
                 label for=(id) { (self.label) (optional(lang, self.optional)) }
-                @if let Some(hint) = self.hint { p.hint id={ (id) "-hint" } { (hint) } }
-                @if let Some(fault) = fault { p.fault id={ (id) "-fault" } { (fault) } }
+                (above(&id, self.hint, fault))
                 textarea id=(id) name=(self.name) rows=(self.rows) autocomplete="off"
                     aria-describedby=[described_by(&id, self.hint.is_some(), fault.is_some())]
                     // A line feed right after the start of a text area is dropped by browsers; this one is spare.
@@ -230,18 +230,33 @@ impl<'a> Area<'a> {
     }
 }
 
-/// One of a few: all of them in sight, one touch.
+/// All options in sight, one touch.
+#[derive(Debug, Clone, Copy)]
+pub enum InSight {}
+
+/// A list of options that opens.
+#[derive(Debug, Clone, Copy)]
+pub enum InList {}
+
+/// One of several options; `Look` is how they are shown.
 #[derive(Debug, Clone)]
-pub struct Choice<'a> {
+pub struct OneOf<'a, Look> {
     name: &'a str,
     label: &'a str,
     options: Vec<(String, String)>,
     chosen: Option<&'a str>,
     hint: Option<&'a str>,
     optional: bool,
+    look: PhantomData<Look>,
 }
 
-impl<'a> Choice<'a> {
+/// One of a few: all of them in sight, one touch.
+pub type Choice<'a> = OneOf<'a, InSight>;
+
+/// One of many; an empty option stands before them.
+pub type Pick<'a> = OneOf<'a, InList>;
+
+impl<'a, Look> OneOf<'a, Look> {
     /// Options are (value, word).
     pub fn new(name: &'a str, label: &'a str, options: Vec<(String, String)>) -> Self {
         Self {
@@ -251,6 +266,7 @@ impl<'a> Choice<'a> {
             chosen: None,
             hint: None,
             optional: false,
+            look: PhantomData,
         }
     }
 
@@ -271,7 +287,9 @@ impl<'a> Choice<'a> {
         self.optional = true;
         self
     }
+}
 
+impl Choice<'_> {
     /// Draws it. The first option carries the id that the error summary links to.
     pub fn markup(&self, lang: Lang, faults: &Faults) -> Markup {
         let id = id_of(self.name);
@@ -280,8 +298,7 @@ impl<'a> Choice<'a> {
         html! {
             fieldset.field.field-faulty[fault.is_some()] aria-describedby=[described] {
                 legend { (self.label) (optional(lang, self.optional)) }
-                @if let Some(hint) = self.hint { p.hint id={ (id) "-hint" } { (hint) } }
-                @if let Some(fault) = fault { p.fault id={ (id) "-fault" } { (fault) } }
+                (above(&id, self.hint, fault))
                 div.choices {
                     @for (at, (value, word)) in self.options.iter().enumerate() {
                         label.choice {
@@ -296,48 +313,7 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// One of many.
-#[derive(Debug, Clone)]
-pub struct Pick<'a> {
-    name: &'a str,
-    label: &'a str,
-    options: Vec<(String, String)>,
-    chosen: Option<&'a str>,
-    hint: Option<&'a str>,
-    optional: bool,
-}
-
-impl<'a> Pick<'a> {
-    /// Options are (value, word); an empty one stands before them.
-    pub fn new(name: &'a str, label: &'a str, options: Vec<(String, String)>) -> Self {
-        Self {
-            name,
-            label,
-            options,
-            chosen: None,
-            hint: None,
-            optional: false,
-        }
-    }
-
-    /// The value that is chosen.
-    pub fn chosen(mut self, chosen: Option<&'a str>) -> Self {
-        self.chosen = chosen;
-        self
-    }
-
-    /// What helps to choose.
-    pub fn hint(mut self, hint: &'a str) -> Self {
-        self.hint = Some(hint);
-        self
-    }
-
-    /// It may stay open.
-    pub fn optional(mut self) -> Self {
-        self.optional = true;
-        self
-    }
-
+impl Pick<'_> {
     /// Draws it. A value that is no option (of a newer release, or imported) stays choosable.
     pub fn markup(&self, lang: Lang, faults: &Faults) -> Markup {
         let id = id_of(self.name);
@@ -348,8 +324,7 @@ impl<'a> Pick<'a> {
         html! {
             div.field.field-short.field-faulty[fault.is_some()] {
                 label for=(id) { (self.label) (optional(lang, self.optional)) }
-                @if let Some(hint) = self.hint { p.hint id={ (id) "-hint" } { (hint) } }
-                @if let Some(fault) = fault { p.fault id={ (id) "-fault" } { (fault) } }
+                (above(&id, self.hint, fault))
                 select id=(id) name=(self.name) aria-describedby=[described_by(&id, self.hint.is_some(), fault.is_some())]
                     aria-invalid=[fault.map(|_| "true")] {
                     option value="" selected[self.chosen.is_none()] { (lang.t("pick-none")) }
@@ -394,6 +369,14 @@ impl Tick<'_> {
 
 fn optional(lang: Lang, optional: bool) -> Markup {
     html! { @if optional { span.optional { (lang.t("form-optional")) } } }
+}
+
+/// What stands between the label of a field and the field: what helps to fill it, and what is wrong with it.
+fn above(id: &str, hint: Option<&str>, fault: Option<&str>) -> Markup {
+    html! {
+        @if let Some(hint) = hint { p.hint id={ (id) "-hint" } { (hint) } }
+        @if let Some(fault) = fault { p.fault id={ (id) "-fault" } { (fault) } }
+    }
 }
 
 fn described_by(id: &str, hint: bool, fault: bool) -> Option<String> {

@@ -4,10 +4,6 @@ use axum::extract::Path;
 use axum::response::Response;
 use maud::html;
 use records::ids::FormId;
-use shell::drafts::{self, Opened};
-use shell::errors::{Page as Answer, PageError};
-use shell::forms::heads_text;
-use shell::person::Person;
 use store::AuditAct;
 use sync_core::document::Heads;
 use web::checks::Checked;
@@ -17,35 +13,40 @@ use web::layout::{Page, heading};
 use web::people::demographics::{Wanted, inputs, of_chart};
 use web::trouble::Trouble;
 
-use crate::pages::visitor::{Visitor, go_to};
+use crate::drafts::{self, Opened};
+use crate::errors::{Page as Answer, PageError};
+use crate::forms::heads_text;
+use crate::person::Person;
+use crate::station::Station;
+use crate::visitor::{Visitor, go_to};
 
 /// `GET /patients/{id}/edit`.
-pub async fn page(visitor: Visitor, Path(id): Path<String>) -> Answer {
+///
+/// # Errors
+///
+/// There is no such patient here, or the store failed.
+pub async fn page<S: Station>(visitor: Visitor<S>, Path(id): Path<String>) -> Answer {
     let person = Person::of(&visitor, &id).await?;
     let Opened { form, kept, at } = drafts::open(&visitor, &here(&person)).await?;
     let fields = kept.unwrap_or_else(|| of_chart(&person.chart, &heads_text(&person.heads)));
-    visitor
-        .page(&draw(&visitor, &person, form, at, &fields, &Checked::default()))
-        .await
+    let page = draw(&visitor, &person, (form, at), &fields, &Checked::default());
+    visitor.page(&page).await
 }
 
 fn here(person: &Person) -> String {
     format!("{}/edit", person.href())
 }
 
-fn draw(
-    visitor: &Visitor,
+fn draw<S: Station>(
+    visitor: &Visitor<S>,
     person: &Person,
-    form: FormId,
-    kept_at: Option<String>,
+    (form, kept_at): (FormId, Option<String>),
     fields: &Fields,
     checked: &Checked,
 ) -> Page {
     let lang = visitor.lang;
     let title = lang.t("demographics-title");
-    let action = here(person);
-    let back = person.href();
-    let submit = lang.t("save");
+    let (action, back, submit) = (here(person), person.href(), lang.t("save"));
     let around = Form {
         action: &action,
         id: Some(form.to_string()),
@@ -61,48 +62,51 @@ fn draw(
     };
     let inner =
         html! { input type="hidden" name="page" value=(action); (inputs(lang, fields, &checked.faults)) };
-    let body = html! { (heading(&title, &html! {})) section.card.narrow { (around.around(lang, &inner, &html! {})) } };
+    let body = html! {
+        (heading(&title, &html! {}))
+        @if let Some(note) = S::CHART_NOTE { p.quiet { (lang.t(note)) } }
+        section.card.narrow { (around.around(lang, &inner, &html! {})) }
+    };
     Page::new(title.clone(), body).about(person.banner(visitor, false))
 }
 
 /// `POST /patients/{id}/edit`.
-pub async fn change(visitor: Visitor, Path(id): Path<String>, fields: Fields) -> Answer<Response> {
+///
+/// # Errors
+///
+/// There is no such patient here, the form is broken, or the store failed.
+pub async fn change<S: Station>(
+    visitor: Visitor<S>,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Answer<Response> {
     let person = Person::of(&visitor, &id).await?;
+    let store = visitor.state.store();
     let form = fields.form()?;
     // What the form's page showed: a field that its author left alone is not written, whoever changed it since.
     let base = fields.base::<Heads>()?.ok_or(Trouble::Unreadable)?;
-    let shown = visitor
-        .state
-        .store
-        .chart_at(person.id, &base)
-        .await?
-        .ok_or(Trouble::Stale)?;
+    let shown = store.chart_at(person.id, &base).await?.ok_or(Trouble::Stale)?;
     let wanted = Wanted::read(&fields);
-    let faults = wanted.faults(&shown, visitor.today());
-    let checked = Checked::of(visitor.lang, &faults, &fields);
-    let draw = || draw(&visitor, &person, form, None, &fields, &checked);
+    let checked = Checked::of(visitor.lang, &wanted.faults(&shown, visitor.today()), &fields);
+    let draw = |checked: &Checked| draw(&visitor, &person, (form, None), &fields, checked);
     if !checked.passes() {
-        return visitor.refused(draw()).await;
+        return visitor.refused(draw(&checked)).await;
     }
     let edits = match wanted.edits(&shown, visitor.person.staff, visitor.now(), &mut rand::random) {
         Ok(edits) => edits,
         Err(faults) => {
             let checked = Checked::of(visitor.lang, &faults, &fields);
-            return visitor
-                .refused(self::draw(&visitor, &person, form, None, &fields, &checked))
-                .await;
+            return visitor.refused(draw(&checked)).await;
         }
     };
     if edits.is_empty() {
-        visitor.state.store.drop_draft(form).await?;
+        store.drop_draft(form).await?;
         return go_to(&person.href());
     }
-    match person
-        .write(&visitor, AuditAct::ChartChange, edits, &fields)
-        .await
-    {
-        Err(PageError(Trouble::DiskFull)) => visitor.unsaved(&Trouble::DiskFull, draw()).await,
+    let written = person.write(&visitor, AuditAct::ChartChange, edits, &fields);
+    match written.await {
+        Err(PageError(full @ Trouble::DiskFull)) => visitor.unsaved(&full, draw(&checked)).await,
         Err(other) => Err(other),
-        Ok(_) => go_to(&person.href()),
+        Ok(_) => go_to(&format!("{}{}", person.href(), S::CHART_KEPT)),
     }
 }
