@@ -279,7 +279,7 @@ fn a_damaged_database_is_set_aside_and_reported() {
                 .to_string_lossy()
                 .starts_with("clinic.db.damaged-")
         });
-    let kept = std::fs::read(aside.expect("nothing was set aside")).unwrap();
+    let kept = std::fs::read(aside.unwrap()).unwrap();
     assert_eq!(
         (kept.len(), &kept[..64]),
         (bytes.len(), &bytes[..64]),

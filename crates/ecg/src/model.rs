@@ -2,6 +2,7 @@
 //! over what cannot be trusted.
 
 mod limbs;
+mod standard;
 
 pub use limbs::{LimbResidual, MAX_LIMB_RESIDUAL_UV, limb_residuals};
 

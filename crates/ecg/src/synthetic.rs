@@ -6,7 +6,7 @@
 
 use std::f64::consts::TAU;
 
-use crate::model::{Lead, LeadName, SampleRateHz, Scale, Waveform};
+use crate::model::{SampleRateHz, Scale, Waveform};
 
 /// What the heart shall look like.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -122,24 +122,11 @@ impl Heart {
     /// A recording of this length in units of 2.5 µV, leads in standard order.
     pub fn record(&self, seconds: f64, rate: SampleRateHz) -> Waveform {
         let scale = Scale::RECORDER_STEP;
-        let longest = crate::model::MAX_TOTAL_SAMPLES / 12;
-        let len = rate.samples_in(seconds).min(longest);
-        let mut leads: Vec<Lead> = LeadName::STANDARD
-            .into_iter()
-            .map(|name| Lead {
-                name,
-                scale,
-                zero: 0,
-                samples: Vec::with_capacity(len),
-            })
-            .collect();
-        for index in 0..len as u64 {
-            for (lead, millivolts) in leads.iter_mut().zip(self.at(index, rate.hz())) {
-                lead.samples
-                    .push((millivolts / scale.millivolts()).round() as i32);
-            }
-        }
-        Waveform::new(rate, leads, Vec::new()).expect("twelve equal leads within the limits")
+        let steps = |index| {
+            self.at(index, rate.hz())
+                .map(|millivolts| (millivolts / scale.millivolts()).round() as i32)
+        };
+        Waveform::of_instants(rate, scale, (0..rate.samples_in(seconds) as u64).map(steps))
     }
 
     fn at(&self, index: u64, fs: f64) -> [f64; 12] {
