@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use shell::backups::{BackupArgs, RecoveryKeyArgs, RestoreArgs};
+use shell::sticks::BundleVerb;
 use shell::verbs::{self, Outcome};
 
 /// The clinic box: pages for tablet and kiosk, device bays and the link to the county hub.
@@ -48,6 +49,9 @@ enum Verb {
     Backup(BackupArgs),
     /// Restores a backup into an empty folder.
     Restore(RestoreArgs),
+    /// Exchanges with the hub by files on a stick.
+    #[command(subcommand)]
+    Bundle(BundleVerb),
     /// Makes the recovery key that opens backups, and prints it once.
     RecoveryKey(RecoveryKeyArgs),
     /// Measures an ECG record: heart rate, beats, drawing.
@@ -200,6 +204,7 @@ impl Verb {
     fn wants_json(&self) -> bool {
         match self {
             Self::Serve(_) | Self::Enroll(_) | Self::Export(_) | Self::RecoveryKey(_) => false,
+            Self::Bundle(verb) => verb.wants_json(),
             Self::Backup(args) => args.json,
             Self::Restore(args) => args.json,
             Self::Import(args) => args.json,
@@ -219,6 +224,7 @@ impl Verb {
             Self::Sync(args) => on_runtime(sync::run(args)),
             Self::Status(args) => on_runtime(status::run(args)),
             Self::Verify(args) => on_runtime(verify::run(args)),
+            Self::Bundle(verb) => on_runtime(keep::bundle(verb)),
             Self::Backup(args) => on_runtime(keep::backup(args)),
             Self::Restore(args) => on_runtime(keep::restore(args)),
             Self::RecoveryKey(args) => on_runtime(keep::recovery_key(args)),

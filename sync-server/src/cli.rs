@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use records::ids::ClinicCode;
 use records::staff::Role;
 use shell::backups::{BackupArgs, RecoveryKeyArgs, ResealArgs, RestoreArgs};
+use shell::sticks::BundleVerb;
 use shell::verbs::{self, Outcome};
 
 /// The county hub: exchanges with the clinics' boxes and serves the desks of the county's staff.
@@ -45,6 +46,9 @@ enum Verb {
     Backup(BackupArgs),
     /// Restores a backup into an empty folder; the hub begins a new epoch.
     Restore(RestoreArgs),
+    /// Exchanges with boxes by files on a stick.
+    #[command(subcommand)]
+    Bundle(BundleVerb),
     /// Makes the recovery key that opens backups, and prints it once.
     RecoveryKey(RecoveryKeyArgs),
     /// Opens a box's backup with the county's key and encrypts it to another key, to restore it with.
@@ -163,6 +167,7 @@ impl Verb {
         match self {
             Self::Serve(_) | Self::Clinic(_) | Self::Ca(_) | Self::Token(_) => false,
             Self::RecoveryKey(_) | Self::Reseal(_) => false,
+            Self::Bundle(verb) => verb.wants_json(),
             Self::Backup(args) => args.json,
             Self::Restore(args) => args.json,
             Self::Staff(StaffVerb::Add(args)) => args.json,
@@ -178,6 +183,7 @@ impl Verb {
             Self::Ca(args) => on_runtime(fleet::ca(args)),
             Self::Token(args) => on_runtime(fleet::token(args)),
             Self::Verify(args) => on_runtime(verify::run(args)),
+            Self::Bundle(verb) => on_runtime(keep::bundle(verb)),
             Self::Backup(args) => on_runtime(keep::backup(args)),
             Self::Restore(args) => on_runtime(keep::restore(args)),
             Self::RecoveryKey(args) => on_runtime(keep::recovery_key(args)),

@@ -24,6 +24,7 @@ pub mod serving;
 pub mod session;
 pub mod sessions;
 pub mod station;
+pub mod sticks;
 pub mod streaming;
 pub mod verbs;
 pub mod visitor;

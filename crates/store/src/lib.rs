@@ -32,6 +32,7 @@ mod settings;
 #[cfg(test)]
 mod sign_in_tests;
 mod staff;
+mod stick;
 mod storage;
 mod sync;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Random, Side};
 pub use sealing::{OpeningKey, SEAL_KEYS_MAX, SealFault, SealKey};
 pub use sessions::{BrowserSession, IDLE_MAX};
 pub use staff::{LOCKED_FOR, SECRET_BYTES_MAX, Secret, SignIn, WRONG_MAX};
+pub use stick::{StickError, StickFile, StickTaken};
 pub use storage::StorageFacts;
 pub use sync::{
     Arrival, Cause, ClinicRow, ClinicSummary, DeviceRow, Enrolment, FeedExtent, LinkStatus, NumberBlock,

@@ -1,13 +1,14 @@
-//! `backup`, `restore`, `recovery-key` and `reseal` of the hub.
+//! `backup`, `restore`, `recovery-key`, `reseal` and `bundle` of the hub.
 
 use std::sync::Arc;
 
 use shell::backups::{self, BackupArgs, RecoveryKeyArgs, ResealArgs, RestoreArgs};
 use shell::opening;
+use shell::sticks::{self, BundleVerb};
 use shell::verbs::Outcome;
 use store::{Mode, Side};
 
-use super::open::{beside, beside_or_new};
+use super::open::{alone, beside, beside_or_new};
 use crate::clock::HubClock;
 
 const PROGRAM: &str = "sync-server";
@@ -27,4 +28,13 @@ pub(super) async fn recovery_key(args: RecoveryKeyArgs) -> Outcome {
 
 pub(super) async fn reseal(args: ResealArgs) -> Outcome {
     backups::hand_on(beside(&args.data).await?, PROGRAM, args).await
+}
+
+pub(super) async fn bundle(verb: BundleVerb) -> Outcome {
+    match verb {
+        BundleVerb::Export(args) => {
+            sticks::export(beside(&args.data).await?, env!("CARGO_PKG_VERSION"), args).await
+        }
+        BundleVerb::Import(args) => sticks::import(alone(&args.data).await?, args).await,
+    }
 }

@@ -33,6 +33,12 @@ pub(super) async fn beside(data: &Path) -> Result<Store, Failure> {
     opened.map_err(|fault| Failure::new(fault.to_string()))
 }
 
+/// Opens the folder for a verb that writes documents: no `serve` may run beside it.
+pub(super) async fn alone(data: &Path) -> Result<Store, Failure> {
+    let opened = open(data, Mode::Serve).await;
+    opened.map_err(|fault| Failure::new(fault.to_string()))
+}
+
 async fn open(data: &Path, mode: Mode) -> Result<Store, OpeningFault> {
     opening::open(
         data,

@@ -27,7 +27,9 @@ async fn a_stick_carries_there_and_back_and_twice_is_once() {
     let patient = chart(&end, "0017", "示例甲").await;
     let blob = attach(&end, patient, 60_000).await;
     assert!(matches!(
-        hub.store.stick_to_box(end.store.device(), &stick.path().join("down")).await,
+        hub.store
+            .stick_to_box(end.store.device(), &stick.path().join("down"))
+            .await,
         Err(StickError::NobodyWaits)
     ));
     let up = carried(&end, stick.path()).await;
@@ -107,7 +109,10 @@ async fn what_is_not_whole_or_not_for_here_is_refused_and_nothing_is_taken() {
         fs::write(&changed, &whole[..at]).unwrap();
         assert!(hub.store.stick_from_box(&changed).await.is_err(), "cut at {at}");
     }
-    assert!(hub.store.stick_waiting().await.unwrap().is_empty(), "nothing was taken");
+    assert!(
+        hub.store.stick_waiting().await.unwrap().is_empty(),
+        "nothing was taken"
+    );
     assert_eq!(hub.store.storage().await.unwrap().changes, 0);
     hub.store.stick_from_box(&up).await.unwrap();
     // The answer to one box is none to another, nor to the hub itself.
@@ -119,7 +124,10 @@ async fn what_is_not_whole_or_not_for_here_is_refused_and_nothing_is_taken() {
     ));
     assert!(hub.store.stick_from_box(&down).await.is_err());
     assert!(matches!(
-        End::new(Side::Box, 540).store.stick_to_hub(&changed, "test").await,
+        End::new(Side::Box, 540)
+            .store
+            .stick_to_hub(&changed, "test")
+            .await,
         Err(StickError::Parcel(ParcelError::NotJoined))
     ));
 }
