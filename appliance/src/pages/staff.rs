@@ -9,6 +9,7 @@ use records::staff::{Role, STAFF_NAME_CHARS_MAX, StaffMember, StaffState};
 use records::text::{fold_search, tidy};
 use shell::errors::Page as Answer;
 use shell::forms::new_form;
+use shell::members::{member_of, states};
 use web::account::secret_faults;
 use web::checks::secret_sentence;
 use web::fields::Fields;
@@ -211,12 +212,6 @@ pub async fn add(visitor: Visitor, fields: Fields) -> Answer<Response> {
     go_to("/staff")
 }
 
-async fn member_of(visitor: &Visitor, id: &str) -> Answer<StaffMember> {
-    let id: StaffId = id.parse().map_err(|_| Trouble::NotFound)?;
-    let member = visitor.state.store.staff_member(id).await?;
-    member.ok_or_else(|| Trouble::NotFound.into())
-}
-
 /// `GET /staff/{id}`.
 pub async fn member_page(visitor: Visitor, Path(id): Path<String>) -> Answer {
     let member = member_of(&visitor, &id).await?;
@@ -250,18 +245,10 @@ fn edit_page(lang: Lang, member: &StaffMember, form: FormId, fields: &Fields, fa
         ..Form::default()
     };
     let label = lang.t("staff-state");
-    let states = [
-        (StaffState::Active, lang.t("staff-active")),
-        (StaffState::Suspended, lang.t("staff-suspended")),
-        (StaffState::Left, lang.t("staff-left")),
-    ];
-    let options = states
-        .map(|(state, words)| (state.word().to_owned(), words))
-        .to_vec();
     let inner = html! {
         (who(lang, fields, faults))
         (roles(lang, fields, faults))
-        (Choice::new("state", &label, options).chosen(Some(fields.get("state"))).markup(lang, faults))
+        (Choice::new("state", &label, states(lang)).chosen(Some(fields.get("state"))).markup(lang, faults))
         h2 { (lang.t("staff-new-secrets")) }
         (secrets(lang, faults, true))
     };

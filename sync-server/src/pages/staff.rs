@@ -6,10 +6,11 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use maud::{Markup, html};
 use records::faults::{FaultKind, FieldFault};
-use records::ids::{ClinicCode, StaffId};
+use records::ids::ClinicCode;
 use records::staff::{Role, StaffMember, StaffState};
 use shell::errors::{Page as Answer, PageError};
 use shell::forms::new_form;
+use shell::members::{member_of, states};
 use store::ClinicRow;
 use web::checks::{secret_sentence, sentence};
 use web::fields::Fields;
@@ -18,7 +19,6 @@ use web::icons::Icon;
 use web::layout::{Page, heading};
 use web::panels::{Class, panel};
 use web::texts::Lang;
-use web::trouble::Trouble;
 use web::words;
 
 use super::clinics::ClinicNames;
@@ -213,12 +213,6 @@ async fn shown_once(visitor: &Visitor, one_time: &OneTime, at_clinic: bool) -> A
     Ok(response)
 }
 
-async fn member_of(visitor: &Visitor, id: &str) -> Answer<StaffMember> {
-    let id: StaffId = id.parse().map_err(|_| Trouble::NotFound)?;
-    let member = visitor.state.store.staff_member(id).await?;
-    member.ok_or_else(|| Trouble::NotFound.into())
-}
-
 /// `GET /staff/{id}`.
 pub async fn member_page(visitor: Visitor, Path(id): Path<String>) -> Answer {
     let member = member_of(&visitor, &id).await?;
@@ -253,18 +247,10 @@ fn edit_page(lang: Lang, member: &StaffMember, fields: &Fields, faults: &Faults)
         back: Some("/staff"),
         ..Form::default()
     };
-    let states = [
-        (StaffState::Active, lang.t("staff-active")),
-        (StaffState::Suspended, lang.t("staff-suspended")),
-        (StaffState::Left, lang.t("staff-left")),
-    ];
-    let states = states
-        .map(|(state, words)| (state.word().to_owned(), words))
-        .to_vec();
     let inner = html! {
         (Input::text("name", &name).value(fields.get("name")).markup(lang, faults))
         (roles(lang, member, fields, faults))
-        (Choice::new("state", &label, states).chosen(Some(fields.get("state"))).markup(lang, faults))
+        (Choice::new("state", &label, states(lang)).chosen(Some(fields.get("state"))).markup(lang, faults))
     };
     let title = lang.t("staff-edit");
     let body = html! {
