@@ -16,6 +16,7 @@ pub mod drafts;
 pub mod errors;
 pub mod forms;
 pub mod listening;
+pub mod members;
 pub mod opening;
 pub mod pages;
 pub mod person;
