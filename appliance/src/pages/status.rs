@@ -226,6 +226,7 @@ async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>
 fn alarm_words(lang: Lang, kind: &str) -> String {
     match kind {
         "damaged" => lang.t("alarm-damaged"),
+        "repaired" => lang.t("alarm-repaired"),
         "disk_full" => lang.t("alarm-disk-full"),
         "clone" => lang.t("alarm-clone"),
         "session_spoiled" => lang.t("alarm-spoiled"),

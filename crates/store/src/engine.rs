@@ -2,6 +2,7 @@
 
 mod fault;
 mod files;
+mod salvage;
 mod writer;
 
 use std::collections::HashMap;
@@ -172,7 +173,7 @@ impl Store {
         actor: Actor,
         events: broadcast::Sender<StoreEvent>,
         mut writer: Writer,
-        aside: Option<PathBuf>,
+        aside: Option<salvage::Aside>,
     ) -> Result<Self, OpenError> {
         // Beside a running process the tables are as that one made them.
         let outdated = options.mode == Mode::Serve && schema::create(&writer.sql)?;
@@ -187,10 +188,11 @@ impl Store {
                 .transact(crate::sync::after_start)
                 .map_err(|error: StoreError| OpenError::Rebuild(Box::new(error)))?;
         }
-        if let Some(path) = aside {
-            let text = path.display().to_string();
+        if let Some(aside) = aside {
+            let text = aside.path.display().to_string();
+            let kind = if aside.repaired { "repaired" } else { "damaged" };
             writer
-                .transact(move |tx| raise_alarm(tx, "damaged", &text))
+                .transact(move |tx| raise_alarm(tx, kind, &text))
                 .map_err(|error: StoreError| OpenError::Rebuild(Box::new(error)))?;
         }
         let session_now = Arc::clone(&writer.state.session_now);

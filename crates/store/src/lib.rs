@@ -13,6 +13,8 @@ mod bays;
 mod blobs;
 mod clocks;
 mod commit;
+#[cfg(test)]
+mod damage_tests;
 mod derive;
 mod drafts;
 mod engine;

@@ -166,6 +166,15 @@ pub(crate) fn note_derived(sql: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Has the derived tables built again at the next opening.
+pub(crate) fn outdate_derived(sql: &Connection) -> rusqlite::Result<()> {
+    sql.execute(
+        "INSERT INTO totals(name, value) VALUES(?1, -1) ON CONFLICT(name) DO UPDATE SET value = -1",
+        [DERIVED_VERSION_KEY],
+    )?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -103,6 +103,7 @@ fn attention(visitor: &Visitor, alarms: &[Alarm]) -> Vec<StateRow> {
 fn alarm_words(lang: Lang, kind: &str) -> String {
     match kind {
         "damaged" => lang.t("hub-alarm-damaged"),
+        "repaired" => lang.t("hub-alarm-repaired"),
         "twin" | "clone" => lang.t("hub-alarm-twin"),
         "parked" => lang.t("hub-alarm-parked"),
         other => lang.t_with("hub-alarm-other", &[("kind", other)]),

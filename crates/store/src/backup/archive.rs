@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use age::stream::StreamWriter;
 
-use super::{BackupError, FILE_BYTES_MAX, FILES_MAX, Manifest, WORK, failed};
+use super::{BackupError, FILE_BYTES_MAX, FILES_MAX, Manifest, failed};
 use crate::folder;
 use crate::sealing::{OpeningKey, unreadable, unseal};
 
@@ -46,7 +46,7 @@ fn collect(
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        if depth == 1 && (name == WORK || folder::is_of_database_or_lock(&name)) {
+        if depth == 1 && (name.ends_with(".work") || folder::is_of_database_or_lock(&name)) {
             continue;
         }
         let name = format!("{below}{name}");

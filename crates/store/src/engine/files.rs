@@ -1,15 +1,19 @@
 //! The database file: opened for writing and reading, checked, and set aside where it is damaged.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::StoreError;
+use super::salvage::{self, Aside};
 use crate::open::{Mode, OpenError, OpenOptions};
 use crate::{folder, schema};
 
-/// A database up to this size is checked whole at each start; a larger one when it gave reason to.
-const CHECK_ALWAYS_BYTES: u64 = 64 * 1024 * 1024;
+/// How long a start checks the database; one that gave reason to is checked to its end.
+const CHECK_MAX: Duration = Duration::from_secs(5);
+/// Steps of SQLite's machine between two looks at the clock.
+const CHECK_STEPS: i32 = 10_000;
 
 pub(super) fn open_writer(path: &Path, options: &OpenOptions) -> Result<Connection, OpenError> {
     let sql = Connection::open(path)?;
@@ -35,24 +39,38 @@ pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(sql)
 }
 
-/// Checks the database where it is small or gave reason to, and sets a damaged one aside.
+/// Checks the database before it is used and sets a damaged one aside; what can be read of its records stands in a
+/// new one then.
 pub(super) fn set_aside_if_damaged(
     folder: &Path,
     path: &Path,
     options: &OpenOptions,
-) -> Result<Option<PathBuf>, OpenError> {
+) -> Result<Option<Aside>, OpenError> {
+    if salvage::put_in_place(folder, path)? {
+        tracing::warn!("the process died while a damaged database was set aside; its copy is in place now");
+        return Ok(Some(Aside {
+            path: folder.to_owned(),
+            repaired: true,
+        }));
+    }
     if !path.exists() {
         return Ok(None);
     }
-    let length = path.metadata().map_or(0, |meta| meta.len());
-    let whole = length <= CHECK_ALWAYS_BYTES || folder::is_suspect(folder);
-    let sound = check(path, whole);
-    let aside = match sound {
+    let bound = (!folder::is_suspect(folder)).then_some(CHECK_MAX);
+    let aside = match check(path, options, bound) {
         Ok(()) => None,
         Err(StoreError::Damaged) => {
+            let copied = salvage::copy(folder, path);
+            let repaired = copied.is_ok();
             let aside = folder::set_aside(folder, options.clock.now().at.0)?;
-            tracing::error!(path = %aside.display(), "the database was damaged and has been set aside");
-            Some(aside)
+            tracing::error!(path = %aside.display(), repaired, "the database was damaged and has been set aside");
+            if repaired {
+                salvage::put_in_place(folder, path)?;
+            }
+            Some(Aside {
+                path: aside,
+                repaired,
+            })
         }
         Err(StoreError::Database(error)) => return Err(OpenError::Database(error)),
         Err(other) => return Err(OpenError::Rebuild(Box::new(other))),
@@ -61,16 +79,25 @@ pub(super) fn set_aside_if_damaged(
     Ok(aside)
 }
 
-fn check(path: &Path, whole: bool) -> Result<(), StoreError> {
+/// Looks for damage, at most for `bound`: a start does not wait for the check of a large file, which goes on at the
+/// next one that finds a reason to.
+fn check(path: &Path, options: &OpenOptions, bound: Option<Duration>) -> Result<(), StoreError> {
     let sql = Connection::open(path)?;
     sql.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    if whole {
-        let verdict: String = sql.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict != "ok" {
-            return Err(StoreError::Damaged);
-        }
+    if let Some(bound) = bound {
+        let (clock, end) = (options.clock.clone(), options.clock.uptime() + bound);
+        sql.progress_handler(CHECK_STEPS, Some(move || clock.uptime() > end))?;
     }
-    Ok(())
+    let verdict: rusqlite::Result<String> = sql.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    match verdict {
+        Ok(verdict) if verdict == "ok" => Ok(()),
+        Ok(_) => Err(StoreError::Damaged),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            tracing::info!("the check of the database did not end in its time; no damage was found so far");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Bytes of one row that fills free pages.

@@ -50,6 +50,7 @@ lane-p2 = Clinical
 lane-p3 = Public health and audit
 lane-p4 = Traces and attachments
 alarm-damaged = The database was damaged and set aside. Call a technician
+alarm-repaired = The database was damaged. Its records could all be read and are in a new one; the card may be failing. Call a technician
 alarm-disk-full = The disk is full
 alarm-disk-low = Little space is left
 alarm-disk-low-do = A technician should make room.

@@ -86,6 +86,7 @@ hub-status-title = State of the hub
 hub-alarms = Alarms
 hub-no-alarms = No alarms
 hub-alarm-damaged = The database file was damaged and set aside
+hub-alarm-repaired = The database file was damaged; all records could be read and are in a new one. The disk may be failing
 hub-alarm-twin = Two boxes use one identity
 hub-alarm-parked = Something was not accepted and is kept aside
 hub-alarm-other = Alarm: { $kind }

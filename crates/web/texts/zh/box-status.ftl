@@ -50,6 +50,7 @@ lane-p2 = 日常诊疗
 lane-p3 = 公卫与查看记录
 lane-p4 = 波形与附件
 alarm-damaged = 数据库损坏,已另存,请联系技术人员
+alarm-repaired = 数据库曾损坏,记录全部读出并已修复;存储卡可能快要坏了,请联系技术人员
 alarm-disk-full = 存储空间已满
 alarm-disk-low = 存储空间不多了
 alarm-disk-low-do = 请技术人员清理空间。

@@ -86,6 +86,7 @@ hub-status-title = 中心状态
 hub-alarms = 报警
 hub-no-alarms = 没有报警
 hub-alarm-damaged = 数据库文件损坏,已移开保存
+hub-alarm-repaired = 数据库文件曾损坏,记录全部读出并已修复;磁盘可能快要坏了
 hub-alarm-twin = 两台盒子使用同一身份
 hub-alarm-parked = 有内容未被接受,已暂存
 hub-alarm-other = 报警:{ $kind }

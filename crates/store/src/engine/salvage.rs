@@ -1,0 +1,124 @@
+//! A damaged database whose records can still be read: everything that is not derived is copied into a new file,
+//! which is checked whole before it takes the place of the damaged one. That one is set aside all the same. So a
+//! torn page of a list, of an index or of the free space costs no record.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::StoreError;
+use crate::open::OpenError;
+use crate::{derive, folder, schema, verify};
+
+/// Folder of the copy, inside the data folder.
+const WORK: &str = "salvage.work";
+/// Name of a copy that was found whole.
+const SOUND: &str = "sound.db";
+
+/// Copies what is not derived, and checks the copy. Nothing is changed where that fails.
+pub(super) fn copy(folder: &Path, damaged: &Path) -> Result<(), StoreError> {
+    let work = folder.join(WORK);
+    let outcome = fresh(&work).and_then(|()| {
+        let made = work.join(folder::DATABASE);
+        copy_tables(damaged, &made)?;
+        let found = verify::verify(&work, None, Box::new(|_, _| {}))?;
+        if !found.problems.is_empty() {
+            return Err(StoreError::Damaged);
+        }
+        keep(&made, &work.join(SOUND))
+    });
+    if outcome.is_err() {
+        let _nothing_was_made = fs::remove_dir_all(&work);
+    }
+    outcome
+}
+
+/// Puts a copy that was found whole in the place of a database that was set aside, also where the process died in
+/// between. Whether there was one.
+pub(super) fn put_in_place(folder: &Path, path: &Path) -> Result<bool, OpenError> {
+    let work = folder.join(WORK);
+    if !work.exists() {
+        return Ok(false);
+    }
+    let failed = |source| OpenError::Folder {
+        path: work.clone(),
+        source,
+    };
+    let sound = work.join(SOUND);
+    let wanted = sound.exists() && !path.exists();
+    if wanted {
+        fs::rename(&sound, path).map_err(failed)?;
+        fs::File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed)?;
+    }
+    fs::remove_dir_all(&work).map_err(failed)?;
+    Ok(wanted)
+}
+
+fn fresh(work: &Path) -> Result<(), StoreError> {
+    let made = match fs::remove_dir_all(work) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => fs::create_dir(work),
+    };
+    made.map_err(unusable)
+}
+
+/// Brings the copy to the disk under the name that says it is whole.
+fn keep(made: &Path, sound: &Path) -> Result<(), StoreError> {
+    let kept = fs::File::open(made)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| fs::rename(made, sound));
+    kept.map_err(unusable)
+}
+
+fn unusable(error: std::io::Error) -> StoreError {
+    tracing::warn!(%error, "the damaged database cannot be copied");
+    StoreError::DiskFull
+}
+
+fn copy_tables(damaged: &Path, made: &Path) -> Result<(), StoreError> {
+    let sql = Connection::open(made)?;
+    schema::prepare(&sql)?;
+    // The copy counts only once it is whole and on the disk.
+    sql.pragma_update(None, "journal_mode", "OFF")?;
+    sql.pragma_update(None, "synchronous", "OFF")?;
+    schema::create(&sql)?;
+    sql.execute("ATTACH ?1 AS damaged", [damaged.to_string_lossy()])?;
+    let copying = sql.unchecked_transaction()?;
+    for table in tables(&sql)? {
+        let columns = columns(&sql, &table)?;
+        sql.execute_batch(&format!(
+            "DELETE FROM main.{table}; INSERT INTO main.{table}({columns}) SELECT {columns} FROM damaged.{table} NOT INDEXED"
+        ))?;
+    }
+    schema::outdate_derived(&sql)?;
+    copying.commit()?;
+    Ok(())
+}
+
+/// The tables of this release that are not derived.
+fn tables(sql: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut names = sql.prepare(
+        "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
+    )?;
+    let names = names.query_map([], |row| row.get::<_, String>(0))?;
+    let mut kept = names.collect::<rusqlite::Result<Vec<_>>>()?;
+    kept.retain(|name| !derive::TABLES.contains(&name.as_str()));
+    Ok(kept)
+}
+
+fn columns(sql: &Connection, table: &str) -> Result<String, StoreError> {
+    let mut names = sql.prepare("SELECT name FROM pragma_table_info(?1)")?;
+    let names = names.query_map([table], |row| row.get::<_, String>(0))?;
+    let quoted = names.map(|name| Ok(format!("\"{}\"", name?)));
+    Ok(quoted.collect::<rusqlite::Result<Vec<_>>>()?.join(", "))
+}
+
+/// Where a database was set aside, and whether its records stand in the new one.
+#[derive(Debug)]
+pub(super) struct Aside {
+    pub(super) path: PathBuf,
+    pub(super) repaired: bool,
+}
