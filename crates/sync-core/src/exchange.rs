@@ -21,7 +21,7 @@ mod packing;
 mod pipe;
 mod sources;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::identity::{DeviceKey, DevicePublicKey, SignatureFault};
@@ -142,6 +142,13 @@ pub struct Exchange {
     silence_limit: Duration,
     pinged: bool,
     compare: Option<Compare>,
+    /// Box: names of facts that were handed back on this connection, and how many of them were taken.
+    facts_sent: BTreeSet<[u8; 8]>,
+    taken_back: u64,
+    /// The same when the box's holdings were asked for.
+    taken_before: u64,
+    /// Hub: facts that came and are being taken.
+    facts_came: u64,
     /// Hub: the box's first message, until the prints are read.
     question: Option<Vec<u8>>,
     /// Box: whether this connection compared already.
@@ -187,6 +194,10 @@ impl Exchange {
             silence_limit: SILENCE_LIMIT,
             pinged: false,
             compare: None,
+            facts_sent: BTreeSet::new(),
+            taken_back: 0,
+            taken_before: 0,
+            facts_came: 0,
             question: None,
             compared: false,
             sent_since_wait: false,
@@ -269,7 +280,10 @@ impl Exchange {
                 self.credentials.peer.verify(&claim, &feed.signature)?;
                 Ask::TakeFeed { lane, feed }
             }
-            (Message::Facts(facts), End::Hub(_)) => Ask::TakeFacts { lane, facts },
+            (Message::Facts(facts), End::Hub(_)) => {
+                self.facts_came += facts.len() as u64;
+                Ask::TakeFacts { lane, facts }
+            }
             (Message::HandBack(back), End::Hub(_)) => {
                 let own = self.credentials.key.public();
                 back.verify(own, VERSION, &self.credentials.county)?;
@@ -306,6 +320,14 @@ impl Exchange {
     /// The next thing that is asked of the store. Each ask gets exactly one answer.
     pub fn poll_ask(&mut self, now: Duration) -> Option<Ask> {
         let ask = self.asks.pop_front().or_else(|| self.next_read(now))?;
+        match &ask {
+            Ask::Acked(ack) => {
+                let facts = ack.taken_back.iter();
+                self.taken_back += facts.filter(|name| self.facts_sent.remove(*name)).count() as u64;
+            }
+            Ask::TellHoldings(_) => self.taken_before = self.taken_back,
+            _ => {}
+        }
         self.unanswered += 1;
         Some(self.with_learned(ask))
     }
@@ -342,7 +364,7 @@ impl Exchange {
             Answer::Done => {}
             Answer::Greeting(greeting) => self.hub_greet(*greeting)?,
             Answer::Refused(bye) => return Err(ExchangeFault::Refused(bye)),
-            Answer::Holdings(holds) => self.box_tell_holdings(&holds),
+            Answer::Holdings(holds) => self.box_tell_holdings(holds),
             Answer::Requeued => self.sources.start_again(),
             Answer::Woken(lanes) => lanes.into_iter().for_each(|lane| self.sources.wake_at_once(lane)),
             Answer::Next(next) => match self.end {
@@ -375,6 +397,7 @@ impl Exchange {
     }
 
     fn acknowledge(&mut self, taken: Taken) {
+        let came = std::mem::take(&mut self.facts_came);
         self.handled[taken.lane.index()] += 1;
         self.counts.changes_received += taken.new_changes;
         self.counts.blobs_received += taken
@@ -385,7 +408,7 @@ impl Exchange {
             .count() as u64;
         if let End::Hub(hub) = &mut self.end {
             hub.peer_stored(&taken.ack.held);
-            hub.took_back(taken.ack.taken_back.len());
+            hub.took_back(came);
             // What was stored has its place in the clinic's feed, and may have led to more.
             Lane::ALL
                 .into_iter()

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use records::conflicts::shown;
 use records::ids::{DocId, PatientId, SessionId};
 use records::time::WallTime;
-use records::tree::Node;
+use records::tree::{Edit, Node, Scalar};
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::document::{Document, Fate, Heads, Origin, Part, Rewritten, dependants, outline, write_again};
 use sync_core::identity::{Actor, Position};
@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS link_refused(
     body BLOB NOT NULL, PRIMARY KEY(device, session, seq, hash)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS link_refused_by_document ON link_refused(doc);
 CREATE TABLE IF NOT EXISTS link_instead(old BLOB PRIMARY KEY, heads BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_came(k INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS link_renamed(old BLOB PRIMARY KEY, new BLOB NOT NULL) WITHOUT ROWID;
 ";
 
@@ -59,6 +60,13 @@ pub(crate) struct Refusal {
     pub(crate) reason: ParkReason,
     /// The document of the change that the hub holds at the position.
     held: Option<DocId>,
+}
+
+impl Refusal {
+    /// Whether its content is written again: it was refused for its place, not for what it says.
+    fn again(&self) -> bool {
+        matches!(self.reason, ParkReason::Spoiled | ParkReason::IdTaken)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -135,16 +143,38 @@ pub(crate) fn give_way(
 /// The hub set these changes of ours aside.
 pub(crate) fn parked(tx: &mut Tx<'_>, parked: &[(Position, ParkReason)]) -> Result<(), StoreError> {
     let own = tx.state.actor.device;
-    let refusals: Vec<Refusal> = parked
-        .iter()
-        .filter(|(position, reason)| position.actor.device == own && *reason != ParkReason::UnknownKind)
-        .map(|(position, reason)| Refusal {
-            position: *position,
-            reason: *reason,
-            held: None,
-        })
-        .collect();
+    let mut refusals = Vec::new();
+    for (position, reason) in parked.iter().filter(|(position, _)| position.actor.device == own) {
+        // The document's id is another record's at the hub: it gets a new one.
+        let taken = match place(tx.sql, *position)? {
+            Some((_, d, _)) if *reason == ParkReason::IdTaken => Some(doc_of(tx.sql, d)?),
+            Some(_) | None => None,
+        };
+        if *reason == ParkReason::IdTaken {
+            let own = position.actor;
+            tx.sql.execute(
+                "DELETE FROM link_parked WHERE device = ?1 AND session = ?2 AND seq = ?3",
+                params![
+                    own.device.as_bytes(),
+                    own.session.as_bytes(),
+                    position.seq.cast_signed()
+                ],
+            )?;
+        }
+        if *reason != ParkReason::UnknownKind {
+            refusals.push(Refusal {
+                position: *position,
+                reason: *reason,
+                held: taken,
+            });
+        }
+    }
     take_back(tx, &refusals)
+}
+
+fn doc_of(sql: &Connection, d: i64) -> Result<DocId, StoreError> {
+    let id = sql.query_row("SELECT id FROM documents WHERE d = ?1", [d], |row| row.get(0))?;
+    Ok(DocId(id))
 }
 
 fn place(sql: &Connection, position: Position) -> Result<Option<(i64, i64, [u8; 32])>, StoreError> {
@@ -261,10 +291,7 @@ fn rewrite(
     refused: &HashMap<[u8; 32], Refusal>,
     moves: &mut Moves,
 ) -> Result<(), StoreError> {
-    let doc = DocId(
-        tx.sql
-            .query_row("SELECT id FROM documents WHERE d = ?1", [d], |row| row.get(0))?,
-    );
+    let doc = doc_of(tx.sql, d)?;
     let row = log::doc_row(tx.sql, doc)?.ok_or(StoreError::Unreadable("document"))?;
     let rows = rows_of(tx.sql, d)?;
     let before = log::load_row(tx.sql, d, doc)?;
@@ -273,7 +300,7 @@ fn rewrite(
     let mut gone: HashSet<[u8; 32]> = refused.keys().copied().collect();
     // There is nothing before a creating change that was set aside: its document stays, here alone.
     if let Some(refusal) = refused.get(&creator.hash)
-        && refusal.reason != ParkReason::Spoiled
+        && !refusal.again()
     {
         return Ok(());
     }
@@ -288,7 +315,7 @@ fn rewrite(
                 tracing::error!(%doc, "another device builds on a change that the hub does not take");
                 return Ok(());
             }
-            (true, Some(refusal)) if refusal.reason != ParkReason::Spoiled => Fate::Out,
+            (true, Some(refusal)) if !refusal.again() => Fate::Out,
             (true, Some(_) | None) => Fate::Again(moves.of(tx, actor)?),
         });
     }
@@ -367,7 +394,7 @@ fn put_aside(
 ) -> Result<(), StoreError> {
     let actor = log::actor_of(tx.sql, row.s)?;
     let reason = refusal.map_or(ParkReason::BuildsOnParked, |refusal| refusal.reason);
-    let out = refusal.is_some_and(|refusal| refusal.reason != ParkReason::Spoiled);
+    let out = refusal.is_some_and(|refusal| !refusal.again());
     let text = if out { text_of(before, row) } else { String::new() };
     let mut put = tx.sql.prepare_cached(
         "INSERT OR REPLACE INTO link_refused(device, session, seq, doc, lane, hash, reason, again, at, text, body)
@@ -480,10 +507,60 @@ fn put_back(
         )?;
     }
     log::update_doc(tx, row, &rewritten.document)?;
+    if id.0 != old_id {
+        repoint(tx, DocId(old_id), id)?;
+    }
     let patient = derive::project(tx.sql, d, &rewritten.document, true)?;
     tx.emit(StoreEvent::DocChanged { doc: id, patient });
     tx.emit(StoreEvent::SyncState);
     Ok(())
+}
+
+/// What this box wrote about a document names its new id. What came from others means the other record.
+fn repoint(tx: &mut Tx<'_>, old: DocId, new: DocId) -> Result<(), StoreError> {
+    let mut find = tx.sql.prepare_cached(
+        "SELECT documents.id FROM documents
+         WHERE d IN (SELECT d FROM encounters WHERE patient = ?1 UNION SELECT d FROM series WHERE patient = ?1)
+             AND EXISTS(SELECT 1 FROM log JOIN sessions USING(s) WHERE log.d = documents.d AND own = 1
+                 AND k = (SELECT min(k) FROM log x WHERE x.d = documents.d)
+                 AND k NOT IN (SELECT k FROM link_came))",
+    )?;
+    let docs = find.query_map([old.as_bytes()], |row| Ok(DocId(row.get(0)?)))?;
+    for doc in docs.collect::<rusqlite::Result<Vec<DocId>>>()? {
+        let Some(row) = log::doc_row(tx.sql, doc)? else {
+            continue;
+        };
+        let mut document = log::load_row(tx.sql, row.d, doc)?;
+        let mut edits = Vec::new();
+        naming(&document.tree(), old, &mut Vec::new(), &mut |path| {
+            edits.push(Edit::Put(
+                path.to_vec(),
+                Node::from(Scalar::Bytes(new.0.to_vec())),
+            ));
+        });
+        let actor = tx.state.actor;
+        if let Some(change) = document.edit(actor, tx.now.at, &edits)? {
+            let s = log::session_row(tx, actor)?;
+            let position = actor.at(log::next_seq(tx, s)?);
+            log::write_own(tx, Some(&row), &document, position, Lane::P2, &change)?;
+        }
+    }
+    Ok(())
+}
+
+/// The fields that hold exactly this id.
+fn naming(node: &Node, id: DocId, path: &mut Vec<String>, found: &mut dyn FnMut(&[String])) {
+    match node {
+        Node::Map(parts) => {
+            for (key, part) in parts {
+                path.push(key.clone());
+                naming(part, id, path, found);
+                path.pop();
+            }
+        }
+        Node::Leaf(leaf) if leaf.winner == Scalar::Bytes(id.0.to_vec()) => found(path),
+        Node::Leaf(_) | Node::List(_) => {}
+    }
 }
 
 /// The heads that stand today for heads that a form saw earlier.

@@ -183,10 +183,13 @@ pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Resu
                 }
                 let hash = change_hash(&change.bytes);
                 match outcome {
-                    Ingested::Stored(_) => {
+                    Ingested::Stored(stored) => {
                         taken.new_changes += 1;
                         purge::is_back(tx, change.position)?;
                         if change.position.actor.device == tx.state.actor.device {
+                            tx.sql
+                                .prepare_cached("INSERT OR IGNORE INTO link_came(k) VALUES(?1)")?
+                                .execute([stored.k])?;
                             parked::came_back(tx, change.position, &hash)?;
                         }
                     }

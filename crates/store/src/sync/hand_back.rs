@@ -97,9 +97,21 @@ pub(crate) fn part_ways(tx: &Tx<'_>, welcome: &Welcome) -> Result<(), StoreError
             params![lane.number(), end.position.cast_signed()],
         )?;
         queue::add_handed_back(tx, lane, end.position)?;
+        outlive(tx.sql, lane, end.position)?;
         found.extend_from_slice(&end.position.to_be_bytes());
     }
     state::put(tx.sql, FOUND, whole.then_some(found.as_slice()))
+}
+
+/// What came behind a place belongs to a history that the hub forgot: its positions say nothing any more, and
+/// whenever the hub forgets again, it is handed back.
+fn outlive(sql: &Connection, lane: Lane, behind: u64) -> Result<(), StoreError> {
+    let place = params![lane.number(), behind.cast_signed()];
+    sql.prepare_cached("DELETE FROM link_fact_places WHERE lane = ?1 AND position > ?2")?
+        .execute(place)?;
+    sql.prepare_cached("UPDATE link_relays SET upto = ?3 WHERE lane = ?1 AND upto > ?2")?
+        .execute(params![lane.number(), behind.cast_signed(), i64::MAX])?;
+    Ok(())
 }
 
 fn common(sql: &Connection, lane: Lane, tips: &[FeedEnd]) -> Result<Option<FeedEnd>, StoreError> {

@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS link_safe(
 ";
 
 /// Instead of a fingerprint where the hub does not serve everything yet: nothing is to be compared.
-pub(crate) const UNKNOWN_PRINT: [u8; 8] = [0; 8];
+pub(crate) const UNKNOWN_PRINT: [u8; 8] = [0xff; 8];
 /// Since when the hub takes back what it forgot (milliseconds of its clock).
 const RECOVERING: &str = "recovering_since";
 /// After how long it serves everybody, whoever was heard.

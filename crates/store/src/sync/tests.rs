@@ -7,6 +7,7 @@ mod parcels;
 mod people;
 mod purges;
 mod recovery;
+mod repairs;
 mod restores;
 mod schedules;
 mod spoiled;

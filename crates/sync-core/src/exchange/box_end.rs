@@ -100,7 +100,9 @@ impl Exchange {
         Ok(())
     }
 
-    pub(crate) fn box_tell_holdings(&mut self, holds: &Holds) {
+    pub(crate) fn box_tell_holdings(&mut self, mut holds: Holds) {
+        // What was taken already counts as well: the hub counts from the start of the connection.
+        holds.hands_back += self.taken_before;
         for page in holds.pages() {
             self.pipe.send_control(&Frame::Holds(page));
         }
@@ -143,12 +145,19 @@ impl Exchange {
             && !self.blobs.is_awaiting();
         let sent = self.sources.total_sent();
         let End::Box(end) = &mut self.end else { return };
-        if !idle || !end.welcomed || end.holds.is_some() {
+        if !idle || !end.welcomed || end.holds.is_some() || self.compare.is_some() {
             return;
         }
         // Whether a quiet that came earlier still holds is told by its count: the hub had handled all of it.
         if let Some(quiet) = end.quiet.take_if(|quiet| quiet.handled == sent) {
             self.asks.push_back(Ask::Settled(quiet.fingerprint));
+        }
+    }
+
+    /// Something is to be found out or sent yet: the hub says anew that it is quiet.
+    pub(crate) fn box_unsettle(&mut self) {
+        if let End::Box(end) = &mut self.end {
+            end.settled = false;
         }
     }
 

@@ -85,6 +85,7 @@ impl Exchange {
     pub(crate) fn box_differs(&mut self) {
         if !self.compared {
             self.compared = true;
+            self.box_unsettle();
             self.asks.push_back(Ask::Prints);
         }
     }
@@ -119,13 +120,18 @@ impl Exchange {
                 }
                 let Compare {
                     mut ours, mut theirs, ..
-                } = std::mem::replace(&mut self.compare, None)
+                } = self
+                    .compare
+                    .take()
                     .ok_or(ExchangeFault::OutOfTurn("a comparison"))?;
                 ours.truncate(DIFFERENCES_MAX);
                 theirs.truncate(DIFFERENCES_MAX);
-                for page in theirs.chunks(MAX_LACKING) {
-                    self.pipe.send_control(&Frame::Lacking(page.to_vec()));
+                // The hub answers that it is quiet again, also where it has nothing to send.
+                let pages = theirs.chunks(MAX_LACKING).map(<[_]>::to_vec);
+                for page in pages.chain(theirs.is_empty().then(Vec::new)) {
+                    self.pipe.send_control(&Frame::Lacking(page));
                 }
+                self.box_unsettle();
                 self.asks.push_back(Ask::SendAgain(ours));
             }
             (End::Box(_), None) => return Err(ExchangeFault::OutOfTurn("a comparison")),

@@ -21,8 +21,10 @@ pub(crate) struct HubEnd {
     greeted: bool,
     /// Holdings of the box that are awaited and still arriving.
     awaited: bool,
-    /// Facts that the box hands back before it is fed: a purge or a revocation may be among them.
-    handed_back: u64,
+    /// What the box hands back before it is fed (a purge or a revocation may be among it), and how much of it
+    /// was taken since the connection began.
+    hands_back: u64,
+    taken_back: u64,
     /// What the box holds: told by it, or equal by digest, or stored from it on this connection.
     peer_holds: Arc<Holdings>,
     /// Something happened since the box was last told that the hub is quiet.
@@ -37,11 +39,11 @@ impl HubEnd {
 
     /// Whether the feeds may be sent: the box said what it holds.
     pub(crate) fn may_feed(&self) -> bool {
-        self.greeted && !self.awaited && self.handed_back == 0
+        self.greeted && !self.awaited && self.taken_back >= self.hands_back
     }
 
-    pub(crate) fn took_back(&mut self, count: usize) {
-        self.handed_back = self.handed_back.saturating_sub(count as u64);
+    pub(crate) fn took_back(&mut self, count: u64) {
+        self.taken_back += count;
     }
 
     pub(crate) fn peer_holds(&self) -> Arc<Holdings> {
@@ -113,7 +115,7 @@ impl Exchange {
             return Err(ExchangeFault::OutOfTurn("holdings"));
         }
         end.awaited = !page.last;
-        end.handed_back = page.hands_back.min(HANDED_BACK_MAX);
+        end.hands_back = end.hands_back.max(page.hands_back.min(HANDED_BACK_MAX));
         end.peer_stored(&page.changes);
         for (lane, after) in Lane::ALL.into_iter().zip(page.feeds_from.into_iter().flatten()) {
             self.sources.start_from(lane, after);

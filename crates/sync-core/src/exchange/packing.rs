@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::compact::{Envelope, Learned};
 use crate::exchange::{Ask, Exchange, ExchangeFault};
-use crate::wire::{Bye, Lane, Message, WireFault};
+use crate::wire::{Bye, Fact, Lane, Message, WireFault};
 
 /// The wire version from which the compact form is understood.
 pub(crate) const COMPACT_SINCE: u16 = 2;
@@ -49,6 +49,11 @@ fn has_compact_form(message: &Message) -> bool {
 impl Exchange {
     /// Sends messages of a lane in their order. `more` says that further ones will follow at once.
     pub(crate) fn send_all(&mut self, lane: Lane, messages: Vec<Message>, more: bool) {
+        for message in &messages {
+            if let Message::Facts(facts) = message {
+                self.facts_sent.extend(facts.iter().map(Fact::name));
+            }
+        }
         let last = messages.iter().rposition(has_compact_form);
         for (at, message) in messages.into_iter().enumerate() {
             let more = lane > Lane::P1 && (more || last.is_some_and(|last| at < last));

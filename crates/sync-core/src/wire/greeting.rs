@@ -318,7 +318,7 @@ pub struct Holds {
     /// From a box on its last page: where the feeds go on, where it found one of the hub's tips in its own
     /// history. What it holds of others need not be told then.
     pub feeds_from: Option<[u64; Lane::COUNT]>,
-    /// From a box on its last page: how many facts it hands back before it is fed.
+    /// From a box on its last page: how many facts it hands back on this connection before it is fed.
     pub hands_back: u64,
 }
 

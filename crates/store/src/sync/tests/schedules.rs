@@ -224,7 +224,7 @@ async fn an_audit_chain_that_two_machines_wrote_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_schedule_that_failed_once() {
+async fn twins_that_created_documents_under_the_same_ids_keep_them_all() {
     let steps = [
         (158, 0, 15194),
         (110, 30, 0),

@@ -106,6 +106,14 @@ impl ModelBox {
     }
 
     fn enqueue(&mut self, lane: Lane, queued: Queued) {
+        let waits = |other: &Queued| match (other, &queued) {
+            (Queued::Fact(one), Queued::Fact(two)) => one == two,
+            (Queued::HandBack(one), Queued::HandBack(two)) => one == two,
+            _ => false,
+        };
+        if self.queue.values().any(waits) {
+            return;
+        }
         self.queue.insert((lane, self.next_place), queued);
         self.next_place += 1;
     }
@@ -305,6 +313,8 @@ impl ModelBox {
         let (facts, relays) = (std::mem::take(&mut self.facts), std::mem::take(&mut self.relays));
         for (position, fact) in facts {
             if position > ends[1].position {
+                // It belongs to a history that the hub forgot: whenever the hub forgets again, it is handed back.
+                self.facts.push((u64::MAX, fact.clone()));
                 self.enqueue(Lane::P0, Queued::Fact(fact));
             } else {
                 self.facts.push((position, fact));
@@ -312,6 +322,7 @@ impl ModelBox {
         }
         for (lane, end, back) in relays {
             if end > ends[lane.index()].position {
+                self.relays.push((lane, u64::MAX, back.clone()));
                 self.enqueue(lane, Queued::HandBack(back));
             } else {
                 self.relays.push((lane, end, back));
