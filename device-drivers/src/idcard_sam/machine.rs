@@ -4,8 +4,12 @@
 //! *Is the card still there?* Many readers answer "no card" to a second find while the card that they found lies
 //! on them; others find it again and again. So after a card was found the first "no card" is not believed: the
 //! machine resets the reader, which makes a lying card findable again, and asks once more. A reader that has
-//! shown that it finds lying cards, or that does not take the reset, is believed at once. `CardGone` is told
-//! then, and only then.
+//! shown that it finds lying cards, or that never takes a reset, is believed at once. What a lost answer leaves
+//! open is asked again after a reset, and proves nothing about the reader.
+//!
+//! *Is it still the same card?* A card can be exchanged for another between two looks. So each time a card is
+//! found it is read, and its number compared with the one that was reported; another number, or a card that
+//! can no longer be read, is the end of the first: `CardGone`, then what lies there is found anew.
 
 use std::time::Duration;
 
@@ -25,8 +29,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Times a command is sent again whose answer did not come or came damaged.
 const REPEATS: u8 = 2;
-/// Tries to read a card before its holder is asked to put it down again.
+/// Tries to read a card before its holder is asked to put it down again; also looks at a reported card that may
+/// fail in a row before it counts as gone.
 const TRIES: u8 = 3;
+/// Times in a row that a lying card is found without a reset before the reader is known to find lying cards: a
+/// card that was lifted and put back between two looks shows the same once.
+const SIGHTINGS: u8 = 2;
+/// Rounds of unanswered resets after which a reader is taken for one that has no reset.
+const UNANSWERED_RESETS: u8 = 3;
 
 /// What is known of a reader's way with cards that lie on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,10 +58,24 @@ pub struct CardMachine {
     next: Option<(Command, Duration)>,
     pause_ends: Option<Duration>,
     sight: Sight,
-    /// The reader was reset right before this find.
+    /// A reset was answered, or given up, right before this find: its "no card" is believed.
     after_reset: bool,
-    /// The card on the reader was reported, or given up: nothing more until it is lifted.
+    /// A reset was sent since the last find that was answered: a card found now may be found because of it.
+    maybe_reset: bool,
+    /// A card may lie there unseen: the next look begins with a reset.
+    reset_due: bool,
+    /// Rounds of resets in a row that nobody answered.
+    unanswered_resets: u8,
+    /// Times in a row that the lying card was found without a reset.
+    sightings: u8,
+    /// Looks in a row at a reported card that could not be read again.
+    unsure: u8,
+    /// The card on the reader was reported, or its failure told: the same is not told again until it is lifted.
     done_with_card: bool,
+    /// Number of the card that was reported: another card may lie there before its lifting was seen.
+    reported: Option<String>,
+    /// The card was refused for what it is: reading it again is of no use.
+    hopeless: bool,
     on_reader: bool,
     tries: u8,
     repeats: u8,
@@ -91,6 +115,7 @@ fn answers(command: Command, frame: &Frame) -> bool {
 
 impl CardMachine {
     fn ask(&mut self, command: Command, now: Duration) {
+        self.maybe_reset |= command == Command::Reset;
         self.outbox.send(command.encode());
         self.next = None;
         self.asked = Some((command, now + patience(command)));
@@ -130,14 +155,13 @@ impl CardMachine {
             }
             (Command::Find, Answer::Found) => self.found(now),
             (Command::Reset, _) => {
+                self.unanswered_resets = 0;
+                self.reset_due = false;
                 self.after_reset = true;
                 self.ask(Command::Find, now);
             }
             (Command::Select, Answer::Selected) => self.ask(Command::Read, now),
-            (Command::Read, Answer::Card(card)) => {
-                self.card = Some(card);
-                self.ask(Command::NewAddress, now);
-            }
+            (Command::Read, Answer::Card(card)) => self.read(card, now),
             (Command::NewAddress, Answer::NewAddress(text)) => {
                 self.report(Some(text).filter(|text| !text.is_empty()), now);
             }
@@ -146,19 +170,43 @@ impl CardMachine {
     }
 
     fn found(&mut self, now: Duration) {
-        let by_reset = std::mem::take(&mut self.after_reset);
+        self.after_reset = false;
+        let by_reset = std::mem::take(&mut self.maybe_reset);
         let was_there = std::mem::replace(&mut self.on_reader, true);
         if !was_there {
             self.outbox.status(Status::CardFound);
         }
-        if self.done_with_card {
-            if !by_reset {
-                self.sight = Sight::Believed;
-            }
-            self.later(Command::Find, now + FIND_EVERY);
+        self.sightings = if was_there && !by_reset {
+            self.sightings + 1
+        } else {
+            0
+        };
+        if self.sightings >= SIGHTINGS {
+            self.sight = Sight::Believed;
+            self.sightings = 0;
+        }
+        if self.hopeless {
+            self.look_again(now);
         } else {
             self.ask(Command::Select, now);
         }
+    }
+
+    /// A card was read: a new one, or once more the one that lies there, to see that it is still the same.
+    fn read(&mut self, card: Box<IdCard>, now: Duration) {
+        if let Some(reported) = &self.reported {
+            if *reported == card.number {
+                self.unsure = 0;
+                self.look_again(now);
+                return;
+            }
+            // Exchanged between two looks: the first holder's card is gone, whatever the reader said.
+            self.lifted();
+            self.on_reader = true;
+            self.outbox.status(Status::CardFound);
+        }
+        self.card = Some(card);
+        self.ask(Command::NewAddress, now);
     }
 
     fn refused(&mut self, command: Command, fault: Fault, code: &str, now: Duration) {
@@ -185,6 +233,8 @@ impl CardMachine {
 
     fn nothing_found(&mut self, fault: Fault, now: Duration) {
         let is_sure = std::mem::take(&mut self.after_reset) || self.sight == Sight::Believed;
+        self.maybe_reset = false;
+        self.sightings = 0;
         if self.on_reader && !is_sure {
             self.ask(Command::Reset, now);
             return;
@@ -192,19 +242,40 @@ impl CardMachine {
         if fault == Fault::NoCard {
             self.lifted();
         }
-        self.later(Command::Find, now + FIND_EVERY);
+        self.look_again(now);
+    }
+
+    /// Looks once more after the usual pause; with a reset first where a card may lie there unseen.
+    fn look_again(&mut self, now: Duration) {
+        let command = if self.reset_due {
+            Command::Reset
+        } else {
+            Command::Find
+        };
+        self.later(command, now + FIND_EVERY);
     }
 
     /// A step on a card failed. What may pass (the card slid) is tried again from the start, and told once.
     fn failed(&mut self, fault: Fault, code: &str, now: Duration) {
-        self.tries += 1;
         self.repeats = 0;
+        if self.done_with_card {
+            // Told once; looking again goes on in silence. Who lies there is not known for ever.
+            self.unsure += u8::from(self.reported.is_some());
+            if self.unsure >= TRIES {
+                self.lifted();
+                self.reset_due = self.sight == Sight::NewCardsOnly;
+            }
+            self.look_again(now);
+            return;
+        }
+        self.tries += 1;
         let passing = matches!(fault, Fault::ReadFailed | Fault::SelectFailed | Fault::NoAnswer);
         if !passing || self.tries >= TRIES {
             self.error(fault, code);
             self.done_with_card = true;
+            self.hopeless = !passing;
         }
-        self.later(Command::Find, now + FIND_EVERY);
+        self.look_again(now);
     }
 
     fn error(&mut self, fault: Fault, code: &str) {
@@ -225,6 +296,10 @@ impl CardMachine {
             self.outbox.status(Status::CardGone);
         }
         self.done_with_card = false;
+        self.reported = None;
+        self.hopeless = false;
+        self.unsure = 0;
+        self.sightings = 0;
         self.tries = 0;
         self.card = None;
     }
@@ -232,10 +307,11 @@ impl CardMachine {
     fn report(&mut self, new_address: Option<String>, now: Duration) {
         if let Some(mut card) = self.card.take() {
             card.new_address = new_address;
+            self.reported = Some(card.number.clone());
             self.outbox.event(DeviceEvent::Card(card));
         }
         self.done_with_card = true;
-        self.later(Command::Find, now + FIND_EVERY);
+        self.look_again(now);
     }
 
     /// The answer did not come, or what came was damaged.
@@ -246,16 +322,18 @@ impl CardMachine {
         match command {
             Command::SamId => self.later(Command::SamId, now + AGAIN_AFTER),
             // A card that it found just now it would not find again without a reset.
-            Command::Find if may_repeat && self.sight == Sight::NewCardsOnly => {
+            Command::Find if self.sight == Sight::NewCardsOnly => {
                 self.after_reset = false;
-                self.ask(Command::Reset, now);
+                self.reset_due = true;
+                if may_repeat {
+                    self.ask(Command::Reset, now);
+                } else {
+                    self.look_again(now);
+                }
             }
-            Command::Find => self.later(Command::Find, now + FIND_EVERY),
+            Command::Find => self.look_again(now),
             _ if may_repeat => self.ask(command, now),
-            Command::Reset => {
-                self.sight = Sight::Believed;
-                self.later(Command::Find, now + FIND_EVERY);
-            }
+            Command::Reset => self.reset_unanswered(now),
             Command::NewAddress => self.report(None, now),
             Command::Select
             | Command::Read
@@ -267,6 +345,19 @@ impl CardMachine {
             | Command::Baud19200
             | Command::Baud9600 => self.failed(Fault::NoAnswer, "", now),
         }
+    }
+
+    /// Nobody answered a round of resets. The next "no card" is believed all the same, since a session that never
+    /// ends is worse than a card to be put down again; the reset is tried again, for the noise may have eaten it.
+    fn reset_unanswered(&mut self, now: Duration) {
+        self.after_reset = true;
+        self.unanswered_resets += 1;
+        self.reset_due = self.unanswered_resets < UNANSWERED_RESETS;
+        if !self.reset_due {
+            self.unanswered_resets = 0;
+            self.sight = Sight::Believed;
+        }
+        self.later(Command::Find, now + FIND_EVERY);
     }
 
     fn forget_dialogue(&mut self) {

@@ -8,6 +8,7 @@ use crate::events::{DeviceEvent, Fault, Status};
 use crate::framing::{Found, Framer};
 use crate::idcard_sam::{CardMachine, HostRules, IdCard};
 use crate::machine::Machine;
+use crate::simulators;
 
 pub(super) fn cards(bench: &Bench) -> Vec<&IdCard> {
     let events = bench.events.iter();
@@ -150,6 +151,144 @@ fn a_reader_that_finds_lying_cards_is_believed_without_a_reset() {
         1,
         "told once, however often the card is found"
     );
+}
+
+#[test]
+fn a_card_exchanged_between_two_looks_is_never_taken_for_the_first() {
+    let mut bench = Bench::new(options(IdcardSam, ""));
+    bench.seconds(2);
+    bench.command("card 11010519491231002X 张示例");
+    bench.seconds(20);
+    bench.command("lift");
+    bench.command("card 440524188001010014 王样张");
+    bench.seconds(20);
+    let names: Vec<_> = cards(&bench).iter().map(|card| card.name.as_str()).collect();
+    assert_eq!(names, ["张示例", "王样张"]);
+    assert_eq!(bench.count(&Status::CardGone), 1, "the first session must end");
+}
+
+/// A card's frame as the reader sends it.
+fn card_answer(number: &str, name: &str) -> Vec<u8> {
+    use crate::idcard_sam::Command::{Find, Read, Select};
+    let mut reader = simulators::device(&options(IdcardSam, ""));
+    let put = format!("card {number} {name}").parse().unwrap();
+    reader.handle_command(&put, Duration::ZERO);
+    for command in [Find, Select, Read] {
+        reader.handle_bytes(&command.encode(), Duration::ZERO);
+    }
+    std::iter::from_fn(|| reader.poll_output()).last().unwrap()
+}
+
+#[test]
+fn a_card_exchanged_while_its_reading_again_fails_ends_the_first_session() {
+    let (mut machine, mut now) = (CardMachine::default(), Duration::ZERO);
+    machine.handle_opened(now);
+    let mut script = vec![
+        ("read SAM id", answer(0x90, 16)),
+        ("find card", answer(0x9f, 4)),
+        ("select card", answer(0x90, 8)),
+        ("read text+photo", card_answer("11010519491231002X", "张示例")),
+        ("read new address", answer(0x91, 0)),
+    ];
+    for _ in 0..3 {
+        script.push(("find card", answer(0x9f, 4)));
+        script.push(("select card", answer(0x81, 0)));
+    }
+    let events = dialogue(&mut machine, &script, &mut now);
+    assert_eq!(events.last(), Some(&DeviceEvent::Status(Status::CardGone)));
+    let again = [
+        ("find card", answer(0x9f, 4)),
+        ("select card", answer(0x90, 8)),
+        ("read text+photo", card_answer("440524188001010014", "王样张")),
+        ("read new address", answer(0x91, 0)),
+    ];
+    let events = dialogue(&mut machine, &again, &mut now);
+    let Some(DeviceEvent::Card(card)) = events.last() else {
+        panic!("the second card: {events:?}")
+    };
+    assert_eq!(card.number, "440524188001010014");
+}
+
+#[test]
+fn a_card_put_back_between_two_looks_does_not_make_the_reader_believed() {
+    let (mut machine, mut now) = (CardMachine::default(), Duration::ZERO);
+    machine.handle_opened(now);
+    let card = card_answer("11010519491231002X", "张示例");
+    let script = [
+        ("read SAM id", answer(0x90, 16)),
+        ("find card", answer(0x9f, 4)),
+        ("select card", answer(0x90, 8)),
+        ("read text+photo", card.clone()),
+        ("read new address", answer(0x91, 0)),
+        // Lifted and put back: found as a new one, and it is the same.
+        ("find card", answer(0x9f, 4)),
+        ("select card", answer(0x90, 8)),
+        ("read text+photo", card.clone()),
+        // It lies there and is not new: the reader must be reset before it is believed.
+        ("find card", answer(0x80, 0)),
+        ("reset", answer(0x90, 0)),
+        ("find card", answer(0x9f, 4)),
+        ("select card", answer(0x90, 8)),
+        ("read text+photo", card),
+    ];
+    let events = dialogue(&mut machine, &script, &mut now);
+    assert!(!events.contains(&DeviceEvent::Status(Status::CardGone)));
+}
+
+#[test]
+fn a_reader_without_a_reset_tells_lifted_cards_all_the_same() {
+    let (mut machine, mut now) = (CardMachine::default(), Duration::ZERO);
+    machine.handle_opened(now);
+    let start = [
+        ("read SAM id", answer(0x90, 16)),
+        ("find card", answer(0x9f, 4)),
+        ("select card", answer(0x90, 8)),
+        ("read text+photo", card_answer("11010519491231002X", "张示例")),
+        ("read new address", answer(0x91, 0)),
+        ("find card", answer(0x80, 0)),
+        ("reset", Vec::new()),
+        ("reset", Vec::new()),
+        ("reset", Vec::new()),
+        ("find card", answer(0x80, 0)),
+    ];
+    let events = dialogue(&mut machine, &start, &mut now);
+    assert_eq!(events.last(), Some(&DeviceEvent::Status(Status::CardGone)));
+}
+
+#[test]
+fn cards_exchanged_on_a_noisy_line_are_never_taken_for_each_other() {
+    let mut bench = Bench::new(options(IdcardSam, "noise"));
+    for round in 1..=6 {
+        let name = if round % 2 == 0 {
+            "440524188001010014 王样张"
+        } else {
+            "11010519491231002X 张示例"
+        };
+        bench.command("lift");
+        bench.command(&format!("card {name}"));
+        bench.seconds(60);
+        let seen = cards(&bench);
+        assert_eq!(
+            seen.last().map(|card| card.number.as_str()),
+            name.split(' ').next(),
+            "round {round}"
+        );
+    }
+    // Between two cards of different people the first is always told to be gone.
+    let mut holder: Option<&str> = None;
+    for event in &bench.events {
+        match event {
+            DeviceEvent::Card(card) => {
+                assert!(
+                    holder.is_none_or(|number| number == card.number),
+                    "one session for two people"
+                );
+                holder = Some(&card.number);
+            }
+            DeviceEvent::Status(Status::CardGone) => holder = None,
+            _ => {}
+        }
+    }
 }
 
 #[test]
