@@ -20,12 +20,13 @@ pub async fn light(state: &AppState) -> Result<StatusLight, StoreError> {
     let link = store.link_status().await?;
     let joined = store.enrolment().await?.is_some();
     let alarms = store.alarms().await?.len() as u64;
+    let clashes = store.clashing_count().await?;
     let calls = state.live.calls().len() as u64;
     let cannot_save = u64::from(state.bays.is_stuck() || !state.storage().takes_writes());
     Ok(light_of(
         &link,
         joined,
-        alarms + calls + link.parked + cannot_save,
+        alarms + clashes + calls + link.parked + cannot_save,
     ))
 }
 

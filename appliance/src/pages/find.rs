@@ -29,13 +29,18 @@ pub struct Wanted {
     #[serde(default)]
     q: String,
     after: Option<String>,
+    /// `clash`: only people with two records of one thing.
+    show: Option<String>,
 }
 
 /// `GET /patients`: a page, or only the hits where the script asks.
 pub async fn page(visitor: Visitor, Query(wanted): Query<Wanted>) -> Answer {
     let lang = visitor.lang;
     let query: String = wanted.q.trim().chars().take(QUERY_CHARS_MAX).collect();
-    let found = found(&visitor, &query, wanted.after.as_deref()).await?;
+    let found = match wanted.show.as_deref() {
+        Some("clash") if query.is_empty() => clashing(&visitor).await?,
+        _ => found(&visitor, &query, wanted.after.as_deref()).await?,
+    };
     if visitor.part {
         return visitor.part(found);
     }
@@ -97,6 +102,18 @@ async fn all(visitor: &Visitor, after: Option<&str>) -> Answer<Markup> {
                 @if let Some(next) = next { a.button href={ "/patients?after=" (next) } { (lang.t("list-next")) } }
             }
         }
+    })
+}
+
+/// People about whom two records differ.
+async fn clashing(visitor: &Visitor) -> Answer<Markup> {
+    let mut lines = visitor.state.store.clashing(LINES + 1).await?;
+    let more = lines.len() > LINES;
+    lines.truncate(LINES);
+    let rows = rows(visitor, &lines, &todays(visitor).await?);
+    Ok(html! {
+        p.hint { (visitor.t("status-clash-do")) }
+        (hits(visitor.lang, "", &rows, more, visitor.today()))
     })
 }
 

@@ -209,6 +209,16 @@ async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>
             lang.t_n("alarm-parked-n", link.parked),
         ));
     }
+    let clashing = visitor.state.store.clashing_count().await?;
+    if clashing > 0 {
+        let mut clash = row(
+            Level::Bad,
+            lang.t("clash-title"),
+            lang.t_n("status-clash-n", clashing),
+        );
+        clash.action = Some(html! { a.button href="/patients?show=clash" { (lang.t("status-clash-show")) } });
+        rows.push(clash);
+    }
     for call in visitor.state.live.calls() {
         let words = format!("{} {}", call.place, moments::clock(call.at.at));
         rows.push(row(Level::Bad, lang.t("status-call"), words));

@@ -256,6 +256,7 @@ async fn two_tabs_that_change_different_fields_keep_both() {
 #[tokio::test]
 async fn two_names_become_a_question_and_the_choice_is_a_persons() {
     let (bench, mut tablet) = founded().await;
+    register(&mut tablet, "李桂花", &[]).await;
     let path = register(&mut tablet, "王秀英", &[]).await;
     let edit = format!("{path}/edit");
     let (first, second) = (tablet.get(&edit).await, tablet.get(&edit).await);
@@ -279,10 +280,21 @@ async fn two_names_become_a_question_and_the_choice_is_a_persons() {
             "{name}"
         );
     }
+    // The light counts it, its page says what to do and leads there.
+    assert!(tablet.get("/light").await.has("◆"));
+    assert!(tablet.get("/status").await.has("1 位居民有两种记录"));
+    let listed = tablet.get("/patients?show=clash").await;
+    assert!(
+        listed.html.contains(&path) && !listed.has("李桂花"),
+        "{}",
+        listed.text()
+    );
     let clash = format!("{path}/clash");
     let value = page.button("choose", "王秀颖");
     let page = tablet.send(&page, &clash, &[("choose", &value)]).await;
     assert!(!page.has("以哪个为准"));
+    assert!(!tablet.get("/light").await.has("◆"));
+    assert!(!tablet.get("/patients?show=clash").await.html.contains(&path));
     let chart = bench
         .state
         .store

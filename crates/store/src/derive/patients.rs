@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS patients(
     deceased INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS patients_by_id ON patients(id);
 CREATE INDEX IF NOT EXISTS patients_by_name ON patients(name, id);
+CREATE INDEX IF NOT EXISTS patients_by_clash ON patients(d) WHERE clash = 1;
 CREATE TABLE IF NOT EXISTS charts(d INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS patient_keys(
     key TEXT NOT NULL, d INTEGER NOT NULL, PRIMARY KEY(key, d)) WITHOUT ROWID;
@@ -116,6 +117,28 @@ impl Store {
     /// A patient's chart and the heads at which it was read.
     pub async fn chart(&self, patient: PatientId) -> Result<Option<Read<Chart>>, StoreError> {
         self.read(move |sql| chart(sql, patient)).await
+    }
+
+    /// How many people's charts hold two values of one field between which a person has to choose.
+    pub async fn clashing_count(&self) -> Result<u64, StoreError> {
+        self.read(|sql| {
+            let mut count = sql.prepare_cached("SELECT count(*) FROM patients WHERE clash = 1")?;
+            Ok(count.query_row([], |row| row.get::<_, i64>(0))?.unsigned_abs())
+        })
+        .await
+    }
+
+    /// These people, by name, at most so many.
+    pub async fn clashing(&self, limit: usize) -> Result<Vec<PatientLine>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |sql| {
+            let mut find = sql.prepare_cached(&format!(
+                "SELECT {LINE} FROM patients p WHERE p.clash = 1 ORDER BY p.name, p.id LIMIT ?1"
+            ))?;
+            let lines = find.query_map([limit], read_line)?;
+            Ok(lines.collect::<rusqlite::Result<Vec<_>>>()?)
+        })
+        .await
     }
 
     /// A patient's chart as it stood at heads that it once had, as a page showed it then; `None` where it never had

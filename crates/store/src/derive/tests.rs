@@ -169,6 +169,8 @@ async fn a_changed_name_is_found_and_the_old_one_is_not() {
         assert_eq!(store.search_patients(query, 5).await.unwrap()[0].id, patient);
     }
     assert!(store.patient_line(patient).await.unwrap().unwrap().clash);
+    assert_eq!(store.clashing_count().await.unwrap(), 1);
+    assert_eq!(store.clashing(5).await.unwrap()[0].id, patient);
     rebuilt_equal(&store).await;
 }
 

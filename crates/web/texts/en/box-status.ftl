@@ -68,3 +68,9 @@ status-storage = Encryption of the disk
 storage-encrypted = Encrypted
 storage-plain = Not encrypted
 storage-unknown = Cannot be seen
+status-clash-n = { $n ->
+    [one] One resident has two records of one thing: choose which one holds
+   *[other] { $n } residents have two records of one thing: choose which one holds
+}
+status-clash-show = Review
+status-clash-do = Two records of one thing differ for these residents. Open each one and choose which holds.

@@ -65,3 +65,6 @@ status-storage = 存储加密
 storage-encrypted = 已加密
 storage-plain = 没有加密
 storage-unknown = 看不出来
+status-clash-n = { $n } 位居民有两种记录,请核对以哪个为准
+status-clash-show = 逐个核对
+status-clash-do = 这些居民的同一栏有两种记录。请打开居民页,选择以哪个为准。
