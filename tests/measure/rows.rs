@@ -59,10 +59,8 @@ impl Panel {
     /// Reads what a patient's page shows; the number of rows.
     async fn read(&self, patient: PatientId) -> usize {
         let chart = self.0.chart(patient).await.unwrap();
-        let visits = self.0.visits_of(patient, VISITS).await.unwrap();
-        let readings = self.0.observations_of(patient, None, READINGS).await.unwrap();
-        let ecgs = self.0.ecgs_of(patient).await.unwrap();
-        chart.iter().count() + visits.len() + readings.len() + ecgs.len()
+        let record = self.0.patient_record(patient, VISITS, READINGS).await.unwrap();
+        chart.iter().count() + record.visits.len() + record.readings.len() + record.ecgs.len()
     }
 }
 

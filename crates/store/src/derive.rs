@@ -9,6 +9,7 @@ pub(crate) mod encounters;
 pub(crate) mod patients;
 pub(crate) mod readings;
 pub(crate) mod rebuild;
+pub(crate) mod record;
 #[cfg(test)]
 mod tests;
 

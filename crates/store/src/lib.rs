@@ -53,6 +53,7 @@ pub use commit::{Commit, CommitError, Committed, LocalEffect, Target, Write};
 pub use derive::encounters::TodayLine;
 pub use derive::readings::{EcgLine, ObservationLine};
 pub use derive::rebuild::{Difference, Progress};
+pub use derive::record::PatientRecord;
 pub use drafts::Draft;
 pub use engine::{Store, StoreError, StoreEvent};
 pub use exports::{ExportOf, TakeLine};

@@ -174,24 +174,7 @@ impl Store {
 
     /// ECGs of a patient, newest first; withdrawn ones are among them and say so.
     pub async fn ecgs_of(&self, patient: PatientId) -> Result<Vec<EcgLine>, StoreError> {
-        self.read(move |sql| {
-            let mut find = sql.prepare_cached(&format!(
-                "SELECT x.id, e.body FROM ecgs e JOIN documents x ON x.d = e.d
-                 WHERE e.d IN {OF_PATIENT} ORDER BY e.taken DESC, e.id LIMIT 1000"
-            ))?;
-            let rows = find.query_map([patient.as_bytes()], id_and_body)?;
-            let mut lines = Vec::new();
-            for row in rows {
-                let (doc, body) = row?;
-                lines.extend(
-                    read_ecgs(&decode(&body)?)
-                        .into_iter()
-                        .map(|ecg| EcgLine { doc, ecg }),
-                );
-            }
-            Ok(lines)
-        })
-        .await
+        self.read(move |sql| ecgs_of(sql, patient)).await
     }
 }
 
@@ -220,6 +203,24 @@ pub(crate) fn observations_of(
             found
                 .into_iter()
                 .map(|observation| ObservationLine { doc, observation }),
+        );
+    }
+    Ok(lines)
+}
+
+pub(crate) fn ecgs_of(sql: &Connection, patient: PatientId) -> Result<Vec<EcgLine>, StoreError> {
+    let mut find = sql.prepare_cached(&format!(
+        "SELECT x.id, e.body FROM ecgs e JOIN documents x ON x.d = e.d
+         WHERE e.d IN {OF_PATIENT} ORDER BY e.taken DESC, e.id LIMIT 1000"
+    ))?;
+    let rows = find.query_map([patient.as_bytes()], id_and_body)?;
+    let mut lines = Vec::new();
+    for row in rows {
+        let (doc, body) = row?;
+        lines.extend(
+            read_ecgs(&decode(&body)?)
+                .into_iter()
+                .map(|ecg| EcgLine { doc, ecg }),
         );
     }
     Ok(lines)

@@ -1,0 +1,38 @@
+//! What a patient's page shows, read at one instant.
+
+use records::encounters::EncounterLine;
+use records::ids::PatientId;
+
+use super::encounters::visits_of;
+use super::readings::{EcgLine, ObservationLine, ecgs_of, observations_of};
+use crate::engine::{Store, StoreError};
+
+/// Readings, visits and ECGs of a patient, each newest first, as they stood together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PatientRecord {
+    /// Readings over all visits and series; withdrawn ones are among them and say so.
+    pub readings: Vec<ObservationLine>,
+    /// Visits.
+    pub visits: Vec<EncounterLine>,
+    /// ECGs; withdrawn ones are among them and say so.
+    pub ecgs: Vec<EcgLine>,
+}
+
+impl Store {
+    /// A patient's record with so many visits and readings at most.
+    pub async fn patient_record(
+        &self,
+        patient: PatientId,
+        visits: usize,
+        readings: usize,
+    ) -> Result<PatientRecord, StoreError> {
+        self.read(move |sql| {
+            Ok(PatientRecord {
+                readings: observations_of(sql, patient, None, readings)?,
+                visits: visits_of(sql, patient, visits)?,
+                ecgs: ecgs_of(sql, patient)?,
+            })
+        })
+        .await
+    }
+}
