@@ -4,11 +4,9 @@
 //! it was filled from; a refused form comes back with status 422, a taken one leads on by a redirect.
 
 pub mod bays;
-pub mod clashes;
 pub mod ecg;
 pub mod find;
 pub mod more;
-pub mod patient;
 pub mod readings;
 pub mod register;
 pub mod residents;
@@ -73,8 +71,6 @@ fn people(routes: Routes<AppState>) -> Routes<AppState> {
         .post("/patients/new", register, register::register)
         .get("/patients/new/card", register, register::card_part)
         .post("/patients/new/card", register, register::register_card)
-        .get("/patients/{id}", find, patient::page)
-        .get_background("/patients/{id}/banner", find, patient::banner_part)
         .get("/residents", exchange, residents::page)
         .post_up_to(
             "/residents",
@@ -91,12 +87,6 @@ fn records(routes: Routes<AppState>) -> Routes<AppState> {
     let measure = Access::May(Action::Measure);
     let withdraw = Access::May(Action::WithdrawReading);
     routes
-        .post(
-            "/patients/{id}/clash",
-            Access::May(Action::ResolveClash),
-            clashes::choose,
-        )
-        .get("/patients/{id}/readings", read, patient::readings_page)
         .get("/patients/{id}/readings/new", measure, typed::page)
         .post("/patients/{id}/readings/new", measure, typed::save)
         .get(
@@ -115,8 +105,6 @@ fn records(routes: Routes<AppState>) -> Routes<AppState> {
             typed::critical_page,
         )
         .post("/patients/{id}/critical", read, typed::critical_step)
-        .get("/patients/{id}/ecgs", read, patient::ecgs_page)
-        .get("/patients/{id}/visits", read, patient::visits_page)
         .post(
             "/patients/{id}/visits",
             Access::May(Action::WriteVisit),

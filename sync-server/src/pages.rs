@@ -3,7 +3,6 @@
 pub mod clinics;
 pub mod ecgs;
 pub mod find;
-pub mod patient;
 pub mod staff;
 pub mod status;
 pub mod visitor;

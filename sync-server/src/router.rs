@@ -12,7 +12,7 @@ use shell::sessions::StationSessions;
 use web::guard::{Access, RouteLine, Routes, layers};
 
 use crate::live;
-use crate::pages::{clinics, ecgs, find, patient, staff, status, visitor, visits};
+use crate::pages::{clinics, ecgs, find, staff, status, visitor, visits};
 use crate::state::HubState;
 
 /// The table of routes and their handlers.
@@ -35,23 +35,6 @@ fn people(table: Routes<HubState>) -> Routes<HubState> {
     use Action::{FindPatients, ReadClinical, ResolveClash};
     table
         .get("/patients", Access::May(FindPatients), find::page)
-        .get("/patients/{id}", Access::May(FindPatients), patient::page)
-        .get_background(
-            "/patients/{id}/banner",
-            Access::May(FindPatients),
-            patient::banner_part,
-        )
-        .get(
-            "/patients/{id}/readings",
-            Access::May(ReadClinical),
-            patient::readings_page,
-        )
-        .get(
-            "/patients/{id}/visits",
-            Access::May(ReadClinical),
-            patient::visits_page,
-        )
-        .post("/patients/{id}/clash", Access::May(ResolveClash), patient::choose)
         .get("/visits/{id}", Access::May(ReadClinical), visits::page)
         .post("/visits/{id}/clash", Access::May(ResolveClash), visits::choose)
         .get("/ecgs/{doc}/{ecg}", Access::May(ReadClinical), ecgs::page)

@@ -4,9 +4,13 @@ use std::net::IpAddr;
 
 use axum::http::Extensions;
 use axum::response::Response;
+use maud::{Markup, html};
 use records::staff::{Action, StaffMember};
 use records::time::{ClockSource, WallTime};
+use shell::clinics::ClinicNames;
 use shell::errors::{Page, PageError};
+use shell::forms::new_form;
+use shell::person::Person;
 use shell::station::Station;
 pub use shell::visitor::go_to;
 use store::{By, Clock, Store};
@@ -17,6 +21,7 @@ use web::layout::{Frame, NavItem, Screen};
 use web::texts::Lang;
 
 use crate::founding::keep_member;
+use crate::pages::readings::device_name;
 use crate::pages::{is_fresh, place};
 use crate::state::{AppState, Transport};
 
@@ -25,6 +30,7 @@ pub type Visitor = shell::visitor::Visitor<AppState>;
 
 impl Station for AppState {
     const SCREEN: Screen = Screen::Tablet;
+    const MEASURES: bool = true;
     const ACCOUNT_BACK: &'static str = "/more";
 
     fn store(&self) -> &Store {
@@ -61,6 +67,38 @@ impl Station for AppState {
 
     async fn place(&self, lang: Lang) -> Page<String> {
         place(self, lang).await
+    }
+
+    /// A box knows no other clinic's name.
+    async fn clinic_names(&self) -> Page<ClinicNames> {
+        Ok(ClinicNames {
+            here: self.store.clinic().await?,
+            ..ClinicNames::default()
+        })
+    }
+
+    fn device_name(key: &str) -> String {
+        device_name(key)
+    }
+
+    fn patient_actions(visitor: &Visitor, person: &Person) -> Markup {
+        let lang = visitor.lang;
+        let at = person.href();
+        html! {
+            @if visitor.may(Action::WriteVisit) {
+                form method="post" action={ (at) "/visits" } {
+                    input type="hidden" name="form" value=(new_form());
+                    button.button.button-main type="submit" { (Icon::Note.svg()) (lang.t("patient-visit")) }
+                }
+            }
+            @if visitor.may(Action::Measure) {
+                a.button href={ (at) "/measure" } { (Icon::Device.svg()) (lang.t("patient-measure")) }
+                a.button href={ (at) "/readings/new" } { (Icon::Add.svg()) (lang.t("patient-type-reading")) }
+            }
+            @if visitor.may(Action::ReadAudit) {
+                a.button href={ "/audit?patient=" (person.id) } { (Icon::Shield.svg()) (lang.t("patient-audit")) }
+            }
+        }
     }
 
     async fn frame(visitor: &Visitor) -> Result<Frame, PageError> {

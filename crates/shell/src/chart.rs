@@ -70,7 +70,7 @@ async fn draw<S: Station>(
     };
     let body = html! {
         (heading(&title, &html! { a.button href=(person.href()) { (lang.t("back-to-patient")) } }))
-        @if let Some(note) = S::CHART_NOTE { p.quiet { (lang.t(note)) } }
+        @if let Some(travels) = S::CHANGES_TRAVEL { p.quiet { (lang.t(travels.note)) } }
         div.narrow.stack { (forms.markup(sent, fields, checked)) }
     };
     Ok(Page::new(title.clone(), body).about(person.banner(visitor, false)))

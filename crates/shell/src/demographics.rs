@@ -64,7 +64,7 @@ fn draw<S: Station>(
         html! { input type="hidden" name="page" value=(action); (inputs(lang, fields, &checked.faults)) };
     let body = html! {
         (heading(&title, &html! {}))
-        @if let Some(note) = S::CHART_NOTE { p.quiet { (lang.t(note)) } }
+        @if let Some(travels) = S::CHANGES_TRAVEL { p.quiet { (lang.t(travels.note)) } }
         section.card.narrow { (around.around(lang, &inner, &html! {})) }
     };
     Page::new(title.clone(), body).about(person.banner(visitor, false))
@@ -107,6 +107,7 @@ pub async fn change<S: Station>(
     match written.await {
         Err(PageError(full @ Trouble::DiskFull)) => visitor.unsaved(&full, draw(&checked)).await,
         Err(other) => Err(other),
-        Ok(_) => go_to(&format!("{}{}", person.href(), S::CHART_KEPT)),
+        Ok(_) if S::CHANGES_TRAVEL.is_some() => go_to(&format!("{}?kept", person.href())),
+        Ok(_) => go_to(&person.href()),
     }
 }

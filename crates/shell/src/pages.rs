@@ -4,14 +4,19 @@ use records::staff::Action;
 use web::guard::{Access, Routes};
 
 use crate::station::Station;
-use crate::{account, audit, chart, demographics, drafts, session};
+use crate::{account, audit, chart, demographics, drafts, patient, session};
 
-/// Adds the doors, a person's own account, the drafts of forms, the forms of a chart and the audit log to a station's pages.
+/// Adds the doors, a person's own account, the drafts of forms, a patient's page with its lists and forms, and the audit log to a station's pages.
 pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
     let (edit, who) = (
         Access::May(Action::EditChart),
         Access::May(Action::EditDemographics),
     );
+    let (find, read) = (
+        Access::May(Action::FindPatients),
+        Access::May(Action::ReadClinical),
+    );
+    let resolve = Access::May(Action::ResolveClash);
     routes
         .get("/sign-in", Access::Open, session::sign_in_page::<S>)
         .post("/sign-in", Access::Open, session::sign_in::<S>)
@@ -23,6 +28,12 @@ pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
         .post("/drafts/{form}/drop", Access::SignedIn, drafts::throw_away::<S>)
         .get("/account", Access::SignedIn, account::page::<S>)
         .post("/account", Access::SignedIn, account::change::<S>)
+        .get("/patients/{id}", find, patient::page::<S>)
+        .get_background("/patients/{id}/banner", find, patient::banner_part::<S>)
+        .get("/patients/{id}/readings", read, patient::readings_page::<S>)
+        .get("/patients/{id}/ecgs", read, patient::ecgs_page::<S>)
+        .get("/patients/{id}/visits", read, patient::visits_page::<S>)
+        .post("/patients/{id}/clash", resolve, patient::choose::<S>)
         .get("/patients/{id}/edit", who, demographics::page::<S>)
         .post("/patients/{id}/edit", who, demographics::change::<S>)
         .get("/patients/{id}/chart", edit, chart::page::<S>)

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use axum::http::Extensions;
 use axum::response::Response;
+use maud::Markup;
 use records::staff::StaffMember;
 use store::{By, Clock, Store};
 use web::fields::Fields;
@@ -12,8 +13,21 @@ use web::layout::{Frame, Screen};
 use web::texts::Lang;
 
 use crate::account::ACCOUNT_DONE;
+use crate::clinics::ClinicNames;
 use crate::errors::{Page, PageError};
+use crate::person::Person;
 use crate::visitor::Visitor;
+
+/// Keys of the texts about changes that travel before they count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Travels {
+    /// Above the forms.
+    pub note: &'static str,
+    /// That a change was kept.
+    pub kept: &'static str,
+    /// What happens to it now.
+    pub about: &'static str,
+}
 
 /// A program at which people sign in and read and write records: the state that its pages share, a cheap clone.
 pub trait Station: Clone + Send + Sync + 'static {
@@ -21,11 +35,10 @@ pub trait Station: Clone + Send + Sync + 'static {
     const SCREEN: Screen;
     /// Text below the fields of the sign-in page, for those who are at the wrong door.
     const DOOR_NOTE: Option<&'static str> = None;
-    /// Text above the forms of a chart, where what is written travels before it counts.
-    const CHART_NOTE: Option<&'static str> = None;
-
-    /// What follows the address of a patient's page after a change of the chart was kept.
-    const CHART_KEPT: &'static str = "";
+    /// What is said about changes of a chart, where they travel before they count.
+    const CHANGES_TRAVEL: Option<Travels> = None;
+    /// Whether readings are taken here: typed, measured and withdrawn.
+    const MEASURES: bool;
     /// Where the page of the own password leads back to.
     const ACCOUNT_BACK: &'static str;
     /// Where somebody goes on who has changed a password that somebody else had set.
@@ -51,6 +64,15 @@ pub trait Station: Clone + Send + Sync + 'static {
 
     /// Name of the place in the head of each page.
     fn place(&self, lang: Lang) -> impl Future<Output = Page<String>> + Send;
+
+    /// Names of clinics, as far as they are known here.
+    fn clinic_names(&self) -> impl Future<Output = Page<ClinicNames>> + Send;
+
+    /// The maker's name of a device; the key itself where it is not known.
+    fn device_name(key: &str) -> String;
+
+    /// What a visitor may do from a patient's page.
+    fn patient_actions(visitor: &Visitor<Self>, person: &Person) -> Markup;
 
     /// The frame around the content of a visitor's page.
     fn frame(visitor: &Visitor<Self>) -> impl Future<Output = Result<Frame, PageError>> + Send;

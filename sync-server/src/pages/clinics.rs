@@ -1,8 +1,6 @@
 //! The clinics of the county: when each was last heard, what waited at its box then, its boxes, and the tokens by
 //! which new ones join. Stored facts only: a hub knows nothing of a box but what it told at its last contact.
 
-use std::collections::HashMap;
-
 use axum::extract::Path;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -10,6 +8,7 @@ use records::ids::{ClinicCode, DeviceId};
 use records::staff::Action;
 use records::text::tidy;
 use records::time::WallTime;
+use shell::clinics::ClinicNames;
 use shell::errors::{Page as Answer, PageError};
 use shell::forms::new_form;
 use store::{AuditAct, ClinicRow, DeviceRow, Lane, Store};
@@ -30,20 +29,13 @@ use crate::clinics::{self, ClinicError};
 /// A clinic that was not heard for this long needs a look: every working day has a contact.
 pub const SILENT_MS: i64 = 24 * 3600 * 1000;
 
-/// Names of clinics by code.
-pub struct ClinicNames(HashMap<ClinicCode, String>);
-
-impl ClinicNames {
-    /// Reads the names.
-    pub async fn read(store: &Store) -> Answer<Self> {
-        let clinics = store.clinics().await?.into_iter();
-        Ok(Self(clinics.map(|clinic| (clinic.code, clinic.name)).collect()))
-    }
-
-    /// The name of a clinic; its code where it is not in the directory.
-    pub fn get(&self, code: &ClinicCode) -> String {
-        self.0.get(code).cloned().unwrap_or_else(|| code.to_string())
-    }
+/// What the county's clinics are called.
+pub async fn clinic_names(store: &Store) -> Answer<ClinicNames> {
+    let clinics = store.clinics().await?.into_iter();
+    Ok(ClinicNames {
+        here: None,
+        names: clinics.map(|clinic| (clinic.code, clinic.name)).collect(),
+    })
 }
 
 /// How a clinic stands, by when it was heard.

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use records::faults::{FaultKind, FieldFault};
 use records::ids::ClinicCode;
 use records::staff::{Role, StaffMember, StaffState};
+use shell::clinics::ClinicNames;
 use shell::errors::{Page as Answer, PageError};
 use shell::forms::new_form;
 use shell::members::{member_of, states};
@@ -21,7 +22,7 @@ use web::panels::{Class, panel};
 use web::texts::Lang;
 use web::words;
 
-use super::clinics::ClinicNames;
+use super::clinics::clinic_names;
 use super::visitor::{Visitor, go_to};
 use crate::staff::{self, OneTime, Place, StaffError, place_of};
 
@@ -30,7 +31,7 @@ pub async fn list(visitor: Visitor) -> Answer {
     let lang = visitor.lang;
     let store = &visitor.state.store;
     let members = store.staff().await?;
-    let names = ClinicNames::read(store).await?;
+    let names = clinic_names(store).await?;
     let title = lang.t("staff-title");
     let add = html! { a.button.button-main href="/staff/new" { (Icon::Add.svg()) (lang.t("staff-add")) } };
     let of = |county: bool| {

@@ -4,10 +4,13 @@ use std::net::IpAddr;
 
 use axum::http::Extensions;
 use axum::response::Response;
+use maud::{Markup, html};
 use records::staff::{Action, StaffMember};
 use shell::account::ACCOUNT;
+use shell::clinics::ClinicNames;
 use shell::errors::{Page, PageError};
-use shell::station::Station;
+use shell::person::Person;
+use shell::station::{Station, Travels};
 pub use shell::visitor::go_to;
 use store::{By, Clock, Store};
 use web::guard::{Caller, RateLimit};
@@ -15,6 +18,8 @@ use web::icons::Icon;
 use web::layout::{Frame, NavItem, Screen};
 use web::texts::Lang;
 
+use super::clinics::clinic_names;
+use super::device_name;
 use crate::staff;
 use crate::state::HubState;
 
@@ -26,8 +31,12 @@ impl Station for HubState {
     const DOOR_NOTE: Option<&'static str> = Some("hub-sign-in-clinic");
     const ACCOUNT_BACK: &'static str = "/";
     const FIRST_PASSWORD_LEADS: &'static str = "/";
-    const CHART_KEPT: &'static str = "?kept";
-    const CHART_NOTE: Option<&'static str> = Some("hub-chart-travels");
+    const CHANGES_TRAVEL: Option<Travels> = Some(Travels {
+        note: "hub-chart-travels",
+        kept: "hub-kept",
+        about: "hub-kept-about",
+    });
+    const MEASURES: bool = false;
 
     fn store(&self) -> &Store {
         &self.store
@@ -61,6 +70,30 @@ impl Station for HubState {
 
     async fn keep_member(&self, by: By, member: &StaffMember) -> Page<()> {
         Ok(staff::keep(&self.store, by, member.clone()).await?)
+    }
+
+    async fn clinic_names(&self) -> Page<ClinicNames> {
+        clinic_names(&self.store).await
+    }
+
+    fn device_name(key: &str) -> String {
+        device_name(key)
+    }
+
+    fn patient_actions(visitor: &Visitor, person: &Person) -> Markup {
+        let lang = visitor.lang;
+        let at = person.href();
+        html! {
+            @if visitor.may(Action::EditChart) {
+                a.button.button-main href={ (at) "/chart" } { (Icon::Note.svg()) (lang.t("hub-edit-chart")) }
+            }
+            @if visitor.may(Action::EditDemographics) {
+                a.button href={ (at) "/edit" } { (Icon::Person.svg()) (lang.t("demographics-title")) }
+            }
+            @if visitor.may(Action::ReadAudit) {
+                a.button href={ "/audit?patient=" (person.id) } { (Icon::Shield.svg()) (lang.t("patient-audit")) }
+            }
+        }
     }
 
     async fn frame(visitor: &Visitor) -> Result<Frame, PageError> {

@@ -15,7 +15,7 @@ use web::people::visit::{VisitRead, visit};
 use web::people::{Names, clashes};
 use web::trouble::Trouble;
 
-use super::clinics::ClinicNames;
+use super::clinics::clinic_names;
 use super::device_name;
 use super::visitor::{Visitor, go_to};
 
@@ -31,7 +31,7 @@ pub async fn page(visitor: Visitor, Path(id): Path<String>) -> Answer {
         .viewed(AuditAct::ViewVisit, patient, Some(id.doc()))
         .await?;
     let names = Names::of(&store.staff().await?);
-    let clinics = ClinicNames::read(store).await?;
+    let clinics = clinic_names(store).await?;
     let clinic = value
         .clinic
         .as_ref()

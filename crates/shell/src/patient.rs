@@ -1,32 +1,36 @@
-//! A patient's page, and the lists behind it: readings with their course, ECGs.
+//! A patient's page, and the lists behind it: readings with their course, visits, ECGs; two records of one fact are
+//! shown as a clinical question, both kept until a named person chooses.
 
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use maud::{Markup, html};
 use records::encounters::EncounterLine;
-use records::ids::ClinicCode;
+use records::patients::ChartCommand;
 use records::staff::Action;
 use records::vitals::{Observation, VitalKind};
 use serde::Deserialize;
-use shell::errors::Page as Answer;
-use shell::forms::new_form;
-use shell::person::{Person, patient_id};
 use store::{AuditAct, EcgLine, ObservationLine};
 use web::charts::Range;
+use web::fields::Fields;
 use web::icons::Icon;
 use web::layout::Page;
+use web::panels::{Class, panel};
 use web::patients::{EcgRow, PatientPageView};
 use web::people::courses::{course_card, courses};
 use web::people::facts::{allergy_facts, drug_lines, ecg_row, facts, problem_facts};
-use web::people::{Names, Shelf};
+use web::people::{Names, Shelf, clashes};
+use web::texts::Lang;
 use web::visits::VisitRow;
 use web::vitals::kind_name;
 use web::words;
 
-use crate::pages::clashes;
-use crate::pages::readings::device_name;
-use crate::pages::visitor::{Visitor, go_to};
+use crate::clinics::ClinicNames;
+use crate::errors::Page as Answer;
+use crate::forms::{heads_text, new_form};
+use crate::person::{Person, patient_id};
+use crate::station::Station;
+use crate::visitor::{Visitor, go_to};
 
 /// Visits that the page shows.
 const VISITS: usize = 8;
@@ -48,6 +52,7 @@ pub struct Asked {
     range: String,
     #[serde(default)]
     seen: String,
+    kept: Option<String>,
 }
 
 /// What the page shows of the record.
@@ -56,18 +61,19 @@ struct Record {
     visits: Vec<EncounterLine>,
     ecgs: Vec<EcgLine>,
     names: Names,
-    here: Option<ClinicCode>,
+    clinics: ClinicNames,
 }
 
 impl Record {
-    async fn read(visitor: &Visitor, person: &Person) -> Answer<Self> {
-        let store = &visitor.state.store;
+    async fn read<S: Station>(visitor: &Visitor<S>, person: &Person) -> Answer<Self> {
+        let store = visitor.state.store();
+        let record = store.patient_record(person.id, VISITS + 1, READINGS).await?;
         Ok(Self {
-            readings: store.observations_of(person.id, None, READINGS).await?,
-            visits: store.visits_of(person.id, VISITS + 1).await?,
-            ecgs: store.ecgs_of(person.id).await?,
+            readings: record.readings,
+            visits: record.visits,
+            ecgs: record.ecgs,
             names: Names::of(&store.staff().await?),
-            here: store.clinic().await?,
+            clinics: visitor.state.clinic_names().await?,
         })
     }
 
@@ -93,7 +99,7 @@ impl Record {
             self.readings.len(),
             visits.concat(),
             self.ecgs.len(),
-            shell::forms::heads_text(&person.heads)
+            heads_text(&person.heads)
         );
         let hash = sync_core::blobs::blob_id(facts.as_bytes()).to_string();
         hash.chars().take(16).collect()
@@ -108,8 +114,12 @@ pub struct BannerAsked {
 
 /// `GET /patients/{id}/banner`: the banner alone, for pages that follow the record. Whoever has such a page open was
 /// noted when it was opened.
-pub async fn banner_part(
-    visitor: Visitor,
+///
+/// # Errors
+///
+/// There is no such patient here, or the store failed.
+pub async fn banner_part<S: Station>(
+    visitor: Visitor<S>,
     Path(id): Path<String>,
     Query(asked): Query<BannerAsked>,
 ) -> Answer {
@@ -121,14 +131,22 @@ pub async fn banner_part(
 }
 
 /// `GET /patients/{id}`; a script that renews the page gets its record only, and nothing where nothing changed.
-pub async fn page(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<Asked>) -> Answer {
+///
+/// # Errors
+///
+/// There is no such patient here, or the store failed.
+pub async fn page<S: Station>(
+    visitor: Visitor<S>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Answer {
     let person = Person::read(&visitor, patient_id(&id)?).await?;
     let lang = visitor.lang;
     if !visitor.may(Action::ReadClinical) {
         visitor.viewed(AuditAct::ViewPatient, person.id, None).await?;
         let body = html! {
             h1.only-read { (lang.t("person-page-title")) }
-            div.actions.patient-actions { (actions(&visitor, &person)) }
+            div.actions.patient-actions { (S::patient_actions(&visitor, &person)) }
             section.card { h2 { (lang.t("facts-title")) } (web::patients::pairs(&facts(lang, &person.chart))) }
         };
         return visitor
@@ -146,6 +164,9 @@ pub async fn page(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<
     let trigger = format!("live-patient-{} from:body, live-tick from:body", person.id);
     let body = html! {
         div.stack #record hx-get=(renew) hx-trigger=(trigger) hx-swap="outerHTML" {
+            @if let (Some(_), Some(travels)) = (&asked.kept, S::CHANGES_TRAVEL) {
+                (panel(lang, Class::Done, &lang.t(travels.kept), &html! { p { (lang.t(travels.about)) } }))
+            }
             (draw(&visitor, &person, &record, range))
         }
     };
@@ -157,7 +178,7 @@ pub async fn page(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<
         .await
 }
 
-fn draw(visitor: &Visitor, person: &Person, record: &Record, range: Range) -> Markup {
+fn draw<S: Station>(visitor: &Visitor<S>, person: &Person, record: &Record, range: Range) -> Markup {
     let lang = visitor.lang;
     let today = visitor.today();
     let at = person.href();
@@ -165,7 +186,7 @@ fn draw(visitor: &Visitor, person: &Person, record: &Record, range: Range) -> Ma
         lang,
         chart: &person.chart,
         names: &record.names,
-        device: device_name,
+        device: S::device_name,
         withdraw: None,
     };
     let newest: Vec<_> = record
@@ -183,7 +204,7 @@ fn draw(visitor: &Visitor, person: &Person, record: &Record, range: Range) -> Ma
         .visits
         .iter()
         .take(VISITS)
-        .map(|visit| words::visit_row(lang, visit, format!("/visits/{}", visit.id), record.here.as_ref()))
+        .map(|visit| visit_row(lang, visit, &record.clinics))
         .collect();
     let more = format!("{at}/visits");
     let edit_chart = format!("{at}/chart");
@@ -198,8 +219,8 @@ fn draw(visitor: &Visitor, person: &Person, record: &Record, range: Range) -> Ma
     let view = PatientPageView {
         today,
         path: &at,
-        actions: &actions(visitor, person),
-        questions: &clashes::panels(visitor, person),
+        actions: &S::patient_actions(visitor, person),
+        questions: &questions(visitor, person),
         vitals: &vitals,
         range,
         charts: &courses(lang, chart, &observations, range, today),
@@ -219,24 +240,49 @@ fn draw(visitor: &Visitor, person: &Person, record: &Record, range: Range) -> Ma
     web::patients::page(lang, &view)
 }
 
-fn actions(visitor: &Visitor, person: &Person) -> Markup {
-    let lang = visitor.lang;
-    let at = person.href();
-    html! {
-        @if visitor.may(Action::WriteVisit) {
-            form method="post" action={ (at) "/visits" } {
-                input type="hidden" name="form" value=(new_form());
-                button.button.button-main type="submit" { (Icon::Note.svg()) (lang.t("patient-visit")) }
-            }
-        }
-        @if visitor.may(Action::Measure) {
-            a.button href={ (at) "/measure" } { (Icon::Device.svg()) (lang.t("patient-measure")) }
-            a.button href={ (at) "/readings/new" } { (Icon::Add.svg()) (lang.t("patient-type-reading")) }
-        }
-        @if visitor.may(Action::ReadAudit) {
-            a.button href={ "/audit?patient=" (person.id) } { (Icon::Shield.svg()) (lang.t("patient-audit")) }
+fn visit_row(lang: Lang, visit: &EncounterLine, clinics: &ClinicNames) -> VisitRow {
+    let mut row = words::visit_row(lang, visit, format!("/visits/{}", visit.id), None);
+    row.clinic = clinics.elsewhere(visit.clinic.as_ref());
+    row
+}
+
+/// The questions about a chart, for those who may answer them.
+fn questions<S: Station>(visitor: &Visitor<S>, person: &Person) -> Vec<Markup> {
+    if !visitor.may(Action::ResolveClash) {
+        return Vec::new();
+    }
+    let address = format!("{}/clash", person.href());
+    clashes::questions(visitor.lang, &person.chart.clashes, &address)
+}
+
+/// `POST /patients/{id}/clash`: which of two values counts.
+///
+/// # Errors
+///
+/// There is no such patient here, or the store failed.
+pub async fn choose<S: Station>(visitor: Visitor<S>, Path(id): Path<String>, mut fields: Fields) -> Answer {
+    let person = Person::of(&visitor, &id).await?;
+    if let Some((clash, value)) = clashes::chosen(&person.chart.clashes, &fields) {
+        let command = ChartCommand::ResolveClash {
+            path: clash.path.clone(),
+            chosen: value.clone(),
+        };
+        let edits = command.edits(
+            &person.chart,
+            visitor.person.staff,
+            visitor.now(),
+            &mut rand::random,
+        );
+        fields.put("form", new_form().to_string());
+        // The choice is about the values that were seen: one that arrives meanwhile clashes anew.
+        fields.put("base", heads_text(&person.heads));
+        if let Ok(edits) = edits {
+            person
+                .write(&visitor, AuditAct::ClashResolve, edits, &fields)
+                .await?;
         }
     }
+    go_to(&person.href())
 }
 
 /// What is asked of the list of readings.
@@ -249,8 +295,12 @@ pub struct ReadingsAsked {
 }
 
 /// `GET /patients/{id}/readings`: all readings, or the course of one kind.
-pub async fn readings_page(
-    visitor: Visitor,
+///
+/// # Errors
+///
+/// There is no such patient here, or the store failed.
+pub async fn readings_page<S: Station>(
+    visitor: Visitor<S>,
     Path(id): Path<String>,
     Query(asked): Query<ReadingsAsked>,
 ) -> Answer {
@@ -259,17 +309,17 @@ pub async fn readings_page(
     let kind = VitalKind::from_word(&asked.kind);
     let lines = visitor
         .state
-        .store
+        .store()
         .observations_of(person.id, kind, READINGS_LISTED)
         .await?;
-    let names = Names::of(&visitor.state.store.staff().await?);
+    let names = Names::of(&visitor.state.store().staff().await?);
     let observations: Vec<Observation> = lines.iter().map(|line| line.observation.clone()).collect();
-    let withdraw = visitor.may(Action::WithdrawReading).then_some(person.id);
+    let withdraw = (S::MEASURES && visitor.may(Action::WithdrawReading)).then_some(person.id);
     let shelf = Shelf {
         lang,
         chart: &person.chart,
         names: &names,
-        device: device_name,
+        device: S::device_name,
         withdraw,
     };
     let title = kind.map_or_else(|| lang.t("readings-all"), |kind| kind_name(lang, kind));
@@ -277,7 +327,7 @@ pub async fn readings_page(
         div.heading {
             h1 { (title) }
             div.actions {
-                @if visitor.may(Action::Measure) {
+                @if S::MEASURES && visitor.may(Action::Measure) {
                     a.button.button-main href={ (person.href()) "/readings/new" } { (Icon::Add.svg()) (lang.t("patient-type-reading")) }
                 }
                 a.button href=(person.href()) { (lang.t("back-to-patient")) }
@@ -294,14 +344,18 @@ pub async fn readings_page(
 }
 
 /// `GET /patients/{id}/visits`.
-pub async fn visits_page(visitor: Visitor, Path(id): Path<String>) -> Answer {
+///
+/// # Errors
+///
+/// There is no such patient here, or the store failed.
+pub async fn visits_page<S: Station>(visitor: Visitor<S>, Path(id): Path<String>) -> Answer {
     let person = Person::of(&visitor, &id).await?;
     let lang = visitor.lang;
-    let here = visitor.state.store.clinic().await?;
-    let visits = visitor.state.store.visits_of(person.id, VISITS_LISTED).await?;
+    let clinics = visitor.state.clinic_names().await?;
+    let visits = visitor.state.store().visits_of(person.id, VISITS_LISTED).await?;
     let rows: Vec<VisitRow> = visits
         .iter()
-        .map(|visit| words::visit_row(lang, visit, format!("/visits/{}", visit.id), here.as_ref()))
+        .map(|visit| visit_row(lang, visit, &clinics))
         .collect();
     list_page(
         &visitor,
@@ -313,10 +367,14 @@ pub async fn visits_page(visitor: Visitor, Path(id): Path<String>) -> Answer {
 }
 
 /// `GET /patients/{id}/ecgs`.
-pub async fn ecgs_page(visitor: Visitor, Path(id): Path<String>) -> Answer {
+///
+/// # Errors
+///
+/// There is no such patient here, or the store failed.
+pub async fn ecgs_page<S: Station>(visitor: Visitor<S>, Path(id): Path<String>) -> Answer {
     let person = Person::of(&visitor, &id).await?;
     let lang = visitor.lang;
-    let ecgs = visitor.state.store.ecgs_of(person.id).await?;
+    let ecgs = visitor.state.store().ecgs_of(person.id).await?;
     let rows: Vec<EcgRow> = ecgs.iter().map(|line| ecg_row(line.doc, &line.ecg)).collect();
     let list = html! {
         @if rows.is_empty() { p.empty { (lang.t("nothing-noted")) } } @else {
@@ -332,7 +390,7 @@ pub async fn ecgs_page(visitor: Visitor, Path(id): Path<String>) -> Answer {
     list_page(&visitor, &person, &lang.t("ecg-title"), &list).await
 }
 
-async fn list_page(visitor: &Visitor, person: &Person, title: &str, list: &Markup) -> Answer {
+async fn list_page<S: Station>(visitor: &Visitor<S>, person: &Person, title: &str, list: &Markup) -> Answer {
     let body = html! {
         div.heading { h1 { (title) } div.actions { a.button href=(person.href()) { (visitor.t("back-to-patient")) } } }
         (list)
