@@ -91,6 +91,7 @@ fn screen(lang: Lang, state: &AppState, step: &Step, reader: usize) -> Markup {
         Step::Reading => html! { (picture(Icon::Card)) h1 { (lang.t("kiosk-reading-card")) } },
         Step::AskDoctor(desk) => ask_doctor(lang, *desk),
         Step::Confirm(guest) => html! {
+            (picture(Icon::Person))
             h1 { (lang.t_with("kiosk-confirm", &[("name", &guest.masked_name)])) }
             (choices(&html! {
                 (press_button("yes", "button-go", &lang.t("kiosk-yes")))

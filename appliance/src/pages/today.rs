@@ -3,6 +3,7 @@
 use axum::extract::Path;
 use axum::response::Response;
 use maud::{Markup, html};
+use records::ids::{EncounterId, PatientId};
 use records::patients::Sex;
 use records::staff::Action;
 use shell::errors::Page as Answer;
@@ -134,16 +135,38 @@ async fn drafts(visitor: &Visitor) -> Answer<Markup> {
     let lang = visitor.lang;
     let mut drafts = visitor.state.store.drafts_of(visitor.person.staff).await?;
     drafts.truncate(DRAFTS);
+    let mut named = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let about = about_whom(visitor, &draft.page).await?;
+        named.push((draft, about));
+    }
     Ok(html! {
-        @if !drafts.is_empty() {
+        @if !named.is_empty() {
             section.card {
                 h2 { (lang.t("today-drafts")) }
-                ul.facts { @for draft in &drafts { li {
-                    a href=(draft.page) { (draft_words(visitor, &draft.page)) } " " span.quiet { (lang.t("draft-saved")) " " (moments::day_and_clock(lang, draft.at, visitor.today())) }
+                ul.facts { @for (draft, name) in &named { li {
+                    a href=(draft.page) { @if let Some(name) = name { (name) " · " } (draft_words(visitor, &draft.page)) } " " span.quiet { (lang.t("draft-saved")) " " (moments::day_and_clock(lang, draft.at, visitor.today())) }
                 } } }
             }
         }
     })
+}
+
+/// The name of the person whose page a draft stands on.
+async fn about_whom(visitor: &Visitor, page: &str) -> Answer<Option<String>> {
+    let store = &visitor.state.store;
+    let mut parts = page.trim_start_matches('/').split(['/', '?']);
+    let (kind, id) = (parts.next(), parts.next().unwrap_or_default());
+    let patient = match kind {
+        Some("patients") => id.parse::<PatientId>().ok(),
+        Some("visits") => match id.parse::<EncounterId>() {
+            Ok(visit) => store.encounter_line(visit).await?.map(|line| line.patient),
+            Err(_) => None,
+        },
+        _ => None,
+    };
+    let Some(patient) = patient else { return Ok(None) };
+    Ok(store.patient_line(patient).await?.map(|line| line.name))
 }
 
 fn draft_words(visitor: &Visitor, page: &str) -> String {

@@ -249,6 +249,12 @@ async fn a_draft_of_a_visit_survives_and_ends_with_saving() {
         StatusCode::OK
     );
     assert_eq!(read(&bench, &visit).await.complaint, "", "a draft is no record");
+    let front = tablet.get("/").await;
+    assert!(
+        front.has("王秀英 · 就诊"),
+        "the draft says whose it is: {}",
+        front.text()
+    );
     let page = tablet.get(&visit).await;
     assert_eq!(page.form(&visit).value("history"), Some("三天\n加重"));
     let saved = tablet.send(&page, &visit, &[("complaint", "头晕")]).await;
