@@ -79,45 +79,66 @@ struct LogView<'a> {
 impl LogView<'_> {
     fn position_of(&self, doc: DocId, hash: &[u8; 32]) -> rusqlite::Result<Option<Position>> {
         let mut find = self.sql.prepare_cached(
-            "SELECT device, session, seq FROM log JOIN sessions USING(s) JOIN documents USING(d)
-             WHERE id = ?1 AND log.hash = ?2
+            "SELECT s, seq FROM log INDEXED BY log_by_document
+             WHERE d = (SELECT d FROM documents WHERE id = ?1) AND hash = ?2
              AND NOT EXISTS (SELECT 1 FROM link_queue WHERE kind = 0 AND row = log.k)",
         )?;
-        find.query_row(params![doc.as_bytes(), hash], position_in)
-            .optional()
+        let found = find.query_row(params![doc.as_bytes(), hash], s_and_seq);
+        self.position(found.optional()?)
     }
 
     fn origin_of(&self, doc: DocId) -> rusqlite::Result<Option<Position>> {
         let mut find = self.sql.prepare_cached(
-            "SELECT device, session, seq FROM log JOIN sessions USING(s) JOIN documents USING(d)
-             WHERE id = ?1 ORDER BY k LIMIT 1",
+            "SELECT s, seq FROM log INDEXED BY log_by_document
+             WHERE d = (SELECT d FROM documents WHERE id = ?1) ORDER BY k LIMIT 1",
         )?;
-        find.query_row([doc.as_bytes()], position_in).optional()
+        let found = find.query_row([doc.as_bytes()], s_and_seq);
+        self.position(found.optional()?)
+    }
+
+    fn position(&self, found: Option<(i64, i64)>) -> rusqlite::Result<Option<Position>> {
+        let Some((s, seq)) = found else { return Ok(None) };
+        let mut find = self
+            .sql
+            .prepare_cached("SELECT device, session FROM sessions WHERE s = ?1")?;
+        let actor = find.query_row([s], |row| {
+            Ok(Actor {
+                device: DeviceId(row.get(0)?),
+                session: SessionId(row.get(1)?),
+            })
+        })?;
+        Ok(Some(actor.at(seq.cast_unsigned())))
     }
 
     fn hash_of(&self, position: Position) -> rusqlite::Result<Option<[u8; 32]>> {
-        let mut find = self.sql.prepare_cached(
-            "SELECT hash FROM sessions JOIN
-                 (SELECT s, seq, hash FROM log UNION ALL SELECT s, seq, hash FROM link_void
-                  UNION ALL SELECT s, seq, hash FROM parked) USING(s)
-             WHERE device = ?1 AND session = ?2 AND seq = ?3 LIMIT 1",
-        )?;
         let actor = position.actor;
-        let place = params![
-            actor.device.as_bytes(),
-            actor.session.as_bytes(),
-            position.seq.cast_signed()
-        ];
-        find.query_row(place, |row| row.get(0)).optional()
+        let mut find = self
+            .sql
+            .prepare_cached("SELECT s FROM sessions WHERE device = ?1 AND session = ?2")?;
+        let s: Option<i64> = find
+            .query_row(
+                params![actor.device.as_bytes(), actor.session.as_bytes()],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let Some(s) = s else { return Ok(None) };
+        for places in [
+            "SELECT hash FROM log WHERE s = ?1 AND seq = ?2",
+            "SELECT hash FROM link_void WHERE s = ?1 AND seq = ?2",
+            "SELECT hash FROM parked WHERE s = ?1 AND seq = ?2",
+        ] {
+            let mut find = self.sql.prepare_cached(places)?;
+            let found = find.query_row(params![s, position.seq.cast_signed()], |row| row.get(0));
+            if let Some(hash) = found.optional()? {
+                return Ok(Some(hash));
+            }
+        }
+        Ok(None)
     }
 }
 
-fn position_in(row: &rusqlite::Row<'_>) -> rusqlite::Result<Position> {
-    let actor = Actor {
-        device: DeviceId(row.get(0)?),
-        session: SessionId(row.get(1)?),
-    };
-    Ok(actor.at(row.get::<_, i64>(2)?.cast_unsigned()))
+fn s_and_seq(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, i64)> {
+    Ok((row.get(0)?, row.get(1)?))
 }
 
 impl Known for LogView<'_> {
