@@ -204,12 +204,14 @@ impl Store {
     }
 
     fn backup_name(&self, now: WallTime) -> String {
-        let time: String = now
+        let digits = now
             .rfc3339()
             .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .collect();
-        format!("{}-{}-{time}.backup", word(self.side()), self.device())
+            .filter(char::is_ascii_digit)
+            .take(14)
+            .collect::<String>();
+        let (day, time) = digits.split_at(digits.len().min(8));
+        format!("{}-{}-{day}T{time}Z.backup", word(self.side()), self.device())
     }
 }
 

@@ -26,6 +26,8 @@ mod json;
 mod log;
 mod node;
 mod open;
+#[cfg(test)]
+mod power_cut_tests;
 mod schema;
 mod sealing;
 mod search;
