@@ -5,6 +5,7 @@
 //! runs one on a thread behind a pseudo terminal.
 
 mod and_tm2655;
+mod cable_folder;
 mod contec_8000g;
 mod faults;
 mod idcard_sam;

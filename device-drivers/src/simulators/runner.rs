@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::cable_folder::CableFolder;
 use super::faults::Line;
 use super::pseudo_terminal::PseudoTerminal;
 use super::{CUFF_DURATION, Command, SimOptions, SimulatedDevice, device};
@@ -40,10 +41,7 @@ pub struct Simulator {
 impl Simulator {
     /// Starts a device. Its path is a link that stays the same over an unplug, as a by-path name does.
     pub fn spawn(options: SimOptions) -> Result<Self, SimError> {
-        let folder = tempfile::Builder::new()
-            .prefix("simulated-")
-            .tempdir()
-            .map_err(SimError::Name)?;
+        let folder = CableFolder::make(&std::env::temp_dir()).map_err(SimError::Name)?;
         let path = folder.path().join(options.device.as_str());
         let terminal = PseudoTerminal::open().map_err(SimError::Terminal)?;
         let (commands, received) = channel();
