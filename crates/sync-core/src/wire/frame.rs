@@ -324,6 +324,8 @@ pub fn fuzz_one(data: &[u8]) {
             "a message changed on its way"
         );
     }
+    // The compact form: any bytes are read or refused.
+    let _ = crate::compact::unpack(data, None, &crate::compact::Nothing);
 }
 
 #[cfg(test)]
