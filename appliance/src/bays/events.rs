@@ -185,6 +185,11 @@ impl Bays {
     }
 
     fn take_card(&self, number: usize, bay: &Bay, card: Box<IdCard>) {
+        // A card that comes before the lifting of the last one was told ends that one's sessions all the same.
+        let number_of_last = bay.lock().card.take().map(|last| last.number);
+        if number_of_last.is_some_and(|last| last != card.number) {
+            self.card_lifted(number);
+        }
         bay.lock().card = Some(card);
         self.note(number, "card", "");
         self.tell(number, News::Card);

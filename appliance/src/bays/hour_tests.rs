@@ -53,7 +53,7 @@ fn visit(kiosk: usize, me: u32, t: u64, dice: &mut Dice, hour: &mut Vec<(u64, us
     let mut at = |second: u64, act: Act| hour.push((second, kiosk, act));
     // Card, yes, the cuff: the session is open 8 seconds later.
     let began = arrive(cuff, t, me, &mut at);
-    match dice.below(6) {
+    match dice.below(7) {
         // All goes well.
         0 => {
             at(
@@ -114,6 +114,19 @@ fn visit(kiosk: usize, me: u32, t: u64, dice: &mut Dice, hour: &mut Vec<(u64, us
             at(began + 20 + takes, Act::Reading { of: me, names: None });
             at(began + takes + 25, Act::Lift);
             began + takes + 30
+        }
+        // The next one swaps the cards so fast that nobody tells of the lifting, and measures.
+        5 => {
+            at(began + 4, Act::Card(other));
+            at(
+                began + 8 + takes,
+                Act::Reading {
+                    of: other,
+                    names: None,
+                },
+            );
+            at(began + takes + 15, Act::Lift);
+            began + takes + 20
         }
         // The monitor still has the number of somebody else.
         _ => {

@@ -228,3 +228,19 @@ fn half_ended(line: &[u8]) -> RejectReason {
         Ok(_) | Err(_) => RejectReason::Terminator,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_beside_an_error_are_never_a_reading() {
+        let subject = " ".repeat(20);
+        for error in 0..=9 {
+            let line = format!("2026,03,05,08,30,{subject},{error},138,086,077,0");
+            let event = Line::parse(line.as_bytes()).unwrap().event(Origin::Fresh);
+            let is_reading = matches!(event, DeviceEvent::Reading(_));
+            assert_eq!(is_reading, error == 0, "error {error}");
+        }
+    }
+}

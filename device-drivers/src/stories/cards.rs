@@ -312,6 +312,22 @@ fn cards_are_read_on_a_noisy_line() {
 }
 
 #[test]
+fn a_card_is_gone_when_its_reader_is_unplugged() {
+    let mut bench = Bench::new(options(IdcardSam, ""));
+    bench.command("card 11010519491231002X 张示例");
+    bench.seconds(10);
+    bench.unplug();
+    assert_eq!(
+        bench.count(&Status::CardGone),
+        1,
+        "nobody sees whether it still lies there"
+    );
+    bench.plug();
+    bench.seconds(10);
+    assert_eq!(cards(&bench).len(), 2, "it is read anew");
+}
+
+#[test]
 fn an_event_of_a_card_names_nobody_when_it_is_printed() {
     let mut bench = Bench::new(options(IdcardSam, ""));
     bench.command("card 11010519491231002X 张示例");
