@@ -15,6 +15,7 @@ mod import;
 mod pages;
 mod rows;
 mod start;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ enum Name {
     Pages,
     /// Process start to the first page.
     Start,
+    /// Bytes on the link: first fill, nothing new, a working day.
+    Wire,
 }
 
 /// The panel on which figures are promised.
@@ -79,6 +82,9 @@ fn main() -> ExitCode {
     }
     if wanted(Name::Start) {
         figures.extend(start::figures());
+    }
+    if wanted(Name::Wire) {
+        figures.extend(wire::figures(panel, !arguments.short));
     }
     if arguments.short {
         figures.iter_mut().for_each(Figure::judge_no_time);

@@ -1,0 +1,173 @@
+//! What crosses the link: the first fill of a hub, a contact with nothing new, and a working day. Two real stores, the
+//! real exchange between them; every byte of both ways is counted, as it would enter the TLS stream.
+
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use appliance::clock::SystemClock;
+use harness::workload::Workload;
+use records::ids::ClinicCode;
+use store::{Enrolment, OpenOptions, Side, Store};
+use sync_core::exchange::{Counts, Credentials, Exchange};
+use sync_core::wire::EnrolRequest;
+
+use crate::figures::{Figure, Unit};
+
+/// Visits of a working day of the workload.
+const VISITS: f64 = 60.0;
+/// Most bytes a visit, audit apart.
+const DAY_MAX: f64 = 298.0;
+/// Most bytes of audit a visit.
+const AUDIT_MAX: f64 = 40.0;
+/// Most megabytes of the first fill with charts and two visits of 5,000 patients.
+const FIRST_MAX: f64 = 3.0;
+/// Most bytes of a contact with nothing new, both ways.
+const NOTHING_MAX: f64 = 150.0;
+/// A county of this run alone.
+const COUNTY: [u8; 32] = [7; 32];
+/// The exchange's own clock stands still: nothing here waits.
+const NOW: Duration = Duration::from_secs(5);
+
+/// What one contact carried.
+struct Contact {
+    counts: Counts,
+    bytes: u64,
+}
+
+impl Contact {
+    fn without_audit(&self) -> f64 {
+        (self.bytes - self.counts.audit_bytes) as f64
+    }
+}
+
+fn open(folder: &Path, side: Side) -> Store {
+    let random = Box::new(|bytes: &mut [u8]| rand::fill(bytes));
+    Store::open(
+        folder,
+        OpenOptions::new(side, Arc::new(SystemClock::start()), random),
+    )
+    .unwrap()
+}
+
+async fn enrol(end: &Store, hub: &Store) {
+    let clinic: ClinicCode = "0017".parse().unwrap();
+    hub.set_county(COUNTY).await.unwrap();
+    hub.add_clinic(&clinic, "示例卫生室").await.unwrap();
+    let secret = hub.new_token_secret(&clinic).await.unwrap().unwrap();
+    let request = EnrolRequest::sign(end.device_key(), end.actor(), secret, None, "box");
+    let key = request.verify().unwrap();
+    let taken = hub.enrol_device(&request, key).await.unwrap().unwrap();
+    let enrolment = Enrolment {
+        hub_url: "https://127.0.0.1:1".into(),
+        clinic: taken.clinic,
+        clinic_name: taken.clinic_name,
+        county: COUNTY,
+        hub_key: hub.device_key().public().to_bytes(),
+        ca: Vec::new(),
+        certificate: Vec::new(),
+    };
+    end.keep_enrolment(enrolment, taken.epoch).await.unwrap();
+}
+
+async fn contact(end: &Store, hub: &Store) -> Contact {
+    let hello = end.hello("measure").await.unwrap().unwrap();
+    let speaks = |of: &Store, with: &Store| Credentials {
+        key: of.device_key().clone(),
+        county: COUNTY,
+        peer: with.device_key().public(),
+    };
+    let mut up = Exchange::for_box(speaks(end, hub), &hello, Duration::ZERO, NOW);
+    let mut down = Exchange::for_hub(speaks(hub, end), NOW);
+    let mut bytes = 0;
+    loop {
+        while let Some(ask) = up.poll_ask(NOW) {
+            let answer = end.answer_as_box(ask).await.unwrap();
+            up.handle_answer(answer, NOW).unwrap();
+        }
+        while let Some(ask) = down.poll_ask(NOW) {
+            let answer = hub.answer_as_hub(end.device(), ask).await.unwrap();
+            down.handle_answer(answer, NOW).unwrap();
+        }
+        if up.is_settled() {
+            let counts = up.counts();
+            return Contact { counts, bytes };
+        }
+        if let Some(sent) = up.poll_transmit(NOW) {
+            bytes += sent.len() as u64;
+            down.handle_bytes(&sent, NOW).unwrap();
+        }
+        while let Some(sent) = down.poll_transmit(NOW) {
+            bytes += sent.len() as u64;
+            up.handle_bytes(&sent, NOW).unwrap();
+        }
+    }
+}
+
+async fn import(store: &Store, lines: &Path) {
+    let file = BufReader::new(std::fs::File::open(lines).unwrap());
+    store
+        .import(store::lines_of(file), Box::new(|_| ()))
+        .await
+        .unwrap();
+}
+
+/// The figures; the sizes are promised for the whole panel only, since a small one teaches the model little.
+pub(crate) fn figures(panel: Workload, whole: bool) -> Vec<Figure> {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, day) = (folder.path().join("base"), folder.path().join("day"));
+    panel.write_base(&base);
+    panel.write_day_after_base(&day);
+    let threads = tokio::runtime::Runtime::new().unwrap();
+    let (first, nothing, day) = threads.block_on(async {
+        let box_folder = folder.path().join("box");
+        let (end, hub) = (
+            open(&box_folder, Side::Box),
+            open(&folder.path().join("hub"), Side::Hub),
+        );
+        enrol(&end, &hub).await;
+        eprintln!("importing the base");
+        import(&end, &base).await;
+        eprintln!("first contact");
+        let first = contact(&end, &hub).await;
+        let nothing = contact(&end, &hub).await;
+        drop(end);
+        // The day comes in a new session, as it would the next morning.
+        let end = open(&box_folder, Side::Box);
+        import(&end, &day).await;
+        eprintln!("contact of the day");
+        let day = contact(&end, &hub).await;
+        assert_eq!(end.link_status().await.unwrap().pending, 0, "everything arrived");
+        (first, nothing, day)
+    });
+    let patients = panel.patients;
+    let first_mb = Figure::told(
+        format!("first fill, {patients} patients with two visits, MB"),
+        first.without_audit() / 1e6,
+        Unit::Count,
+    );
+    let day_bytes = Figure::told(
+        format!("the day after it, bytes a visit ({patients} patients)"),
+        day.without_audit() / VISITS,
+        Unit::Count,
+    );
+    let judged = |figure: Figure, most: f64| if whole { figure.at_most(most) } else { figure };
+    vec![
+        judged(first_mb, FIRST_MAX),
+        Figure::told("nothing new, bytes both ways", nothing.bytes as f64, Unit::Count).at_most(NOTHING_MAX),
+        Figure::told(
+            "nothing new, round trips",
+            nothing.counts.round_trips as f64,
+            Unit::Count,
+        )
+        .at_most(1.0),
+        judged(day_bytes, DAY_MAX),
+        Figure::told(
+            "audit of the day, bytes a visit",
+            day.counts.audit_bytes as f64 / VISITS,
+            Unit::Count,
+        )
+        .at_most(AUDIT_MAX),
+    ]
+}
