@@ -82,7 +82,7 @@ async fn cards(visitor: &Visitor) -> Answer<Markup> {
         drawn.push(card(visitor, bay).await?);
     }
     Ok(html! {
-        div #bays hx-get="/bays" hx-trigger="live-bay from:body, live-tick from:body" hx-swap="outerHTML" {
+        div #bays hx-get="/bays" hx-trigger="live-bay from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             @if bays.is_empty() {
                 p.empty { (lang.t("bays-none")) }
                 p.quiet { (lang.t("bays-none-do")) }
@@ -244,7 +244,7 @@ async fn now_part(visitor: &Visitor, bay: &BayView, person: Option<&Person>) -> 
         None => None,
     };
     Ok(html! {
-        section.card.stack #bay-now hx-get=(renew) hx-trigger={ "live-bay-" (number) " from:body, live-tick from:body" } hx-swap="outerHTML" aria-live="polite" {
+        section.card.stack #bay-now hx-get=(renew) hx-trigger={ "live-bay-" (number) " from:body, live-tick from:body" } hx-swap="outerHTML" hx-sync="this:replace" aria-live="polite" {
             div.card-head { h2 { (bay.name) " · " (bay.device.name) } (link_tag(lang, &bay.link)) }
             p.bay-doing { (doing(lang, bay)) }
             @if let Some(words) = hint(lang, bay, mine) { p { (words) } }

@@ -282,7 +282,7 @@ async fn card_panel(visitor: &Visitor) -> Answer<Markup> {
         None => None,
     };
     Ok(html! {
-        section #card.card.stack hx-get="/patients/new/card" hx-trigger="live-bay from:body, live-tick from:body" hx-swap="outerHTML" aria-live="polite" {
+        section #card.card.stack hx-get="/patients/new/card" hx-trigger="live-bay from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" aria-live="polite" {
             @match (&card, &known) {
                 (Some(_), Some(known)) => {
                     h2 { (Icon::Card.svg()) " " (lang.t("register-card-known")) }

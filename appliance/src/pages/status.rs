@@ -56,7 +56,7 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
     let hub = store.enrolment().await?.map(|enrolment| enrolment.hub_url);
     let attention = attention(visitor, &link).await?;
     Ok(html! {
-        div.columns #facts hx-get="/status" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" {
+        div.columns #facts hx-get="/status" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             div.stack {
                 section.card { h2 { (lang.t("status-link")) } (states(&link_rows(visitor, &link, hub))) }
                 section.card { h2 { (lang.t("status-queue")) } (queue(visitor, &link)) }

@@ -61,7 +61,7 @@ async fn now_part(visitor: &Visitor) -> Answer<Markup> {
     let signed = lines.iter().filter(|line| line.visit.state == "signed").count();
     let rows: Vec<TodayRow> = lines.iter().map(|line| row(visitor, line)).collect();
     Ok(html! {
-        div.stack #today hx-get="/" hx-trigger="live-today from:body, live-tray from:body, live-sync from:body, live-tick from:body" hx-swap="outerHTML" {
+        div.stack #today hx-get="/" hx-trigger="live-today from:body, live-tray from:body, live-sync from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             (calls(visitor))
             (drafts(visitor).await?)
             ul.counts {

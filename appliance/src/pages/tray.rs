@@ -77,7 +77,7 @@ async fn waiting_part(visitor: &Visitor) -> Answer<Markup> {
     let lang = visitor.lang;
     let waiting = tray::list(&visitor.state, TrayState::Waiting).await?;
     Ok(html! {
-        div #waiting hx-get="/tray" hx-trigger="live-tray from:body, live-tick from:body" hx-swap="outerHTML" aria-live="polite" {
+        div #waiting hx-get="/tray" hx-trigger="live-tray from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" aria-live="polite" {
             @if waiting.is_empty() { p.empty { (lang.t("tray-empty")) } } @else {
                 ul.lines { @for item in &waiting {
                     li { a.line-row href={ "/tray/" (item.id) } {

@@ -163,7 +163,7 @@ pub async fn page<S: Station>(
     let renew = format!("{}?range={}&seen={print}", person.href(), range.code());
     let trigger = format!("live-patient-{} from:body, live-tick from:body", person.id);
     let body = html! {
-        div.stack #record hx-get=(renew) hx-trigger=(trigger) hx-swap="outerHTML" {
+        div.stack #record hx-get=(renew) hx-trigger=(trigger) hx-swap="outerHTML" hx-sync="this:replace" {
             @if let (Some(_), Some(travels)) = (&asked.kept, S::CHANGES_TRAVEL) {
                 (panel(lang, Class::Done, &lang.t(travels.kept), &html! { p { (lang.t(travels.about)) } }))
             }

@@ -77,7 +77,7 @@ pub fn patient_banner(lang: Lang, view: &BannerView<'_>) -> Markup {
     let trigger = renew.map(|renew| format!("live-patient-{} from:body, live-tick from:body", renew.person));
     html! {
         section.banner.banner-dead[view.died.is_some()] #patient aria-label=(lang.t("banner-label"))
-            hx-get=[address] hx-trigger=[trigger] hx-swap=[address.map(|_| "outerHTML")] {
+            hx-get=[address] hx-trigger=[trigger] hx-swap=[address.map(|_| "outerHTML")] hx-sync=[address.map(|_| "this:replace")] {
             dl {
                 div.banner-name {
                     dt.only-read { (lang.t("banner-name")) }

@@ -82,7 +82,7 @@ impl StatusLight {
     /// `renew` (an address that answers with this markup) when the box tells of a change.
     pub fn slot(&self, lang: Lang, href: &str, renew: Option<&str>) -> Markup {
         html! {
-            a #light class=(self.class()) href=(href) hx-get=[renew] hx-trigger=[renew.map(|_| "live-sync from:body, live-tick from:body")] hx-swap=[renew.map(|_| "outerHTML")] {
+            a #light class=(self.class()) href=(href) hx-get=[renew] hx-trigger=[renew.map(|_| "live-sync from:body, live-tick from:body")] hx-swap=[renew.map(|_| "outerHTML")] hx-sync=[renew.map(|_| "this:replace")] {
                 span.light-shape aria-hidden="true" { (self.shape()) }
                 span.light-words { (self.words(lang)) }
             }

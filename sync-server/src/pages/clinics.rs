@@ -81,7 +81,7 @@ pub async fn list(visitor: Visitor) -> Answer {
 fn table(visitor: &Visitor, clinics: &[ClinicRow]) -> Markup {
     let lang = visitor.lang;
     html! {
-        section.card #clinics hx-get="/clinics" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" {
+        section.card #clinics hx-get="/clinics" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             @if clinics.is_empty() { p.empty { (lang.t("hub-clinics-none")) } } @else {
                 div.scroll tabindex="0" role="group" aria-label=(lang.t("hub-clinics-title")) { table.table {
                     thead { tr {
@@ -243,7 +243,7 @@ async fn facts(visitor: &Visitor, clinic: &ClinicRow) -> Answer<Markup> {
         clinic.software.clone()
     };
     Ok(html! {
-        div.columns #clinic hx-get={ "/clinics/" (clinic.code) } hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" {
+        div.columns #clinic hx-get={ "/clinics/" (clinic.code) } hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             div.stack {
                 section.card {
                     div.card-head { h2 { (lang.t("hub-contact")) } (state_tag(visitor, clinic)) }

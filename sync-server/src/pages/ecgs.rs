@@ -48,7 +48,7 @@ pub async fn page(visitor: Visitor, Path((doc, id)): Path<(String, String)>) -> 
     };
     let body = html! {
         @if arrived { (recording(&read)) } @else {
-            div #waiting hx-get=(visitor.here) hx-trigger={ "live-patient-" (patient) " from:body, live-tick from:body" } hx-select="#waiting, .ecg-print" hx-swap="outerHTML" {
+            div #waiting hx-get=(visitor.here) hx-trigger={ "live-patient-" (patient) " from:body, live-tick from:body" } hx-select="#waiting, .ecg-print" hx-swap="outerHTML" hx-sync="this:replace" {
                 (recording(&read))
                 p { span.tag.tag-warn { (lang.t("hub-samples-travel")) } " " (lang.t("hub-samples-travel-about")) }
             }

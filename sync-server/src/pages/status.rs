@@ -68,7 +68,7 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
     let alarms = store.alarms().await?;
     let clinics = store.clinics().await?;
     Ok(html! {
-        div.columns #facts hx-get="/status" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" {
+        div.columns #facts hx-get="/status" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             section.card { h2 { (lang.t("status-attention")) } (states(&attention(visitor, &alarms))) }
             section.card { h2 { (lang.t("hub-clinics-title")) } (states(&contact(visitor, &clinics))) }
         }

@@ -275,7 +275,7 @@ async fn readings_part(visitor: &Visitor, open: &Open, names_of: &Names) -> Answ
         readings_print(&readings, open)
     );
     Ok(html! {
-        div #visit-readings hx-get=(renew) hx-trigger=(trigger) hx-swap="outerHTML" {
+        div #visit-readings hx-get=(renew) hx-trigger=(trigger) hx-swap="outerHTML" hx-sync="this:replace" {
             (web::vitals::table(lang, &lines, visitor.today()))
             @for ecg in &open.visit.ecgs {
                 p { a href={ "/ecgs/" (open.id) "/" (ecg.id) } { (Icon::Trace.svg()) (lang.t("ecg-title")) " " (moments::clock(ecg.taken.at)) } }
