@@ -17,7 +17,7 @@ mod panels;
 mod parcel;
 mod parked;
 mod purge;
-mod queue;
+pub(crate) mod queue;
 mod ranges;
 mod recovery;
 mod repair;

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::StoreError;
 use crate::open::OpenError;
+use crate::sync::queue;
 use crate::{derive, folder, schema, verify};
 
 /// Folder of the copy, inside the data folder.
@@ -105,7 +106,8 @@ fn tables(sql: &Connection) -> Result<Vec<String>, StoreError> {
     )?;
     let names = names.query_map([], |row| row.get::<_, String>(0))?;
     let mut kept = names.collect::<rusqlite::Result<Vec<_>>>()?;
-    kept.retain(|name| !derive::TABLES.contains(&name.as_str()));
+    // Sums follow their rows as these are copied.
+    kept.retain(|name| !derive::TABLES.contains(&name.as_str()) && name != queue::SUMS);
     Ok(kept)
 }
 
