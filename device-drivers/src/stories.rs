@@ -2,6 +2,7 @@
 
 mod cards;
 mod recordings;
+mod rules;
 
 use std::time::Duration;
 
