@@ -79,6 +79,9 @@ pub struct CardMachine {
     on_reader: bool,
     tries: u8,
     repeats: u8,
+    /// The address of the card that was just read could not be had: whether the card still lies there is open.
+    address_refused: bool,
+    /// What was read and is not reported yet.
     card: Option<Box<IdCard>>,
 }
 
@@ -205,6 +208,11 @@ impl CardMachine {
             self.on_reader = true;
             self.outbox.status(Status::CardFound);
         }
+        let is_same = self
+            .card
+            .as_ref()
+            .is_some_and(|before| before.number == card.number);
+        self.address_refused &= is_same;
         self.card = Some(card);
         self.ask(Command::NewAddress, now);
     }
@@ -215,8 +223,7 @@ impl CardMachine {
                 self.error(fault, code);
                 self.later(Command::SamId, now + AGAIN_AFTER);
             }
-            // Not every card has one.
-            Command::NewAddress => self.report(None, now),
+            Command::NewAddress => self.address_refused(fault, now),
             Command::Find => self.nothing_found(fault, now),
             Command::Select
             | Command::Read
@@ -228,6 +235,17 @@ impl CardMachine {
             | Command::Baud38400
             | Command::Baud19200
             | Command::Baud9600 => self.failed(fault, code, now),
+        }
+    }
+
+    /// Not every card has an address written later, and the reader has a word for that. Any other refusal may mean
+    /// that the card just read is gone: nobody is reported before the same number was read a second time.
+    fn address_refused(&mut self, fault: Fault, now: Duration) {
+        if fault == Fault::NoSuchItem || std::mem::replace(&mut self.address_refused, true) {
+            self.report(None, now);
+        } else {
+            self.tries += 1;
+            self.look_again(now);
         }
     }
 
@@ -301,6 +319,7 @@ impl CardMachine {
         self.unsure = 0;
         self.sightings = 0;
         self.tries = 0;
+        self.address_refused = false;
         self.card = None;
     }
 
@@ -311,6 +330,7 @@ impl CardMachine {
             self.outbox.event(DeviceEvent::Card(card));
         }
         self.done_with_card = true;
+        self.address_refused = false;
         self.look_again(now);
     }
 
@@ -334,7 +354,7 @@ impl CardMachine {
             Command::Find => self.look_again(now),
             _ if may_repeat => self.ask(command, now),
             Command::Reset => self.reset_unanswered(now),
-            Command::NewAddress => self.report(None, now),
+            Command::NewAddress => self.address_refused(Fault::NoAnswer, now),
             Command::Select
             | Command::Read
             | Command::ReadWithFinger

@@ -179,6 +179,77 @@ fn card_answer(number: &str, name: &str) -> Vec<u8> {
     std::iter::from_fn(|| reader.poll_output()).last().unwrap()
 }
 
+/// A dialogue up to the address of the first card, which its reader refuses with this status.
+fn address_refused(machine: &mut CardMachine, now: &mut Duration, status: u8) -> Vec<DeviceEvent> {
+    machine.handle_opened(*now);
+    let script = [
+        ("read SAM id", answer(0x90, 16)),
+        ("find card", answer(0x9f, 4)),
+        ("select card", answer(0x90, 8)),
+        ("read text+photo", card_answer("11010519491231002X", "张示例")),
+        ("read new address", answer(status, 0)),
+    ];
+    dialogue(machine, &script, now)
+}
+
+fn numbers(events: &[DeviceEvent]) -> Vec<&str> {
+    let events = events.iter();
+    events
+        .filter_map(|event| match event {
+            DeviceEvent::Card(card) => Some(card.number.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_card_exchanged_before_its_address_was_read_is_never_reported() {
+    for status in [0x41, 0x80, 0x81] {
+        let (mut machine, mut now) = (CardMachine::default(), Duration::ZERO);
+        let events = address_refused(&mut machine, &mut now, status);
+        assert_eq!(numbers(&events), [""; 0], "{status:02x}: it may be gone");
+        let other = [
+            ("find card", answer(0x9f, 4)),
+            ("select card", answer(0x90, 8)),
+            ("read text+photo", card_answer("440524188001010014", "王样张")),
+            ("read new address", answer(0x91, 0)),
+        ];
+        let events = dialogue(&mut machine, &other, &mut now);
+        assert_eq!(numbers(&events), ["440524188001010014"], "{status:02x}");
+    }
+}
+
+#[test]
+fn a_reader_that_refuses_every_address_reports_the_card_at_the_second_reading() {
+    let (mut machine, mut now) = (CardMachine::default(), Duration::ZERO);
+    address_refused(&mut machine, &mut now, 0x41);
+    let again = [
+        ("find card", answer(0x80, 0)),
+        ("reset", answer(0x90, 0)),
+        ("find card", answer(0x9f, 4)),
+        ("select card", answer(0x90, 8)),
+        ("read text+photo", card_answer("11010519491231002X", "张示例")),
+        ("read new address", answer(0x41, 0)),
+    ];
+    let events = dialogue(&mut machine, &again, &mut now);
+    assert_eq!(numbers(&events), ["11010519491231002X"]);
+}
+
+#[test]
+fn a_card_lifted_before_its_address_was_read_is_told_as_not_read() {
+    let (mut machine, mut now) = (CardMachine::default(), Duration::ZERO);
+    address_refused(&mut machine, &mut now, 0x41);
+    let lifted = [
+        ("find card", answer(0x80, 0)),
+        ("reset", answer(0x90, 0)),
+        ("find card", answer(0x80, 0)),
+    ];
+    let events = dialogue(&mut machine, &lifted, &mut now);
+    let failed = |event: &&DeviceEvent| matches!(event, DeviceEvent::DeviceError(error) if error.fault == Fault::ReadFailed);
+    assert_eq!(events.iter().filter(failed).count(), 1, "{events:?}");
+    assert_eq!(numbers(&events), [""; 0]);
+}
+
 #[test]
 fn a_card_exchanged_while_its_reading_again_fails_ends_the_first_session() {
     let (mut machine, mut now) = (CardMachine::default(), Duration::ZERO);

@@ -25,11 +25,13 @@ fn events(machine: &mut dyn Machine) -> Vec<DeviceEvent> {
 }
 
 fn readings(events: &[DeviceEvent]) -> Vec<&Reading> {
-    let reading = |event| match event {
-        &DeviceEvent::Reading(ref reading) => Some(reading),
-        _ => None,
-    };
-    events.iter().filter_map(reading).collect()
+    let events = events.iter();
+    events
+        .filter_map(|event| match event {
+            DeviceEvent::Reading(reading) => Some(reading),
+            _ => None,
+        })
+        .collect()
 }
 
 #[test]
