@@ -251,3 +251,38 @@ async fn nobody_gets_the_reading_of_somebody_else() {
         "the ordinary cases are attached: {attached_in_all}"
     );
 }
+
+#[tokio::test]
+async fn another_card_ends_the_bay_session_of_the_last_whether_or_not_a_screen_watches() {
+    let mut bench = Bench::new(&[bay("读卡", "idcard-sam"), bay("血压", "omron-hbp9030")]).await;
+    let first = bench.register("示例一", &id_number(1)).await;
+    bench.register("示例二", &id_number(2)).await;
+    bench.device(0, card("示例一", &id_number(1))).await;
+    let person = bench.state.person(first).await.unwrap().unwrap();
+    // The session is the bay's own: no kiosk screen stands between the reader and it.
+    bench.state.bays.open_by_card(1, 0, person).unwrap();
+    bench.device(0, card("示例二", &id_number(2))).await;
+    bench.pass(Duration::from_secs(60)).await;
+    bench.device(1, pressure(150, 90, None)).await;
+    let store = &bench.state.store;
+    assert_eq!(store.observations_of(first, None, 10).await.unwrap(), []);
+    assert_eq!(store.tray_list(TrayState::Waiting, 10).await.unwrap().len(), 1);
+
+    // The same card told once more is no exchange: its holder measures on.
+    bench.device(0, card("示例一", &id_number(1))).await;
+    let person = bench.state.person(first).await.unwrap().unwrap();
+    bench.state.bays.open_by_card(1, 0, person).unwrap();
+    bench.device(0, card("示例一", &id_number(1))).await;
+    bench.pass(Duration::from_secs(60)).await;
+    bench.device(1, pressure(152, 91, None)).await;
+    assert_eq!(
+        bench
+            .state
+            .store
+            .observations_of(first, None, 10)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+}
