@@ -174,8 +174,9 @@ pub fn clashes(kind: DocKind, document: &Node) -> Vec<Clash> {
     found
 }
 
-fn collect(kind: DocKind, node: &Node, path: &mut Path, found: &mut Vec<Clash>) {
+fn collect<'a>(kind: DocKind, node: &'a Node, path: &mut Vec<&'a str>, found: &mut Vec<Clash>) {
     match node {
+        Node::Leaf(leaf) if leaf.others.is_empty() => {}
         Node::Leaf(leaf) => {
             let mut values = vec![leaf.winner.clone()];
             for other in &leaf.others {
@@ -183,18 +184,15 @@ fn collect(kind: DocKind, node: &Node, path: &mut Path, found: &mut Vec<Clash>) 
                     values.push(other.clone());
                 }
             }
-            let policy = policy_for(kind, path);
+            let path: Path = path.iter().map(|key| (*key).to_owned()).collect();
+            let policy = policy_for(kind, &path);
             if values.len() > 1 && policy != Policy::Union && found.len() < CLASHES_MAX {
-                found.push(Clash {
-                    path: path.clone(),
-                    values,
-                    policy,
-                });
+                found.push(Clash { path, values, policy });
             }
         }
         Node::Map(parts) => {
             for (key, part) in parts {
-                path.push(key.clone());
+                path.push(key);
                 collect(kind, part, path, found);
                 path.pop();
             }

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use maud::{Markup, html};
 use records::encounters::EncounterLine;
+use records::ids::PatientId;
 use records::patients::ChartCommand;
 use records::staff::Action;
 use records::vitals::{Observation, VitalKind};
@@ -21,6 +22,7 @@ use web::people::courses::{course_card, courses};
 use web::people::facts::{allergy_facts, drug_lines, ecg_row, facts, problem_facts};
 use web::people::{Names, Shelf, clashes};
 use web::texts::Lang;
+use web::trouble::Trouble;
 use web::visits::VisitRow;
 use web::vitals::kind_name;
 use web::words;
@@ -65,16 +67,24 @@ struct Record {
 }
 
 impl Record {
-    async fn read<S: Station>(visitor: &Visitor<S>, person: &Person) -> Answer<Self> {
+    /// The chart and what else the page shows, as they stood together.
+    async fn read<S: Station>(visitor: &Visitor<S>, id: PatientId) -> Answer<(Person, Self)> {
         let store = visitor.state.store();
-        let record = store.patient_record(person.id, VISITS + 1, READINGS).await?;
-        Ok(Self {
+        let record = store.patient_record(id, VISITS + 1, READINGS).await?;
+        let record = record.ok_or(Trouble::NotFound)?;
+        let person = Person {
+            id,
+            chart: record.chart.value,
+            heads: record.chart.heads,
+        };
+        let shown = Self {
             readings: record.readings,
             visits: record.visits,
             ecgs: record.ecgs,
             names: Names::of(&store.staff().await?),
             clinics: visitor.state.clinic_names().await?,
-        })
+        };
+        Ok((person, shown))
     }
 
     /// A short text that differs when what the page shows differs.
@@ -140,9 +150,10 @@ pub async fn page<S: Station>(
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Answer {
-    let person = Person::read(&visitor, patient_id(&id)?).await?;
+    let id = patient_id(&id)?;
     let lang = visitor.lang;
     if !visitor.may(Action::ReadClinical) {
+        let person = Person::read(&visitor, id).await?;
         visitor.viewed(AuditAct::ViewPatient, person.id, None).await?;
         let body = html! {
             h1.only-read { (lang.t("person-page-title")) }
@@ -153,7 +164,7 @@ pub async fn page<S: Station>(
             .page(&Page::new(lang.t("person-page-title"), body).about(person.banner(&visitor, true)))
             .await;
     }
-    let record = Record::read(&visitor, &person).await?;
+    let (person, record) = Record::read(&visitor, id).await?;
     let print = record.print(&person);
     if visitor.part && asked.seen == print {
         return Ok(StatusCode::NO_CONTENT.into_response());

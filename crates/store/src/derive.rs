@@ -24,7 +24,7 @@ pub(crate) use readings::{series_head, series_of};
 pub(crate) use rebuild::rebuild_in_place;
 
 /// Version of the derived tables; another one is built again from the log at the next start.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// Every derived table.
 pub(crate) const TABLES: &[&str] = &[
@@ -51,6 +51,7 @@ pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
         patients::TABLES,
         encounters::TABLES,
         readings::TABLES,
+        readings::OBSERVATIONS,
         clinics::TABLES,
         SOURCES,
     ] {

@@ -1,5 +1,7 @@
 //! Readings and ECGs of encounter and series documents.
 
+mod row;
+
 use std::collections::BTreeMap;
 
 use records::ecgs::{EcgMeta, read_ecgs};
@@ -12,18 +14,11 @@ use sync_core::document::Document;
 use crate::engine::{Store, StoreError};
 use crate::node;
 
+/// The tables of series and ECGs; that of readings is [`OBSERVATIONS`].
 pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS series(
     d INTEGER PRIMARY KEY, id BLOB NOT NULL, patient BLOB NOT NULL, month TEXT NOT NULL, owner TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS series_by_patient ON series(patient, month);
-CREATE TABLE IF NOT EXISTS observations(
-    d INTEGER NOT NULL,
-    n INTEGER NOT NULL,
-    id BLOB NOT NULL,
-    kind TEXT NOT NULL,
-    taken INTEGER NOT NULL,
-    body BLOB NOT NULL,
-    PRIMARY KEY(d, n)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ecgs(
     d INTEGER NOT NULL,
     n INTEGER NOT NULL,
@@ -33,9 +28,12 @@ CREATE TABLE IF NOT EXISTS ecgs(
     PRIMARY KEY(d, n)) WITHOUT ROWID;
 ";
 
+/// The table of readings.
+pub(super) const OBSERVATIONS: &str = row::TABLE;
+
 /// Documents that hold readings of a patient.
 const OF_PATIENT: &str =
-    "(SELECT d FROM encounters WHERE patient = ?1 UNION ALL SELECT d FROM series WHERE patient = ?1)";
+    "(SELECT d, id FROM encounters WHERE patient = ?1 UNION ALL SELECT d, id FROM series WHERE patient = ?1)";
 
 /// A reading and the document in which it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,40 +90,21 @@ pub(super) fn project(sql: &Connection, d: i64, tree: &Node, known: bool) -> Res
         sql.prepare_cached("DELETE FROM ecgs WHERE d = ?1")?
             .execute([d])?;
     }
-    let mut put = sql.prepare_cached(
-        "INSERT INTO observations(d, n, id, kind, taken, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
-    let mut last = None;
     for (n, reading) in read_observations(tree).iter().enumerate() {
-        // Two readings under one id share their part of the document, which gives both back.
-        let body = if last == Some(reading.id) {
-            Vec::new()
-        } else {
-            part(tree, "observations", &reading.id.to_string())
-        };
-        last = Some(reading.id);
-        let kind = reading.measured.kind_word();
-        put.execute(params![
-            d,
-            n as i64,
-            reading.id.as_bytes(),
-            kind,
-            reading.taken.at.0,
-            body
-        ])?;
+        row::put(sql, d, n, reading)?;
     }
     let mut put = sql.prepare_cached("INSERT INTO ecgs(d, n, id, taken, body) VALUES(?1, ?2, ?3, ?4, ?5)")?;
     for (n, ecg) in read_ecgs(tree).iter().enumerate() {
-        let body = part(tree, "ecgs", &ecg.id.to_string());
+        let body = ecg_part(tree, &ecg.id.to_string());
         put.execute(params![d, n as i64, ecg.id.as_bytes(), ecg.taken.at.0, body])?;
     }
     Ok(())
 }
 
-/// The part of a document that says everything about one entry, as a small document of its own.
-fn part(tree: &Node, container: &str, key: &str) -> Vec<u8> {
+/// The part of a document that says everything about one ECG, as a small document of its own.
+fn ecg_part(tree: &Node, key: &str) -> Vec<u8> {
     let mut parts = BTreeMap::new();
-    for name in [container, "withdrawn"] {
+    for name in ["ecgs", "withdrawn"] {
         if let Some(node) = tree.at(&[name, key]) {
             parts.insert(name.to_owned(), Node::map([(key, node.clone())]));
         }
@@ -134,7 +113,7 @@ fn part(tree: &Node, container: &str, key: &str) -> Vec<u8> {
 }
 
 fn decode(body: &[u8]) -> Result<Node, StoreError> {
-    node::decode(body).ok_or(StoreError::Unreadable("reading's row"))
+    node::decode(body).ok_or(StoreError::Unreadable("ecg's row"))
 }
 
 impl Store {
@@ -189,29 +168,23 @@ pub(crate) fn observations_of(
     limit: usize,
 ) -> Result<Vec<ObservationLine>, StoreError> {
     let mut find = sql.prepare_cached(&format!(
-        "SELECT x.id, o.body FROM observations o JOIN documents x ON x.d = o.d
-         WHERE o.d IN {OF_PATIENT} AND (?2 IS NULL OR o.kind = ?2) AND length(o.body) > 0
-         ORDER BY o.taken DESC, o.id LIMIT ?3"
+        "SELECT x.id, {} FROM {OF_PATIENT} x JOIN observations o ON o.d = x.d
+         WHERE ?2 IS NULL OR o.kind = ?2 ORDER BY o.taken DESC, o.id LIMIT ?3",
+        row::COLUMNS
     ))?;
     let kind = kind.map(VitalKind::word);
-    let rows = find.query_map(params![patient.as_bytes(), kind, limit as i64], id_and_body)?;
+    let mut rows = find.query(params![patient.as_bytes(), kind, limit as i64])?;
     let mut lines = Vec::new();
-    for row in rows {
-        let (doc, body) = row?;
-        let found = read_observations(&decode(&body)?);
-        lines.extend(
-            found
-                .into_iter()
-                .map(|observation| ObservationLine { doc, observation }),
-        );
+    while let Some(row) = rows.next()? {
+        lines.push(row::read(row)?);
     }
     Ok(lines)
 }
 
 pub(crate) fn ecgs_of(sql: &Connection, patient: PatientId) -> Result<Vec<EcgLine>, StoreError> {
     let mut find = sql.prepare_cached(&format!(
-        "SELECT x.id, e.body FROM ecgs e JOIN documents x ON x.d = e.d
-         WHERE e.d IN {OF_PATIENT} ORDER BY e.taken DESC, e.id LIMIT 1000"
+        "SELECT x.id, e.body FROM {OF_PATIENT} x JOIN ecgs e ON e.d = x.d
+         ORDER BY e.taken DESC, e.id LIMIT 1000"
     ))?;
     let rows = find.query_map([patient.as_bytes()], id_and_body)?;
     let mut lines = Vec::new();

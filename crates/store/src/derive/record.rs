@@ -2,14 +2,19 @@
 
 use records::encounters::EncounterLine;
 use records::ids::PatientId;
+use records::patients::Chart;
 
 use super::encounters::visits_of;
+use super::patients::chart;
 use super::readings::{EcgLine, ObservationLine, ecgs_of, observations_of};
+use crate::Read;
 use crate::engine::{Store, StoreError};
 
-/// Readings, visits and ECGs of a patient, each newest first, as they stood together.
+/// Chart, readings, visits and ECGs of a patient, each list newest first, as they stood together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatientRecord {
+    /// The chart.
+    pub chart: Read<Chart>,
     /// Readings over all visits and series; withdrawn ones are among them and say so.
     pub readings: Vec<ObservationLine>,
     /// Visits.
@@ -19,19 +24,23 @@ pub struct PatientRecord {
 }
 
 impl Store {
-    /// A patient's record with so many visits and readings at most.
+    /// A patient's record with so many visits and readings at most; `None` where the chart is not held here.
     pub async fn patient_record(
         &self,
         patient: PatientId,
         visits: usize,
         readings: usize,
-    ) -> Result<PatientRecord, StoreError> {
+    ) -> Result<Option<PatientRecord>, StoreError> {
         self.read(move |sql| {
-            Ok(PatientRecord {
+            let Some(chart) = chart(sql, patient)? else {
+                return Ok(None);
+            };
+            Ok(Some(PatientRecord {
+                chart,
                 readings: observations_of(sql, patient, None, readings)?,
                 visits: visits_of(sql, patient, visits)?,
                 ecgs: ecgs_of(sql, patient)?,
-            })
+            }))
         })
         .await
     }
