@@ -13,6 +13,7 @@
 mod figures;
 mod import;
 mod pages;
+mod restored;
 mod rows;
 mod start;
 mod wire;
@@ -48,6 +49,8 @@ enum Name {
     Start,
     /// Bytes on the link: first fill, nothing new, a working day.
     Wire,
+    /// A hub that went back seven days, and a contact with nothing new, for a box with ten years of old sessions.
+    RestoredHub,
 }
 
 /// The panel on which figures are promised.
@@ -85,6 +88,9 @@ fn main() -> ExitCode {
     }
     if wanted(Name::Wire) {
         figures.extend(wire::figures(panel, !arguments.short));
+    }
+    if wanted(Name::RestoredHub) {
+        figures.extend(restored::figures(!arguments.short));
     }
     if arguments.short {
         figures.iter_mut().for_each(Figure::judge_no_time);

@@ -24,16 +24,16 @@ const AUDIT_MAX: f64 = 40.0;
 /// Most megabytes of the first fill with charts and two visits of 5,000 patients.
 const FIRST_MAX: f64 = 3.0;
 /// Most bytes of a contact with nothing new, both ways.
-const NOTHING_MAX: f64 = 150.0;
+pub(crate) const NOTHING_MAX: f64 = 150.0;
 /// A county of this run alone.
-const COUNTY: [u8; 32] = [7; 32];
+pub(crate) const COUNTY: [u8; 32] = [7; 32];
 /// The exchange's own clock stands still: nothing here waits.
-const NOW: Duration = Duration::from_secs(5);
+pub(crate) const NOW: Duration = Duration::from_secs(5);
 
 /// What one contact carried.
-struct Contact {
-    counts: Counts,
-    bytes: u64,
+pub(crate) struct Contact {
+    pub(crate) counts: Counts,
+    pub(crate) bytes: u64,
 }
 
 impl Contact {
@@ -42,7 +42,7 @@ impl Contact {
     }
 }
 
-fn open(folder: &Path, side: Side) -> Store {
+pub(crate) fn open(folder: &Path, side: Side) -> Store {
     let random = Box::new(|bytes: &mut [u8]| rand::fill(bytes));
     Store::open(
         folder,
@@ -51,7 +51,7 @@ fn open(folder: &Path, side: Side) -> Store {
     .unwrap()
 }
 
-async fn enrol(end: &Store, hub: &Store) {
+pub(crate) async fn enrol(end: &Store, hub: &Store) {
     let clinic: ClinicCode = "0017".parse().unwrap();
     hub.set_county(COUNTY).await.unwrap();
     hub.add_clinic(&clinic, "示例卫生室").await.unwrap();
@@ -71,7 +71,7 @@ async fn enrol(end: &Store, hub: &Store) {
     end.keep_enrolment(enrolment, taken.epoch).await.unwrap();
 }
 
-async fn contact(end: &Store, hub: &Store) -> Contact {
+pub(crate) async fn contact(end: &Store, hub: &Store) -> Contact {
     let hello = end.hello("measure").await.unwrap().unwrap();
     let speaks = |of: &Store, with: &Store| Credentials {
         key: of.device_key().clone(),
@@ -105,7 +105,7 @@ async fn contact(end: &Store, hub: &Store) -> Contact {
     }
 }
 
-async fn import(store: &Store, lines: &Path) {
+pub(crate) async fn import(store: &Store, lines: &Path) {
     let file = BufReader::new(std::fs::File::open(lines).unwrap());
     store
         .import(store::lines_of(file), Box::new(|_| ()))

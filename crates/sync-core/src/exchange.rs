@@ -39,7 +39,7 @@ use sources::Sources;
 
 pub use outgoing::{Outgoing, signed_messages};
 
-pub use ask::{Answer, Ask, Greeting, LaneItem, NextItems, Taken};
+pub use ask::{Answer, Ask, Greeting, LaneItem, NextItems, Taken, Told};
 
 /// How long an end may be silent while something is expected of it, the greeting included.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
@@ -241,6 +241,9 @@ impl Exchange {
                 End::Box(_) => self.box_handle_holds(page),
                 End::Hub(_) => self.hub_handle_holds(page),
             },
+            Frame::Sketch(sketch) => self.box_handle_sketch(sketch),
+            Frame::Tell(sessions) => self.hub_handle_tell(sessions),
+            Frame::Lacks(page) => self.hub_handle_lacks(&page),
             Frame::Quiet(quiet) => self.box_handle_quiet(quiet),
             Frame::Want(blobs) => self.hub_handle_want(&blobs),
             Frame::Compare(bytes) => self.handle_compare(bytes),
@@ -325,7 +328,7 @@ impl Exchange {
                 let facts = ack.taken_back.iter();
                 self.taken_back += facts.filter(|name| self.facts_sent.remove(*name)).count() as u64;
             }
-            Ask::TellHoldings(_) => self.taken_before = self.taken_back,
+            Ask::TellHoldings { .. } => self.taken_before = self.taken_back,
             _ => {}
         }
         self.unanswered += 1;
@@ -364,8 +367,15 @@ impl Exchange {
             Answer::Done => {}
             Answer::Greeting(greeting) => self.hub_greet(*greeting)?,
             Answer::Refused(bye) => return Err(ExchangeFault::Refused(bye)),
-            Answer::Holdings(holds) => self.box_tell_holdings(holds),
-            Answer::Requeued => self.sources.start_again(),
+            Answer::Holdings(told) => match self.end {
+                End::Box(_) => self.box_tell_holdings(told),
+                End::Hub(_) => self.hub_tell(&told.holds),
+            },
+            Answer::Untold(untold) => self.box_ask_for(untold)?,
+            Answer::Requeued => {
+                self.box_understood();
+                self.sources.start_again();
+            }
             Answer::Woken(lanes) => lanes.into_iter().for_each(|lane| self.sources.wake_at_once(lane)),
             Answer::Next(next) => match self.end {
                 End::Box(_) => self.box_send(next),

@@ -21,6 +21,7 @@ mod lane;
 mod message;
 mod ranges;
 mod roster;
+mod sketch;
 
 pub use ack::{Ack, BlobHave, BlobState, MAX_ACK_ENTRIES, ParkReason, Spoiled};
 pub use batch::{AuditBatch, Batch, ChangeItem, MAX_AUDIT_ENTRY, change_hash};
@@ -41,11 +42,13 @@ pub use lane::Lane;
 pub use message::Message;
 pub use ranges::{Holdings, MAX_RANGES, RangeSet};
 pub use roster::{MAX_STAFF, RosterEntry, decode_roster, encode_roster};
+pub(crate) use sketch::beside;
+pub use sketch::{LISTED_MAX, SessionSketch, Untold};
 
 /// The version under which signatures are made.
 pub const VERSION: u16 = 1;
 /// Oldest and newest version that this release can speak.
-pub const VERSIONS: (u16, u16) = (1, 2);
+pub const VERSIONS: (u16, u16) = (1, 3);
 /// Most bytes of a frame's body.
 pub const MAX_FRAME: usize = 16 * 1024;
 /// Most bytes of a message in one segment.

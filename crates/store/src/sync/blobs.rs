@@ -17,6 +17,8 @@ CREATE TABLE IF NOT EXISTS link_pieces(
     UNIQUE(blob, start));
 CREATE TABLE IF NOT EXISTS link_wanted(
     blob BLOB PRIMARY KEY, doc BLOB NOT NULL, lane INTEGER NOT NULL, length INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_blob_places(
+    blob BLOB PRIMARY KEY, lane INTEGER NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS link_deferred(
     blob BLOB PRIMARY KEY, times INTEGER NOT NULL, contacts_left INTEGER NOT NULL) WITHOUT ROWID;
 ";
@@ -189,6 +191,21 @@ pub(crate) fn wish(tx: &Tx<'_>, lane: Lane, offer: &BlobOffer) -> Result<BlobHav
         ])?;
     }
     Ok(have)
+}
+
+/// The hub has a blob whole: it stands at this place of its feed.
+pub(crate) fn note_place(tx: &Tx<'_>, blob: BlobId, lane: Lane, position: u64) -> Result<(), StoreError> {
+    tx.sql
+        .prepare_cached("INSERT OR REPLACE INTO link_blob_places(blob, lane, position) VALUES(?1, ?2, ?3)")?
+        .execute(params![blob.as_bytes(), lane.number(), position.cast_signed()])?;
+    Ok(())
+}
+
+/// The hub's feed is another behind this place: whether it has the blobs that stood there is not known any more.
+pub(crate) fn forget_places(sql: &Connection, lane: Lane, behind: u64) -> Result<(), StoreError> {
+    sql.prepare_cached("DELETE FROM link_blob_places WHERE lane = ?1 AND position > ?2")?
+        .execute(params![lane.number(), behind.cast_signed()])?;
+    Ok(())
 }
 
 /// Blobs that were offered and are not whole, most urgent first.

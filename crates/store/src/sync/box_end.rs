@@ -2,7 +2,7 @@
 
 use records::ids::DeviceId;
 use rusqlite::Connection;
-use sync_core::exchange::{Answer, Ask, Taken};
+use sync_core::exchange::{Answer, Ask, Taken, Told};
 use sync_core::wire::{
     BlobHave, BlobPiece, BlobState, FeedBatch, FeedItem, Holds, Lane, Wanted, change_hash,
 };
@@ -10,6 +10,7 @@ use sync_core::wire::{
 use crate::engine::{Store, StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, ingest};
 use crate::log;
+use crate::sync::recovery::UNKNOWN_PRINT;
 use crate::sync::{again, blobs, facts, hand_back, parked, purge, queue, ranges, repair, state};
 
 impl Store {
@@ -31,10 +32,27 @@ impl Store {
                 self.write(move |tx| queue::requeue(tx, &holds)).await?;
                 Ok(Answer::Requeued)
             }
-            Ask::TellHoldings(wanted) => {
-                let own = (wanted != Wanted::All).then(|| self.device());
-                let holds = self.read(move |sql| holdings(sql, own)).await?;
-                Ok(Answer::Holdings(holds))
+            Ask::HubSketch { sketch, told } => {
+                let own = self.device();
+                let outcome = self
+                    .write(move |tx| {
+                        let believed = ranges::believed(tx.sql, own)?;
+                        let understood = sketch.resolve(&believed, &told);
+                        if let Ok(holds) = &understood {
+                            queue::requeue(tx, holds)?;
+                        }
+                        Ok::<_, StoreError>(understood)
+                    })
+                    .await?;
+                Ok(match outcome {
+                    Ok(_) => Answer::Requeued,
+                    Err(untold) => Answer::Untold(untold),
+                })
+            }
+            Ask::TellHoldings { wanted, lacks } => {
+                let own = self.device();
+                let told = self.read(move |sql| holdings(sql, own, wanted, lacks)).await?;
+                Ok(Answer::Holdings(told))
             }
             Ask::Next {
                 lane, after, budget, ..
@@ -59,12 +77,19 @@ impl Store {
                 Ok(Answer::Done)
             }
             Ask::Settled(fingerprint) => {
-                let (equal, wanted) = self
+                let settled = self
                     .write(move |tx| {
+                        // A hub that does not feed yet says nothing of what it will.
+                        if fingerprint != UNKNOWN_PRINT && hand_back::look_after(tx)? {
+                            return Ok::<_, StoreError>(None);
+                        }
                         let equal = state::settled(tx, fingerprint)?;
-                        Ok::<_, StoreError>((equal, blobs::wanted(tx.sql)?))
+                        Ok(Some((equal, blobs::wanted(tx.sql)?)))
                     })
                     .await?;
+                let Some((equal, wanted)) = settled else {
+                    return Ok(Answer::Woken(Lane::ALL.to_vec()));
+                };
                 Ok(if equal {
                     Answer::Settled(wanted)
                 } else {
@@ -93,6 +118,7 @@ impl Store {
             | Ask::TakeOffer { .. }
             | Ask::TakeFacts { .. }
             | Ask::TakeBack { .. }
+            | Ask::OwnHoldings
             | Ask::Fingerprint => Err(StoreError::Unreadable("question: it is for a hub")),
         }
     }
@@ -129,21 +155,34 @@ impl Store {
     }
 }
 
-/// What the box tells of its holdings: of its own sessions, or of all where the hub's feed is another.
-fn holdings(sql: &Connection, own: Option<DeviceId>) -> Result<Holds, StoreError> {
-    let mut holds = Holds {
-        hands_back: queue::facts_waiting(sql)?,
-        ..Holds::default()
+/// What the box tells of its holdings: of its own sessions, or of all where the hub's feed is another. With `lacks`
+/// the own ones are told by what is missing of them.
+fn holdings(sql: &Connection, own: DeviceId, wanted: Wanted, lacks: bool) -> Result<Told, StoreError> {
+    let mut told = Told {
+        holds: Holds {
+            hands_back: queue::facts_waiting(sql)?,
+            ..Holds::default()
+        },
+        lacks: None,
     };
-    if own.is_none() {
-        holds.feeds_from = hand_back::found(sql)?;
+    if wanted == Wanted::All {
+        told.holds.feeds_from = hand_back::found(sql)?;
+    }
+    let all = wanted == Wanted::All && told.holds.feeds_from.is_none();
+    if lacks {
+        told.lacks = Some(ranges::acked(sql, own)?.without(&ranges::told(sql, Some(own))?));
     }
     // Where both went on alike until a place, nothing before it need be told.
-    if holds.feeds_from.is_none() {
-        holds.changes = ranges::told(sql, own)?;
-        holds.prints = ranges::prints(sql, own)?;
+    if all || (told.holds.feeds_from.is_none() && !lacks) {
+        let of = (!all).then_some(own);
+        told.holds.changes = ranges::told(sql, of)?;
+        told.holds.prints = ranges::prints(sql, of)?;
+        if lacks {
+            told.holds.changes.0.retain(|actor, _| actor.device != own);
+            told.holds.prints.retain(|actor, _| actor.device != own);
+        }
     }
-    Ok(holds)
+    Ok(told)
 }
 
 fn take_feed(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, StoreError> {
@@ -219,7 +258,12 @@ pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Resu
                     tracing::warn!(n = fact.n, "a fact of the hub does not fit and is not applied");
                 }
             }
-            FeedItem::Blob(offer) => taken.ack.blobs.push(blobs::wish(tx, lane, &offer)?),
+            FeedItem::Blob(offer) => {
+                if joins {
+                    blobs::note_place(tx, offer.blob, lane, place)?;
+                }
+                taken.ack.blobs.push(blobs::wish(tx, lane, &offer)?);
+            }
         }
     }
     if joins {

@@ -1,6 +1,8 @@
 //! What a box keeps so that a restored hub loses nothing: which stretches of the feed came, under which signature,
 //! and the facts. And how a hub takes it back.
 
+use std::collections::BTreeSet;
+
 use records::ids::DocId;
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::exchange::Taken;
@@ -10,7 +12,7 @@ use sync_core::wire::{Fact, FedChange, FeedBatch, FeedEnd, FeedItem, HandBack, L
 use crate::engine::{StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, ingest};
 use crate::log;
-use crate::sync::{facts, hub_end, purge, queue, ranges, state};
+use crate::sync::{blobs, facts, hub_end, purge, queue, ranges, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_relays(
@@ -19,6 +21,7 @@ CREATE TABLE IF NOT EXISTS link_relays(
 CREATE INDEX IF NOT EXISTS link_relays_by_place ON link_relays(lane, upto);
 CREATE TABLE IF NOT EXISTS link_feed_marks(
     lane INTEGER NOT NULL, position INTEGER NOT NULL, chain BLOB NOT NULL, PRIMARY KEY(lane, position)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_handed(name BLOB PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
 /// Where the feeds go on after the box found a place in the history of a restored hub.
@@ -47,8 +50,8 @@ pub(crate) fn note(tx: &Tx<'_>, lane: Lane, feed: &FeedBatch, joined: bool) -> R
         places.extend_from_slice(&position.seq.to_be_bytes());
     }
     let mut put = tx.sql.prepare_cached(
-        "INSERT OR IGNORE INTO link_relays(lane, upto, actor, signature, name, places)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO link_relays(lane, upto, actor, signature, name, places)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(name) DO UPDATE SET upto = min(upto, excluded.upto)",
     )?;
     put.execute(params![
         lane.number(),
@@ -89,6 +92,7 @@ pub(crate) fn part_ways(tx: &Tx<'_>, welcome: &Welcome) -> Result<(), StoreError
     if !whole {
         ends = [FeedEnd::default(); Lane::COUNT];
     }
+    tx.sql.execute("DELETE FROM link_handed", [])?;
     let mut found = Vec::new();
     for (lane, end) in Lane::ALL.into_iter().zip(ends) {
         state::set_feed_end(tx.sql, lane, end)?;
@@ -98,9 +102,83 @@ pub(crate) fn part_ways(tx: &Tx<'_>, welcome: &Welcome) -> Result<(), StoreError
         )?;
         queue::add_handed_back(tx, lane, end.position)?;
         outlive(tx.sql, lane, end.position)?;
+        blobs::forget_places(tx.sql, lane, end.position)?;
         found.extend_from_slice(&end.position.to_be_bytes());
     }
+    queue::requeue_blobs(tx)?;
     state::put(tx.sql, FOUND, whole.then_some(found.as_slice()))
+}
+
+/// The hub took something back.
+pub(crate) fn handed(sql: &Connection, name: &[u8; 8]) -> Result<(), StoreError> {
+    sql.prepare_cached(
+        "INSERT INTO link_handed(name, times) VALUES(?1, 1) ON CONFLICT(name) DO UPDATE SET times = times + 1",
+    )?
+    .execute([name])?;
+    Ok(())
+}
+
+/// Everything is exchanged: what was handed back and is not in the hub's feed yet is handed back once more, since the
+/// hub may have gone back again before it fed it. What is in the feed again need not be kept twice. `true` where
+/// something waits now.
+pub(crate) fn look_after(tx: &Tx<'_>) -> Result<bool, StoreError> {
+    if !tx
+        .sql
+        .prepare_cached("SELECT 1 FROM link_handed LIMIT 1")?
+        .exists([])?
+    {
+        return Ok(false);
+    }
+    let mut live = BTreeSet::new();
+    let mut outlived = Vec::new();
+    {
+        let mut find = tx
+            .sql
+            .prepare_cached("SELECT r, upto, name, places FROM link_relays")?;
+        let mut rows = find.query([])?;
+        while let Some(row) = rows.next()? {
+            let (upto, places): (i64, Vec<u8>) = (row.get(1)?, row.get(3)?);
+            if upto == i64::MAX {
+                outlived.push((row.get::<_, i64>(0)?, row.get::<_, [u8; 8]>(2)?, places));
+            } else {
+                live.extend(places.as_chunks::<16>().0.iter().copied());
+            }
+        }
+    }
+    let mut missing = 0;
+    for (r, name, places) in outlived {
+        if places
+            .as_chunks::<16>()
+            .0
+            .iter()
+            .all(|place| live.contains(place))
+        {
+            tx.sql
+                .prepare_cached("DELETE FROM link_relays WHERE r = ?1")?
+                .execute([r])?;
+        } else if handed_once(tx.sql, &name)? {
+            missing += queue::add_relay(tx, r)?;
+        }
+    }
+    let mut find = tx.sql.prepare_cached(
+        "SELECT f, name FROM link_statements LEFT JOIN link_fact_places USING(f) WHERE position IS NULL",
+    )?;
+    let facts = find.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for (f, name) in facts.collect::<rusqlite::Result<Vec<(i64, [u8; 8])>>>()? {
+        if handed_once(tx.sql, &name)? {
+            missing += queue::add_fact(tx, f)?;
+        }
+    }
+    if missing == 0 {
+        tx.sql.execute("DELETE FROM link_handed", [])?;
+    }
+    Ok(missing > 0)
+}
+
+/// Whether it was handed back once and not a second time.
+fn handed_once(sql: &Connection, name: &[u8; 8]) -> Result<bool, StoreError> {
+    let mut find = sql.prepare_cached("SELECT 1 FROM link_handed WHERE name = ?1 AND times = 1")?;
+    Ok(find.exists([name])?)
 }
 
 /// What came behind a place belongs to a history that the hub forgot: its positions say nothing any more, and

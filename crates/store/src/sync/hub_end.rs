@@ -3,7 +3,7 @@
 use records::ids::{ClinicCode, DeviceId, DocId, DocKind, PatientId};
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::check::{Checked, Fault};
-use sync_core::exchange::{Answer, Ask, Greeting, NextItems, Taken};
+use sync_core::exchange::{Answer, Ask, Greeting, NextItems, Taken, Told};
 use sync_core::identity::Position;
 use sync_core::wire::{
     AuditBatch, Batch, BlobOffer, Bye, ChangeItem, FeedEnd, FeedMarks, Hello, Holds, Lane, ParkReason,
@@ -78,6 +78,10 @@ impl Store {
                 Ok(Answer::BlobBytes { offer, offset, bytes })
             }
             Ask::Acked(_) => Ok(Answer::Done),
+            Ask::OwnHoldings => {
+                let holds = self.read(move |sql| holds_of(sql, device)).await?;
+                Ok(Answer::Holdings(Told { holds, lacks: None }))
+            }
             Ask::Fingerprint => {
                 if self.write(move |tx| recovery::heard(tx, device)).await? {
                     return Ok(Answer::Fingerprint(UNKNOWN_PRINT));
@@ -113,7 +117,8 @@ impl Store {
             Ask::TellInFull => Ok(self.tell_in_full(Some(device))),
             Ask::Welcomed(_)
             | Ask::HubHolds(_)
-            | Ask::TellHoldings(_)
+            | Ask::HubSketch { .. }
+            | Ask::TellHoldings { .. }
             | Ask::TakeFeed { .. }
             | Ask::Settled(_) => Err(StoreError::Unreadable("question: it is for a box")),
         }
@@ -180,7 +185,10 @@ fn greet(tx: &mut Tx<'_>, device: DeviceId, hello: &Hello) -> Result<Answer, Sto
             None => known_feed = false,
         }
     }
-    let same_feed = known_feed && FeedMarks::new(&ends) == hello.feeds;
+    // A hub that went back again before it fed what had been handed back has the feed that the box knows: only the
+    // epoch tells.
+    let same_epoch = hello.epoch == 0 || hello.epoch == epoch;
+    let same_feed = known_feed && same_epoch && FeedMarks::new(&ends) == hello.feeds;
     let own = holds_of(tx.sql, device)?;
     let own_equal = own.changes.digest(&own.audit) == hello.own;
     let welcome = Welcome {
@@ -205,6 +213,7 @@ fn greet(tx: &mut Tx<'_>, device: DeviceId, hello: &Hello) -> Result<Answer, Sto
             feeds::tips(tx.sql, known.c)?
         },
         safe_through: recovery::safe_through(tx.sql, known.c)?,
+        kinds: DocKind::ALL.map(DocKind::byte).to_vec(),
     };
     Ok(Answer::Greeting(Box::new(Greeting { welcome, own })))
 }

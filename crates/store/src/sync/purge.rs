@@ -141,7 +141,7 @@ fn forget_blobs(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> {
     for blob in blobs.collect::<rusqlite::Result<Vec<BlobId>>>()? {
         queue::forget_blob(tx, blob)?;
         feeds::forget_blob(tx, blob)?;
-        for table in ["link_pieces", "link_wanted", "link_deferred"] {
+        for table in ["link_pieces", "link_wanted", "link_deferred", "link_blob_places"] {
             tx.sql
                 .execute(&format!("DELETE FROM {table} WHERE blob = ?1"), [blob.as_bytes()])?;
         }

@@ -125,6 +125,24 @@ pub(crate) fn add_relays(tx: &Tx<'_>, lane: Lane, behind: u64) -> Result<(), Sto
     Ok(())
 }
 
+/// A stretch is handed back; gives how many wait more than before.
+pub(crate) fn add_relay(tx: &Tx<'_>, r: i64) -> Result<usize, StoreError> {
+    let mut put = tx.sql.prepare_cached(
+        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
+         SELECT lane, ?1, r, length(places), ?2 FROM link_relays WHERE r = ?3",
+    )?;
+    Ok(put.execute(params![RELAY, tx.now.at.0, r])?)
+}
+
+/// A fact is handed back; gives how many wait more than before.
+pub(crate) fn add_fact(tx: &Tx<'_>, f: i64) -> Result<usize, StoreError> {
+    let mut put = tx.sql.prepare_cached(
+        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
+         SELECT ?1, ?2, f, length(body), ?3 FROM link_statements WHERE f = ?4",
+    )?;
+    Ok(put.execute(params![Lane::P0.number(), FACT, tx.now.at.0, f])?)
+}
+
 /// How many facts wait to be handed back.
 pub(crate) fn facts_waiting(sql: &Connection) -> Result<u64, StoreError> {
     let mut count = sql.prepare_cached("SELECT count(*) FROM link_queue WHERE kind = ?1")?;
@@ -355,6 +373,7 @@ pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
         done.execute(place)?;
     }
     for name in &ack.taken_back {
+        hand_back::handed(tx.sql, name)?;
         let mut done = tx.sql.prepare_cached(
             "DELETE FROM link_queue WHERE (kind = ?1 AND row = (SELECT f FROM link_statements WHERE name = ?3))
                  OR (kind = ?2 AND row = (SELECT r FROM link_relays WHERE name = ?3))",
@@ -423,6 +442,10 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, holds: &Holds) -> Result<(), StoreError> 
             tx.sql.execute("INSERT INTO link_doubted(s) VALUES(?1)", [s])?;
         }
         let held = holds.changes.0.get(&actor);
+        let here = ranges::of_session(tx.sql, s)?;
+        if doubted.is_empty() && held.is_some_and(|held| held.covers(&here)) {
+            continue;
+        }
         let mut rows = tx
             .sql
             .prepare_cached("SELECT k, seq, lane, length(body) FROM log WHERE s = ?1 ORDER BY k")?;
@@ -496,29 +519,33 @@ fn requeue_audit(tx: &Tx<'_>, holds: &Holds, own: DeviceId) -> Result<(), StoreE
     for (actor, upto) in &holds.audit {
         ranges::set_acked_audit(tx.sql, actor.session, *upto)?;
     }
-    let mut rows = tx
-        .sql
-        .prepare_cached("SELECT a, session, n, length(entry) FROM audit WHERE device = ?1 ORDER BY a")?;
-    let mut rows = rows.query([own.as_bytes()])?;
-    while let Some(row) = rows.next()? {
-        let actor = Actor {
-            device: own,
-            session: SessionId(row.get(1)?),
-        };
-        let n = row.get::<_, i64>(2)?.cast_unsigned();
-        if holds.audit.get(&actor).is_none_or(|upto| *upto < n) {
-            add_audit(tx, row.get(0)?, row.get::<_, i64>(3)?.unsigned_abs() as usize)?;
+    let mut rows = tx.sql.prepare_cached(
+        "SELECT a, length(entry) FROM audit WHERE device = ?1 AND session = ?2 AND n > ?3 ORDER BY a",
+    )?;
+    for (actor, end) in ranges::audit_ends(tx.sql, own)? {
+        let upto = holds.audit.get(&actor).copied().unwrap_or(0);
+        if upto >= end {
+            continue;
+        }
+        let mut rows = rows.query(params![
+            own.as_bytes(),
+            actor.session.as_bytes(),
+            upto.cast_signed()
+        ])?;
+        while let Some(row) = rows.next()? {
+            add_audit(tx, row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs() as usize)?;
         }
     }
     Ok(())
 }
 
-/// A hub that lost changes lost blobs, too: all are offered again.
-fn requeue_blobs(tx: &Tx<'_>) -> Result<(), StoreError> {
+/// A hub that lost changes lost blobs, too: those that do not stand in its feed are offered again.
+pub(crate) fn requeue_blobs(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.sql.execute(
         "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
          SELECT link_blobs.lane, ?1, blobs.b, blobs.length, ?2
-         FROM link_blobs JOIN blobs ON blobs.id = link_blobs.blob",
+         FROM link_blobs JOIN blobs ON blobs.id = link_blobs.blob
+         WHERE blobs.id NOT IN (SELECT blob FROM link_blob_places)",
         params![BLOB, tx.now.at.0],
     )?;
     Ok(())

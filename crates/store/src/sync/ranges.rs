@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use records::ids::{DeviceId, SessionId};
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::identity::Actor;
-use sync_core::wire::{Holdings, RangeSet, SessionPrint};
+use sync_core::wire::{Holdings, Holds, RangeSet, SessionPrint};
 
 use crate::engine::StoreError;
 
@@ -221,6 +221,24 @@ pub(crate) fn held(sql: &Connection, device: Option<DeviceId>) -> Result<Holding
             .insert(first.cast_unsigned(), last.cast_unsigned());
     }
     Ok(held)
+}
+
+/// What the hub is believed to hold of this device's sessions, with the prints of what stands there here.
+pub(crate) fn believed(sql: &Connection, device: DeviceId) -> Result<Holds, StoreError> {
+    let mut holds = Holds {
+        changes: acked(sql, device)?,
+        audit: acked_audit(sql, device)?,
+        ..Holds::default()
+    };
+    let mut find = sql.prepare_cached("SELECT s FROM sessions WHERE device = ?1 AND session = ?2")?;
+    for (actor, set) in &holds.changes.0 {
+        let place = params![device.as_bytes(), actor.session.as_bytes()];
+        let s: Option<i64> = find.query_row(place, |row| row.get(0)).optional()?;
+        if let Some(s) = s {
+            holds.prints.insert(*actor, print_over(sql, s, set)?);
+        }
+    }
+    Ok(holds)
 }
 
 /// What the hub holds of this device's sessions, as far as it told.

@@ -1,7 +1,7 @@
 //! How the link of this machine stands: enrolment, last contact, cause of the last failure, next try, what was
 //! spent of the data plan. Stored facts, so that a restart knows them.
 
-use records::ids::ClinicCode;
+use records::ids::{ClinicCode, DocKind};
 use records::time::{ClockSource, Stamp, WallTime};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ const LAST_CONTACT: &str = "last_contact";
 const NEXT_TRY: &str = "next_try";
 const CAUSE: &str = "cause";
 const CONNECTED: &str = "connected";
+/// Kinds of documents that the hub's release knows.
+const HUB_KINDS: &str = "hub_kinds";
 /// Alarm: box and hub hold different things although nothing waits.
 const ALARM_DIFFERS: &str = "fingerprint";
 
@@ -294,6 +296,7 @@ pub(crate) fn welcomed(tx: &mut Tx<'_>, welcome: &Welcome) -> Result<(), StoreEr
         }
     }
     set_epoch(tx.sql, welcome.epoch)?;
+    put(tx.sql, HUB_KINDS, Some(&welcome.kinds))?;
     put_number(tx.sql, LAST_CONTACT, Some(welcome.at.0))?;
     put_number(tx.sql, NEXT_TRY, None)?;
     put(tx.sql, CAUSE, None)?;
@@ -305,10 +308,22 @@ pub(crate) fn welcomed(tx: &mut Tx<'_>, welcome: &Welcome) -> Result<(), StoreEr
 
 /// Everything is exchanged: compares what both ends hold. `false` where they differ and nothing explains it.
 pub(crate) fn settled(tx: &mut Tx<'_>, hub: [u8; 8]) -> Result<bool, StoreError> {
-    let own = match tx.fingerprint {
+    let mut own = match tx.fingerprint {
         Some(sum) => sum,
         None => crate::log::stored_fingerprint(tx.sql)?,
     };
+    // What an older hub keeps without being able to read it does not count among what it holds.
+    if let Some(kinds) = get(tx.sql, HUB_KINDS)? {
+        for kind in DocKind::ALL.iter().filter(|kind| !kinds.contains(&kind.byte())) {
+            let mut find = tx
+                .sql
+                .prepare_cached("SELECT print FROM documents WHERE kind = ?1")?;
+            let mut rows = find.query([kind.byte()])?;
+            while let Some(row) = rows.next()? {
+                own.subtract(&row.get(0)?);
+            }
+        }
+    }
     let equal = own.to_bytes()[..8] == hub || hub == UNKNOWN_PRINT;
     let explained = queue::pending(tx.sql)? > 0 || parked(tx.sql)? > 0;
     if equal || explained {

@@ -8,7 +8,7 @@ use crate::compact::{Base, Envelope, Known, Learned, Start, pack, unpack};
 use crate::identity::Actor;
 use crate::wire::{
     Ack, AuditBatch, Batch, BlobOffer, BlobPiece, Bye, ChangeItem, Fact, FeedBatch, FeedEnd, HandBack, Hello,
-    Holdings, Holds, Lane, Message, Wanted, WantedBlob, Welcome, WireFault,
+    Holdings, Holds, Lane, Message, SessionSketch, Untold, Wanted, WantedBlob, Welcome, WireFault,
 };
 
 /// A question or an order for the store. Whatever it writes is one transaction.
@@ -21,8 +21,22 @@ pub enum Ask {
     /// Box: all that the hub holds of the box's own sessions; what it lacks is to be sent. Answer:
     /// [`Answer::Requeued`].
     HubHolds(Holds),
-    /// Box: tell these holdings. Answer: [`Answer::Holdings`].
-    TellHoldings(Wanted),
+    /// Box: the same in short. Answer: [`Answer::Requeued`], or [`Answer::Untold`] where that is not enough.
+    HubSketch {
+        /// The sketch.
+        sketch: SessionSketch,
+        /// What was told one by one beside it.
+        told: Holds,
+    },
+    /// Box: tell holdings. Answer: [`Answer::Holdings`].
+    TellHoldings {
+        /// Whose.
+        wanted: Wanted,
+        /// Whether to tell what is lacking of the own sessions instead of what is held.
+        lacks: bool,
+    },
+    /// Hub: what is held of the box's own sessions now. Answer: [`Answer::Holdings`].
+    OwnHoldings,
     /// Both: the next items of a lane behind this place. Answer: [`Answer::Next`].
     Next {
         /// The lane.
@@ -120,7 +134,8 @@ pub enum Ask {
     /// Hub: the fingerprint of what the clinic holds. Answer: [`Answer::Fingerprint`].
     Fingerprint,
     /// Box: everything is exchanged; the hub has this fingerprint. Answer: [`Answer::Settled`], or
-    /// [`Answer::Differs`] where nothing explains that this end has another one.
+    /// [`Answer::Differs`] where nothing explains that this end has another one, or [`Answer::Woken`] where something is
+    /// to be sent after all.
     Settled([u8; 8]),
     /// Both: the prints of all documents that are compared. Answer: [`Answer::Prints`].
     Prints,
@@ -137,8 +152,10 @@ pub enum Answer {
     Greeting(Box<Greeting>),
     /// The hub does not serve this box.
     Refused(Bye),
-    /// What the box holds.
-    Holdings(Holds),
+    /// What is held.
+    Holdings(Told),
+    /// The sketch was not enough: the hub must tell these sessions one by one.
+    Untold(Untold),
     /// The queue was made anew: begin from its start.
     Requeued,
     /// Something was put into these lanes.
@@ -245,6 +262,16 @@ impl Answer {
             },
         }
     }
+}
+
+/// What an end tells of its holdings.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Told {
+    /// What it holds.
+    pub holds: Holds,
+    /// Where asked for: what a box lacks of its own sessions that the hub holds. It holds all the rest of them, and
+    /// `holds` is of other sessions only.
+    pub lacks: Option<Holdings>,
 }
 
 /// How a hub greets.

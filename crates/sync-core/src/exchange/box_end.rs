@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 
 use records::ids::BlobId;
 
-use crate::exchange::packing::COMPACT_SINCE;
-use crate::exchange::{Ask, End, Exchange, ExchangeFault, NextItems, Outgoing, signed_messages};
-use crate::wire::{Bye, Frame, Hello, Holds, MAX_WANTED, Message, Quiet, Wanted, WantedBlob, Welcome};
+use crate::exchange::packing::{COMPACT_SINCE, SKETCH_SINCE};
+use crate::exchange::{Ask, End, Exchange, ExchangeFault, NextItems, Outgoing, Told, signed_messages};
+use crate::wire::greeting::lacks_pages;
+use crate::wire::{
+    Bye, Frame, Hello, Holds, MAX_HOLDS, MAX_WANTED, Message, Quiet, SessionSketch, Untold, Wanted,
+    WantedBlob, Welcome,
+};
 
 #[derive(Debug)]
 pub(crate) struct BoxEnd {
@@ -14,6 +18,10 @@ pub(crate) struct BoxEnd {
     welcomed: bool,
     /// Holdings of the hub that are still arriving.
     holds: Option<Holds>,
+    /// The same in short, until it is understood.
+    sketch: Option<SessionSketch>,
+    /// Whether the hub understands what is lacking instead of what is held.
+    tells_lacks: bool,
     /// What to tell once they arrived.
     tell: Option<Wanted>,
     quiet: Option<Quiet>,
@@ -28,6 +36,8 @@ impl BoxEnd {
             versions: hello.versions,
             welcomed: false,
             holds: None,
+            sketch: None,
+            tells_lacks: false,
             tell: None,
             quiet: None,
             asked: BTreeSet::new(),
@@ -66,6 +76,8 @@ impl Exchange {
         }
         end.welcomed = true;
         let speaks = welcome.version >= COMPACT_SINCE;
+        end.tells_lacks = welcome.version >= SKETCH_SINCE;
+        let lacks = end.tells_lacks;
         end.holds = welcome.holds_follow.then(Holds::default);
         let tell = (welcome.wanted != Wanted::Nothing).then_some(welcome.wanted);
         // What the hub holds may show that some of it is not what is held here.
@@ -75,7 +87,8 @@ impl Exchange {
         let at_once = tell.filter(|_| !welcome.holds_follow);
         self.packing.speaks = speaks;
         self.asks.push_back(Ask::Welcomed(welcome));
-        self.asks.extend(at_once.map(Ask::TellHoldings));
+        self.asks
+            .extend(at_once.map(|wanted| Ask::TellHoldings { wanted, lacks }));
         Ok(())
     }
 
@@ -91,16 +104,53 @@ impl Exchange {
         let last = page.last;
         holds.extend(page);
         if last {
-            let whole = std::mem::take(holds);
-            end.holds = None;
-            let tell = end.tell.take();
-            self.asks.push_back(Ask::HubHolds(whole));
-            self.asks.extend(tell.map(Ask::TellHoldings));
+            let whole = holds.clone();
+            match end.sketch.clone() {
+                Some(sketch) => self.asks.push_back(Ask::HubSketch { sketch, told: whole }),
+                None => self.asks.push_back(Ask::HubHolds(whole)),
+            }
         }
         Ok(())
     }
 
-    pub(crate) fn box_tell_holdings(&mut self, mut holds: Holds) {
+    pub(crate) fn box_handle_sketch(&mut self, sketch: SessionSketch) -> Result<(), ExchangeFault> {
+        let end = self.box_end("a sketch")?;
+        if end.holds.as_ref() != Some(&Holds::default()) || end.sketch.is_some() {
+            return Err(ExchangeFault::OutOfTurn("a sketch"));
+        }
+        end.sketch = Some(sketch);
+        Ok(())
+    }
+
+    /// The sketch was not enough: the hub tells these sessions one by one.
+    pub(crate) fn box_ask_for(&mut self, untold: Untold) -> Result<(), ExchangeFault> {
+        let end = self.box_end("holdings")?;
+        let Untold(mut sessions) = untold;
+        if sessions.is_empty() || sessions.len() > MAX_HOLDS {
+            sessions.clear();
+            end.sketch = None;
+            end.holds = Some(Holds::default());
+        }
+        self.pipe.send_control(&Frame::Tell(sessions));
+        Ok(())
+    }
+
+    /// What the hub holds of this device is known now.
+    pub(crate) fn box_understood(&mut self) {
+        let End::Box(end) = &mut self.end else { return };
+        end.holds = None;
+        end.sketch = None;
+        let lacks = end.tells_lacks;
+        let tell = end.tell.take().map(|wanted| Ask::TellHoldings { wanted, lacks });
+        // Before the news that came meanwhile: the hub feeds nothing until it hears this.
+        tell.into_iter().for_each(|ask| self.asks.push_front(ask));
+    }
+
+    pub(crate) fn box_tell_holdings(&mut self, told: Told) {
+        let Told { mut holds, lacks } = told;
+        for page in lacks.iter().flat_map(lacks_pages) {
+            self.pipe.send_control(&Frame::Lacks(page));
+        }
         // What was taken already counts as well: the hub counts from the start of the connection.
         holds.hands_back += self.taken_before;
         for page in holds.pages() {

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::exchange::packing::COMPACT_SINCE;
+use records::ids::SessionId;
+
+use crate::exchange::packing::{COMPACT_SINCE, SKETCH_SINCE};
 use crate::exchange::{Ask, End, Exchange, ExchangeFault, Greeting, LaneItem, NextItems};
 use crate::identity::SIGNATURE_LEN;
 use crate::wire::{
-    Bye, FeedBatch, FeedItem, Frame, Hello, Holdings, Holds, Lane, Message, Quiet, VERSION, VERSIONS, Wanted,
-    WantedBlob,
+    Bye, FeedBatch, FeedItem, Frame, Hello, Holdings, Holds, LISTED_MAX, Lane, Message, Quiet, SessionSketch,
+    VERSION, VERSIONS, Wanted, WantedBlob, beside,
 };
 
 /// Most facts that a box may hand back before it is fed.
 const HANDED_BACK_MAX: u64 = 100_000;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct HubEnd {
     hello: bool,
     /// The box said that it holds all of its own sessions that it knows the hub to hold.
@@ -27,9 +29,37 @@ pub(crate) struct HubEnd {
     taken_back: u64,
     /// What the box holds: told by it, or equal by digest, or stored from it on this connection.
     peer_holds: Arc<Holdings>,
+    /// What this hub held of the box's own sessions when it greeted, where the box was told.
+    own: Holdings,
+    /// What the box lacks of that, as far as it told.
+    lacks: Option<Holdings>,
+    /// Sessions that are still told one by one.
+    listed_max: usize,
+    /// Sessions that the box wants to be told one by one.
+    asked_for: Vec<SessionId>,
     /// Something happened since the box was last told that the hub is quiet.
     restless: bool,
     asked_fingerprint: bool,
+}
+
+impl Default for HubEnd {
+    fn default() -> Self {
+        Self {
+            hello: false,
+            own_whole: false,
+            greeted: false,
+            awaited: false,
+            hands_back: 0,
+            taken_back: 0,
+            peer_holds: Arc::default(),
+            own: Holdings::default(),
+            lacks: None,
+            listed_max: LISTED_MAX,
+            asked_for: Vec::new(),
+            restless: false,
+            asked_fingerprint: false,
+        }
+    }
 }
 
 impl HubEnd {
@@ -99,13 +129,71 @@ impl Exchange {
             self.sources.start_from(lane, after);
             self.sources.wake_at_once(lane);
         }
-        let holds_follow = greeting.welcome.holds_follow;
-        self.pipe.send_control(&Frame::Welcome(greeting.welcome));
-        if holds_follow {
-            for page in greeting.own.pages() {
-                self.pipe.send_control(&Frame::Holds(page));
-            }
+        let Greeting { welcome, own } = greeting;
+        let (holds_follow, brief) = (welcome.holds_follow, welcome.version >= SKETCH_SINCE);
+        self.pipe.send_control(&Frame::Welcome(welcome));
+        let End::Hub(end) = &mut self.end else {
+            return Ok(());
+        };
+        let sessions = own.changes.0.len().max(own.audit.len());
+        if holds_follow && brief && sessions > end.listed_max {
+            self.pipe.send_control(&Frame::Sketch(SessionSketch::of(&own)));
+            self.tell_pages(&beside(&own));
+        } else if holds_follow {
+            self.tell_pages(&own);
         }
+        if let End::Hub(end) = &mut self.end {
+            end.own = own.changes;
+        }
+        Ok(())
+    }
+
+    fn tell_pages(&mut self, holds: &Holds) {
+        for page in holds.pages() {
+            self.pipe.send_control(&Frame::Holds(page));
+        }
+    }
+
+    /// The box could not make out everything from the sketch.
+    pub(crate) fn hub_handle_tell(&mut self, sessions: Vec<SessionId>) -> Result<(), ExchangeFault> {
+        let end = self.hub_end("a question for sessions")?;
+        if !end.greeted {
+            return Err(ExchangeFault::OutOfTurn("a question for sessions"));
+        }
+        end.asked_for = sessions;
+        self.asks.push_back(Ask::OwnHoldings);
+        Ok(())
+    }
+
+    pub(crate) fn hub_tell(&mut self, own: &Holds) {
+        let End::Hub(end) = &mut self.end else { return };
+        let asked_for = std::mem::take(&mut end.asked_for);
+        let mut told = own.clone();
+        if !asked_for.is_empty() {
+            told.changes
+                .0
+                .retain(|actor, _| asked_for.contains(&actor.session));
+            told.prints.clear();
+            told.audit.clear();
+            told.parked.clear();
+        }
+        self.tell_pages(&told);
+    }
+
+    /// Lists fewer sessions one by one.
+    #[cfg(test)]
+    pub(crate) fn set_listed_max(&mut self, most: usize) {
+        if let End::Hub(end) = &mut self.end {
+            end.listed_max = most;
+        }
+    }
+
+    pub(crate) fn hub_handle_lacks(&mut self, page: &Holdings) -> Result<(), ExchangeFault> {
+        let end = self.hub_end("what is lacking")?;
+        if !end.awaited {
+            return Err(ExchangeFault::OutOfTurn("what is lacking"));
+        }
+        end.lacks.get_or_insert_default().extend(page);
         Ok(())
     }
 
@@ -117,6 +205,12 @@ impl Exchange {
         end.awaited = !page.last;
         end.hands_back = end.hands_back.max(page.hands_back.min(HANDED_BACK_MAX));
         end.peer_stored(&page.changes);
+        if page.last
+            && let Some(lacks) = end.lacks.take()
+        {
+            let held = end.own.without(&lacks);
+            end.peer_stored(&held);
+        }
         for (lane, after) in Lane::ALL.into_iter().zip(page.feeds_from.into_iter().flatten()) {
             self.sources.start_from(lane, after);
         }

@@ -12,6 +12,8 @@ use crate::wire::{Bye, Fact, Lane, Message, WireFault};
 
 /// The wire version from which the compact form is understood.
 pub(crate) const COMPACT_SINCE: u16 = 2;
+/// The wire version from which many sessions are told as a sketch.
+pub(crate) const SKETCH_SINCE: u16 = 3;
 
 /// A message that waits to be packed.
 #[derive(Debug)]

@@ -42,9 +42,12 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(end: &mut ModelBox, hub: &ModelHub, now: Duration) -> Self {
+        let mut at_hub = Exchange::for_hub(hub.credentials(end), now);
+        // Few sessions live here: a sketch tells them all the same.
+        at_hub.set_listed_max(hub.listed_max);
         Self {
             at_box: Exchange::for_box(end.credentials(hub), &end.hello(), Duration::ZERO, now),
-            at_hub: Exchange::for_hub(hub.credentials(end), now),
+            at_hub,
             up: VecDeque::new(),
             down: VecDeque::new(),
             life: [usize::MAX; 2],

@@ -1,10 +1,13 @@
 //! Frames and the reader that finds them in a stream.
 
+use records::ids::SessionId;
+
 use crate::wire::ack::Ack;
 use crate::wire::bytes::{Reader, WireFault, Writer};
 use crate::wire::enrol::{EnrolAnswer, EnrolRequest};
-use crate::wire::greeting::{Hello, Holds, Welcome};
-use crate::wire::{Lane, MAX_FRAME, MAX_MESSAGE, MAX_SEGMENT, Message, WantedBlob};
+use crate::wire::greeting::{Hello, Holds, Welcome, read_lacks, write_lacks};
+use crate::wire::sketch::SessionSketch;
+use crate::wire::{Holdings, Lane, MAX_FRAME, MAX_HOLDS, MAX_MESSAGE, MAX_SEGMENT, Message, WantedBlob};
 
 /// Most blobs in one WANT frame.
 pub const MAX_WANTED: usize = 128;
@@ -95,6 +98,12 @@ pub enum Frame {
     Welcome(Welcome),
     /// A page of holdings.
     Holds(Holds),
+    /// What the hub holds of the box's sessions, in short; what goes beside it follows as holdings.
+    Sketch(SessionSketch),
+    /// Box: tell these sessions one by one; none named means all.
+    Tell(Vec<SessionId>),
+    /// A page of what the box lacks of its own sessions that the hub holds; it holds all the rest.
+    Lacks(Holdings),
     /// A piece of a message.
     Segment(Segment),
     /// What was stored.
@@ -175,6 +184,19 @@ impl Frame {
                 out.count(prints.len());
                 prints.iter().for_each(|print| out.put(print));
             }
+            Self::Sketch(sketch) => {
+                out.byte(16);
+                sketch.write(&mut out);
+            }
+            Self::Tell(sessions) => {
+                out.byte(17);
+                out.count(sessions.len());
+                sessions.iter().for_each(|session| out.put(&session.0));
+            }
+            Self::Lacks(page) => {
+                out.byte(18);
+                write_lacks(page, &mut out);
+            }
             Self::Enrol(request) => {
                 out.byte(11);
                 request.write(&mut out);
@@ -224,6 +246,16 @@ impl Frame {
                         .collect::<Result<_, _>>()?,
                 )
             }
+            16 => Self::Sketch(SessionSketch::read(&mut from)?),
+            17 => {
+                let count = from.count(MAX_HOLDS, 8, "sessions to tell")?;
+                Self::Tell(
+                    (0..count)
+                        .map(|_| from.array("session").map(SessionId))
+                        .collect::<Result<_, _>>()?,
+                )
+            }
+            18 => Self::Lacks(read_lacks(&mut from)?),
             _ => return Err(WireFault::BadValue("frame type")),
         };
         from.end("frame")?;

@@ -203,6 +203,7 @@ fn frames() -> Vec<Frame> {
         feeds_from: [0, 1, 2, 3, 4],
         tips,
         safe_through: [0, 0, 300, 0, 1],
+        kinds: vec![1, 2, 3, 4, 5, 6],
     };
     let enrolled = Enrolled {
         clinic: clinic(),
@@ -225,6 +226,12 @@ fn frames() -> Vec<Frame> {
             feeds_from: Some([0, 1, 300, 0, 2]),
             hands_back: 4,
         }),
+        Frame::Sketch(SessionSketch::of(&Holds {
+            changes: own_lacks(),
+            ..Holds::default()
+        })),
+        Frame::Tell(vec![actor(1).session]),
+        Frame::Lacks(own_lacks()),
         Frame::Segment(Segment {
             lane: Lane::P1,
             total: Some(3),
@@ -268,6 +275,10 @@ fn frames() -> Vec<Frame> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn own_lacks() -> Holdings {
+    Holdings([(actor(1), RangeSet::from_range(3, 300))].into())
 }
 
 #[test]

@@ -17,6 +17,12 @@ pub const MAX_SOFTWARE: usize = 32;
 pub const MAX_HOLDS: usize = 256;
 /// Most places of one lane of a feed that a hub names to find where two histories part.
 pub const MAX_TIPS: usize = 16;
+/// The wire version from which a hub tells which kinds of documents it knows.
+const KINDS_SINCE: u16 = 3;
+/// Kinds that hubs of before know: chart, encounter, series, request, link, clinic.
+const KINDS_BEFORE: [u8; 6] = [1, 2, 3, 4, 5, 6];
+/// Most kinds of documents.
+const MAX_KINDS: usize = 32;
 /// Most bytes of a clinic's code on the wire.
 const MAX_CLINIC: usize = 16;
 
@@ -208,6 +214,9 @@ pub struct Welcome {
     pub tips: [Vec<FeedEnd>; Lane::COUNT],
     /// How far the feed lies inside a backup that was verified by restoring it.
     pub safe_through: [u64; Lane::COUNT],
+    /// First bytes of the ids of the kinds of documents that the hub's release knows. What it does not know it keeps and
+    /// relays, but does not count among what a clinic holds. Told from wire version 3 on.
+    pub kinds: Vec<u8>,
 }
 
 impl Welcome {
@@ -235,6 +244,9 @@ impl Welcome {
             }
         }
         self.safe_through.iter().for_each(|end| out.number(*end));
+        if self.version >= KINDS_SINCE {
+            out.bytes(&self.kinds);
+        }
     }
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
@@ -268,6 +280,11 @@ impl Welcome {
         for end in &mut safe_through {
             *end = from.number("safe end")?;
         }
+        let kinds = if version >= KINDS_SINCE {
+            from.bytes(MAX_KINDS, "kinds of documents")?.to_vec()
+        } else {
+            KINDS_BEFORE.to_vec()
+        };
         Ok(Self {
             version,
             actor,
@@ -278,6 +295,7 @@ impl Welcome {
             feeds_from,
             tips,
             safe_through,
+            kinds,
         })
     }
 }
@@ -299,6 +317,49 @@ impl SessionPrint {
             .zip(print.as_bytes())
             .for_each(|(sum, byte)| *sum ^= byte);
     }
+}
+
+/// Pages of what a box lacks of its own sessions that the hub holds; at least one, since an empty one says that nothing
+/// is lacking.
+pub(crate) fn lacks_pages(lacks: &Holdings) -> Vec<Holdings> {
+    let mut pages = vec![Holdings::default()];
+    let mut room = MAX_HOLDS;
+    for (actor, set) in lacks.0.iter().filter(|(_, set)| !set.is_empty()) {
+        let mut set = set.clone();
+        if set.iter().count() > MAX_HOLDS {
+            // Too many pieces for a page: what lies between them is sent as well, and known when it comes.
+            let ends = (set.iter().next(), set.iter().last());
+            if let (Some((first, _)), Some((_, last))) = ends {
+                set = RangeSet::from_range(first, last);
+            }
+        }
+        let cost = set.iter().count();
+        if cost > room {
+            pages.push(Holdings::default());
+            room = MAX_HOLDS;
+        }
+        room -= cost;
+        if let Some(page) = pages.last_mut() {
+            page.0.insert(*actor, set);
+        }
+    }
+    pages
+}
+
+pub(crate) fn write_lacks(page: &Holdings, out: &mut Writer) {
+    out.count(page.0.len());
+    for (actor, set) in &page.0 {
+        out.put(&actor.to_bytes());
+        set.write(out);
+    }
+}
+
+pub(crate) fn read_lacks(from: &mut Reader<'_>) -> Result<Holdings, WireFault> {
+    let mut page = Holdings::default();
+    for _ in 0..from.count(MAX_HOLDS, 17, "lacking sessions")? {
+        page.0.insert(read_actor(from)?, RangeSet::read(from)?);
+    }
+    Ok(page)
 }
 
 /// One page of what an end holds.

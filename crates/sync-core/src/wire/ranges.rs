@@ -81,6 +81,34 @@ impl RangeSet {
         common
     }
 
+    /// The numbers that are in this set and not in the other.
+    pub fn without(&self, other: &Self) -> Self {
+        let mut left = Self::default();
+        for (first, last) in self.iter() {
+            let mut at = first;
+            let before = other
+                .0
+                .range(..first)
+                .next_back()
+                .map(|(start, end)| (*start, *end));
+            let inside = other.0.range(first..=last).map(|(start, end)| (*start, *end));
+            for (start, end) in before.into_iter().chain(inside) {
+                if start > at {
+                    left.insert(at, start - 1);
+                }
+                if end >= last {
+                    at = 0;
+                    break;
+                }
+                at = at.max(end + 1);
+            }
+            if at > 0 {
+                left.insert(at, last);
+            }
+        }
+        left
+    }
+
     /// Whether every number of the other set is in this one.
     pub fn covers(&self, other: &Self) -> bool {
         other.iter().all(|(first, last)| {
@@ -146,6 +174,15 @@ impl Holdings {
         }
     }
 
+    /// What is held here and not by the other.
+    pub fn without(&self, other: &Self) -> Self {
+        let left = self.0.iter().map(|(actor, set)| match other.0.get(actor) {
+            Some(theirs) => (*actor, set.without(theirs)),
+            None => (*actor, set.clone()),
+        });
+        Self(left.filter(|(_, set)| !set.is_empty()).collect())
+    }
+
     /// Eight bytes that tell two ends whether they speak of the same holdings of changes and of the same ends of
     /// audit chains. Empty sessions do not count.
     pub fn digest(&self, audit: &BTreeMap<Actor, u64>) -> [u8; 8] {
@@ -194,6 +231,7 @@ mod tests {
             prop_assert_eq!(&numbers(&a), &a_model);
             prop_assert_eq!(a.count(), a_model.len() as u64);
             prop_assert_eq!(numbers(&a.intersection(&b)), &a_model & &b_model);
+            prop_assert_eq!(numbers(&a.without(&b)), &a_model - &b_model);
             prop_assert_eq!(a.covers(&b), b_model.is_subset(&a_model));
             prop_assert!((0..70).all(|n| a.contains(n) == a_model.contains(&n)));
             let ends: Vec<_> = a.iter().collect();

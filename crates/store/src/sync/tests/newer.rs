@@ -132,3 +132,37 @@ async fn facts_of_an_unknown_kind_are_kept() {
         .unwrap();
     assert_eq!((kept.kind, kept.body), (FactKind::Unknown(200), vec![1, 2, 3]));
 }
+
+#[tokio::test]
+async fn what_an_older_hub_cannot_read_is_no_difference() {
+    let hub = hub().await;
+    let end = boxed(&hub, 630, "0017").await;
+    chart(&end, "0017", "示例甲").await;
+    sync(&end, &hub).await;
+    let summary = hub.store.clinic_summary(&code("0017")).await.unwrap().unwrap();
+    // Another box of the clinic wrote a document of a kind that the hub does not know: it kept and relayed it.
+    write(&end, "0017", DocKind::Link, vec![Edit::put(&["ext", "a"], 1)]).await;
+    let mut print = [0; 8];
+    print.copy_from_slice(&summary.fingerprint[..8]);
+    let settled = |kinds: Option<Vec<u8>>| {
+        let store = end.store.clone();
+        async move {
+            store
+                .write(move |tx| {
+                    tx.sql.execute("DELETE FROM link_queue", [])?;
+                    super::super::state::put(tx.sql, "hub_kinds", kinds.as_deref())?;
+                    super::super::state::settled(tx, print)
+                })
+                .await
+                .unwrap()
+        }
+    };
+    let known = |kind: &DocKind| *kind != DocKind::Link;
+    let older = DocKind::ALL
+        .into_iter()
+        .filter(known)
+        .map(DocKind::byte)
+        .collect();
+    assert!(settled(Some(older)).await);
+    assert!(!settled(Some(DocKind::ALL.map(DocKind::byte).to_vec())).await);
+}

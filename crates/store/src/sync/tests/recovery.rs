@@ -144,6 +144,10 @@ async fn a_county_with_one_box_is_served_at_once_after_a_restore() {
     let hub = hub().await;
     let end = boxed(&hub, 410, "0017").await;
     let first = chart(&end, "0017", "示例甲").await;
+    // Pictures of years, all of them in the backup: none is offered again.
+    for nth in 0..60 {
+        attach(&end, first, 100 + nth).await;
+    }
     sync(&end, &hub).await;
     let (hub, backup) = hub.copied(Side::Hub).await;
     let mut lost = 0;
@@ -198,4 +202,120 @@ async fn what_lies_in_a_verified_backup_is_not_kept_for_the_hub_any_more() {
     sync(&near, &hub).await;
     sync(&far, &hub).await;
     assert_eq!(far.store.read(kept).await.unwrap(), 1);
+}
+
+/// What only a box still holds after the hub went back: another clinic's work and a desk edit.
+async fn only_at_a_box(seed: u64) -> (End, End, DocId, TempDir, TempDir) {
+    let hub = hub().await;
+    let (near, far) = (
+        boxed(&hub, seed, "0017").await,
+        boxed(&hub, seed + 1, "0018").await,
+    );
+    let patient = chart(&near, "0017", "示例甲").await;
+    sync(&near, &hub).await;
+    hub.store
+        .join_patient(&code("0018"), patient.patient().unwrap())
+        .await
+        .unwrap();
+    sync(&far, &hub).await;
+    let (hub, one) = hub.copied(Side::Hub).await;
+    let two = super::restores::copy(one.path());
+    edit(&near, patient, vec![Edit::put(&["person", "phone"], "138")]).await;
+    sync(&near, &hub).await;
+    edit(&hub, patient, vec![Edit::put(&["address", "group"], "3组")]).await;
+    sync(&far, &hub).await;
+    // The box of the other clinic burnt.
+    drop(near);
+    (hub, far, patient, one, two)
+}
+
+async fn phone_and_group(hub: &End, patient: DocId) -> (Option<String>, Option<String>) {
+    let tree = hub
+        .store
+        .chart_tree(patient.patient().unwrap())
+        .await
+        .unwrap()
+        .unwrap()
+        .value;
+    let text = |path: &[&str]| tree.text(path).map(str::to_owned);
+    (text(&["person", "phone"]), text(&["address", "group"]))
+}
+
+async fn hand_back_until_taken(end: &End, hub: &End) {
+    // Until the hub took everything, and not so far that it fed anything: the connection breaks there.
+    let hello = end.store.hello("test").await.unwrap().unwrap();
+    let mut at_box = Exchange::for_box(
+        credentials(&end.store, hub.store.device_key().public()),
+        &hello,
+        Duration::ZERO,
+        NOW,
+    );
+    let mut at_hub = Exchange::for_hub(credentials(&hub.store, end.store.device_key().public()), NOW);
+    for _ in 0..6 {
+        while let Some(ask) = at_box.poll_ask(NOW) {
+            at_box
+                .handle_answer(end.store.answer_as_box(ask).await.unwrap(), NOW)
+                .unwrap();
+        }
+        while let Some(bytes) = at_box.poll_transmit(NOW) {
+            at_hub.handle_bytes(&bytes, NOW).unwrap();
+        }
+        while let Some(ask) = at_hub.poll_ask(NOW) {
+            let answer = match ask {
+                Ask::Next { lane, after, .. } => {
+                    Answer::Next(sync_core::exchange::NextItems::none(lane, after))
+                }
+                other => hub.store.answer_as_hub(end.store.device(), other).await.unwrap(),
+            };
+            at_hub.handle_answer(answer, NOW).unwrap();
+        }
+        while let Some(bytes) = at_hub.poll_transmit(NOW) {
+            at_box.handle_bytes(&bytes, NOW).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hub_that_goes_back_again_before_it_fed_is_given_everything_again() {
+    for told in [true, false] {
+        let (hub, far, patient, one, two) = only_at_a_box(430).await;
+        let hub = hub.restored(one, Side::Hub);
+        hub.store.begin_epoch().await.unwrap();
+        hand_back_until_taken(&far, &hub).await;
+        assert_eq!(phone_and_group(&hub, patient).await.0.as_deref(), Some("138"));
+        let hub = hub.restored(two, Side::Hub);
+        if told {
+            hub.store.begin_epoch().await.unwrap();
+        }
+        hub.clock.0.fetch_add(25 * 3600 * 1000, Ordering::SeqCst);
+        for _ in 0..2 {
+            sync(&far, &hub).await;
+        }
+        assert_eq!(
+            phone_and_group(&hub, patient).await,
+            (Some("138".into()), Some("3组".into())),
+            "told: {told}"
+        );
+        assert_eq!(sync(&far, &hub).await.round_trips, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_hub_copied_back_within_its_epoch_is_given_everything_again() {
+    let (hub, far, patient, one, _) = only_at_a_box(440).await;
+    let hub = hub.restored(one, Side::Hub);
+    hub.store.begin_epoch().await.unwrap();
+    let (hub, copy) = hub.copied(Side::Hub).await;
+    hand_back_until_taken(&far, &hub).await;
+    let hub = hub.restored(copy, Side::Hub);
+    // No other box is left: it serves after a day.
+    hub.clock.0.fetch_add(25 * 3600 * 1000, Ordering::SeqCst);
+    for _ in 0..2 {
+        sync(&far, &hub).await;
+    }
+    assert_eq!(
+        phone_and_group(&hub, patient).await,
+        (Some("138".into()), Some("3组".into()))
+    );
+    assert_eq!(sync(&far, &hub).await.round_trips, 1);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use records::ids::BlobId;
 
 use crate::exchange::Answer;
+use crate::identity::{Actor, Position};
 use crate::wire::*;
 
 pub(super) const COUNTY: [u8; 32] = [7; 32];
@@ -21,6 +22,18 @@ pub(super) struct Entry {
 
 pub(super) fn add(sum: &mut [u8; 8], hash: &Hash) {
     sum.iter_mut().zip(hash).for_each(|(a, b)| *a ^= b);
+}
+
+/// Prints over what is held of each session.
+pub(super) fn prints_of(
+    log: impl Iterator<Item = (Position, Hash)>,
+    held: &Holdings,
+) -> BTreeMap<Actor, SessionPrint> {
+    let mut prints: BTreeMap<Actor, SessionPrint> = BTreeMap::new();
+    for (at, hash) in log.filter(|(at, _)| held.contains(at)) {
+        prints.entry(at.actor).or_default().toggle(at.seq, &hash);
+    }
+    prints
 }
 
 /// Bytes of blobs on their way.

@@ -7,7 +7,7 @@ use records::time::{ClockSource, Stamp, WallTime};
 
 use super::model::*;
 use super::model_hub::ModelHub;
-use crate::exchange::{Answer, Ask, Credentials, LaneItem, NextItems, Taken};
+use crate::exchange::{Answer, Ask, Credentials, LaneItem, NextItems, Taken, Told};
 use crate::identity::{Actor, DeviceKey, Position};
 use crate::wire::*;
 
@@ -43,11 +43,15 @@ pub(in crate::exchange) struct ModelBox {
     /// What came in the feed: lane, end of the stretch, signature and changes.
     relays: Vec<(Lane, u64, HandBack)>,
     facts: Vec<(u64, Fact)>,
+    /// How often what a hub forgot was handed back without being seen in its feed since.
+    handed: BTreeMap<[u8; 8], u8>,
     /// Where the feeds go on, found in the tips of a hub whose feed is another.
     found: Option<[u64; Lane::COUNT]>,
     epoch: u32,
     pub(super) parked: BTreeSet<Position>,
     pub(super) hub_print: Option<[u8; 8]>,
+    /// Whether it brings messages into the compact form, which takes its time.
+    pub(super) packs: bool,
     /// Changes that came although they were held.
     pub(super) repeated: u64,
 }
@@ -78,10 +82,12 @@ impl ModelBox {
             marks: Default::default(),
             relays: Vec::new(),
             facts: Vec::new(),
+            handed: BTreeMap::new(),
             found: None,
             epoch: 0,
             parked: BTreeSet::new(),
             hub_print: None,
+            packs: true,
             repeated: 0,
         }
     }
@@ -165,6 +171,15 @@ impl ModelBox {
         self.queue.len()
     }
 
+    fn prints_of(&self, held: &Holdings) -> BTreeMap<Actor, SessionPrint> {
+        prints_of(
+            self.log
+                .iter()
+                .map(|(at, entry)| (*at, change_hash(&entry.change.bytes))),
+            held,
+        )
+    }
+
     fn own_held(&self) -> Holdings {
         let mut held = Holdings::default();
         self.log
@@ -210,6 +225,10 @@ impl ModelBox {
 
     pub(super) fn answer(&mut self, ask: Ask) -> Answer {
         match ask {
+            Ask::Pack { message, .. } if !self.packs => Answer::Packed {
+                bytes: message.encode(),
+                learned: None,
+            },
             Ask::Pack {
                 lane,
                 message,
@@ -232,22 +251,39 @@ impl ModelBox {
                 self.requeue(holds);
                 Answer::Requeued
             }
-            Ask::TellHoldings(wanted) => {
+            Ask::HubSketch { sketch, told } => {
+                let believed = Holds {
+                    changes: self.acked.clone(),
+                    prints: self.prints_of(&self.acked),
+                    audit: self.audit_acked.clone(),
+                    ..Holds::default()
+                };
+                match sketch.resolve(&believed, &told) {
+                    Ok(holds) => {
+                        self.requeue(holds);
+                        Answer::Requeued
+                    }
+                    Err(untold) => Answer::Untold(untold),
+                }
+            }
+            Ask::TellHoldings { wanted, lacks } => {
+                let lacks = lacks.then(|| self.acked.without(&self.own_held()));
                 let mut changes = Holdings::default();
                 let found = self.found.take();
                 let all = wanted == Wanted::All && found.is_none();
-                let told = self
-                    .log
-                    .keys()
-                    .filter(|at| all || at.actor.device == self.device());
+                let told = self.log.keys().filter(|at| {
+                    let own = at.actor.device == self.device();
+                    (all || own) && !(own && lacks.is_some())
+                });
                 told.for_each(|at| changes.insert(*at));
                 let facts = self.queue.values();
-                Answer::Holdings(Holds {
+                let holds = Holds {
                     changes,
                     feeds_from: found,
                     hands_back: facts.filter(|queued| matches!(queued, Queued::Fact(_))).count() as u64,
                     ..Holds::default()
-                })
+                };
+                Answer::Holdings(Told { holds, lacks })
             }
             Ask::Next {
                 lane, after, budget, ..
@@ -267,6 +303,9 @@ impl ModelBox {
                 self.audit_acked.extend(ack.audit.iter().copied());
                 self.parked
                     .extend(ack.parked.iter().map(|(position, _)| *position));
+                for name in &ack.taken_back {
+                    *self.handed.entry(*name).or_default() += 1;
+                }
                 self.queue.retain(|_, queued| match queued {
                     Queued::Change(position) => !ack.held.contains(position),
                     Queued::Audit(actor, n) => !ack.audit.iter().any(|(a, end)| a == actor && end >= n),
@@ -280,6 +319,9 @@ impl ModelBox {
                 Answer::Done
             }
             Ask::Settled(print) => {
+                if self.look_after() {
+                    return Answer::Woken(Lane::ALL.to_vec());
+                }
                 self.hub_print = Some(print);
                 Answer::Settled(self.wanted.iter().map(|offer| self.wish(offer)).collect())
             }
@@ -291,6 +333,7 @@ impl ModelBox {
             | Ask::TakeBack { .. }
             | Ask::Prints
             | Ask::SendAgain(_)
+            | Ask::OwnHoldings
             | Ask::Fingerprint => {
                 panic!("a hub's question at a box")
             }
@@ -305,6 +348,7 @@ impl ModelBox {
         });
         let whole = (0..Lane::COUNT).all(|lane| common[lane].is_some() || tips[lane].is_empty());
         let ends = common.map(|end| end.filter(|_| whole).unwrap_or_default());
+        self.handed.clear();
         self.found = whole.then(|| ends.map(|end| end.position));
         self.feeds = ends;
         for (marks, end) in self.marks.iter_mut().zip(ends) {
@@ -328,6 +372,45 @@ impl ModelBox {
                 self.relays.push((lane, end, back));
             }
         }
+    }
+
+    /// What was handed back and is not in the hub's feed yet is handed back once more: the hub may have gone back
+    /// again before it fed it. What is in the feed again need not be kept twice.
+    fn look_after(&mut self) -> bool {
+        let live: BTreeSet<Position> = self
+            .relays
+            .iter()
+            .filter(|(_, end, _)| *end < u64::MAX)
+            .flat_map(|(_, _, back)| back.changes.iter().map(|change| change.position))
+            .collect();
+        self.relays.retain(|(_, end, back)| {
+            *end < u64::MAX || !back.changes.iter().all(|change| live.contains(&change.position))
+        });
+        let fed: Vec<[u8; 8]> = self
+            .facts
+            .iter()
+            .filter(|(at, _)| *at < u64::MAX)
+            .map(|(_, fact)| fact.name())
+            .collect();
+        self.facts
+            .retain(|(at, fact)| *at < u64::MAX || !fed.contains(&fact.name()));
+        let again = |handed: &BTreeMap<[u8; 8], u8>, name: [u8; 8]| handed.get(&name) == Some(&1);
+        let mut queued: Vec<(Lane, Queued)> = Vec::new();
+        for (_, fact) in self.facts.iter().filter(|(at, _)| *at == u64::MAX) {
+            if again(&self.handed, fact.name()) {
+                queued.push((Lane::P0, Queued::Fact(fact.clone())));
+            }
+        }
+        for (lane, _, back) in self.relays.iter().filter(|(_, end, _)| *end == u64::MAX) {
+            if again(&self.handed, back.name()) {
+                queued.push((*lane, Queued::HandBack(back.clone())));
+            }
+        }
+        let any = !queued.is_empty();
+        queued
+            .into_iter()
+            .for_each(|(lane, item)| self.enqueue(lane, item));
+        any
     }
 
     fn requeue(&mut self, holds: Holds) {

@@ -7,7 +7,7 @@ use records::time::WallTime;
 
 use super::model::*;
 use super::model_box::ModelBox;
-use crate::exchange::{Answer, Ask, Credentials, Greeting, LaneItem, NextItems, Taken};
+use crate::exchange::{Answer, Ask, Credentials, Greeting, LaneItem, NextItems, Taken, Told};
 use crate::identity::{Actor, DeviceKey, Position};
 use crate::wire::*;
 
@@ -16,6 +16,12 @@ pub(in crate::exchange) struct ModelHub {
     pub(super) key: DeviceKey,
     actor: Actor,
     pub(super) epoch: u32,
+    /// The wire version that it speaks.
+    pub(super) version: u16,
+    /// Whether it brings messages into the compact form, which takes its time.
+    pub(super) packs: bool,
+    /// How many sessions it lists one by one.
+    pub(super) listed_max: usize,
     pub(super) log: BTreeMap<Position, Entry>,
     pub(super) parked: BTreeMap<Position, Hash>,
     pub(super) audit: BTreeMap<(Actor, u64), Vec<u8>>,
@@ -38,6 +44,9 @@ impl ModelHub {
             key,
             actor,
             epoch: 1,
+            version: VERSIONS.1,
+            packs: true,
+            listed_max: 1,
             log: BTreeMap::new(),
             parked: BTreeMap::new(),
             audit: BTreeMap::new(),
@@ -127,6 +136,12 @@ impl ModelHub {
             let end = holds.audit.entry(*actor).or_default();
             *end = (*end).max(*n);
         }
+        let stored = self
+            .log
+            .iter()
+            .map(|(at, entry)| (*at, change_hash(&entry.change.bytes)));
+        let aside = self.parked.iter().map(|(at, hash)| (*at, *hash));
+        holds.prints = prints_of(stored.chain(aside), &holds.changes);
         let parked = self.parked.keys().filter(|at| at.actor.device == device);
         holds.parked = parked.map(|at| (*at, ParkReason::Malformed)).collect();
         holds
@@ -134,6 +149,10 @@ impl ModelHub {
 
     pub(super) fn answer(&mut self, device: DeviceId, ask: Ask) -> Answer {
         match ask {
+            Ask::Pack { message, .. } if !self.packs => Answer::Packed {
+                bytes: message.encode(),
+                learned: None,
+            },
             Ask::Pack {
                 lane,
                 message,
@@ -144,7 +163,12 @@ impl ModelHub {
                 Answer::unpacked(lane, &bytes, learned, |_| None, &crate::compact::Nothing)
             }
             Ask::TellInFull => Answer::Done,
-            Ask::Greet(hello) => Answer::Greeting(Box::new(self.greet(&hello))),
+            Ask::Greet(hello) => {
+                if hello.epoch > self.epoch {
+                    self.epoch = hello.epoch + 1;
+                }
+                Answer::Greeting(Box::new(self.greet(&hello)))
+            }
             Ask::Next {
                 lane,
                 after,
@@ -216,10 +240,15 @@ impl ModelHub {
             }
             Ask::ReadBlob { offer, offset } => read_blob(&self.blobs, offer, offset),
             Ask::Acked(_) => Answer::Done,
+            Ask::OwnHoldings => Answer::Holdings(Told {
+                holds: self.holds_of(device),
+                lacks: None,
+            }),
             Ask::Fingerprint => Answer::Fingerprint(self.print()),
             Ask::Welcomed(_)
             | Ask::HubHolds { .. }
-            | Ask::TellHoldings(_)
+            | Ask::HubSketch { .. }
+            | Ask::TellHoldings { .. }
             | Ask::TakeFeed { .. }
             | Ask::Prints
             | Ask::SendAgain(_)
@@ -240,7 +269,8 @@ impl ModelHub {
                 }
             }
         }
-        let same_feed = reachable && FeedMarks::new(&ends) == hello.feeds;
+        let same_epoch = hello.epoch == 0 || hello.epoch == self.epoch;
+        let same_feed = reachable && same_epoch && FeedMarks::new(&ends) == hello.feeds;
         let own_equal = own.changes.digest(&own.audit) == hello.own;
         let wanted = match (same_feed, own_equal) {
             (false, _) => Wanted::All,
@@ -256,7 +286,8 @@ impl ModelHub {
         let welcome = Welcome {
             tips,
             safe_through: [0; Lane::COUNT],
-            version: 1,
+            kinds: vec![1, 2, 3, 4, 5, 6],
+            version: self.version,
             actor: self.actor,
             epoch: self.epoch,
             at: WallTime(1),
