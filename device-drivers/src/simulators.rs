@@ -93,7 +93,7 @@ impl SimOptions {
 pub enum Command {
     /// Puts the arm in and starts; after the measurement's time the monitor shows these values.
     Measure(Values),
-    /// The same, but the monitor ends with this error number.
+    /// The same, but the monitor ends with this error number; on a card reader: puts a card there that cannot be read.
     Fail(u8),
     /// Holds a surface of this temperature, in hundredths of °C, before the sensor.
     Hold(i32),

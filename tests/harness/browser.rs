@@ -9,6 +9,8 @@ use thirtyfour::WindowHandle;
 use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::prelude::*;
 
+use crate::profile::Profile;
+
 /// Sizes at which the pages are looked at.
 #[derive(Clone, Copy)]
 pub enum Screen {
@@ -47,9 +49,10 @@ impl Screen {
 /// A browser of its own, with an empty profile. It ends when this value goes.
 pub struct Browser {
     driver_process: Child,
-    profile: tempfile::TempDir,
     /// The WebDriver session.
     pub page: WebDriver,
+    /// Ends the browser's processes and removes its folder when this value goes.
+    _profile: Profile,
 }
 
 impl Browser {
@@ -60,7 +63,7 @@ impl Browser {
 
     /// Starts a browser that trusts the certificates of this authority (a PEM file) and nothing else of its own.
     pub async fn start_trusting(screen: Screen, authority: &Path, switches: &[&str]) -> Self {
-        let profile = tempfile::tempdir().unwrap();
+        let profile = Profile::make();
         let store = profile.path().join(".pki/nssdb");
         std::fs::create_dir_all(&store).unwrap();
         let store = format!("sql:{}", store.display());
@@ -82,11 +85,11 @@ impl Browser {
 
     /// Starts a browser with further switches.
     pub async fn start_with(screen: Screen, switches: &[&str]) -> Self {
-        Self::launch(screen, tempfile::tempdir().unwrap(), switches).await
+        Self::launch(screen, Profile::make(), switches).await
     }
 
-    async fn launch(screen: Screen, profile: tempfile::TempDir, switches: &[&str]) -> Self {
-        let (driver_process, port) = start_driver(profile.path());
+    async fn launch(screen: Screen, profile: Profile, switches: &[&str]) -> Self {
+        let (driver_process, port) = start_driver(&profile);
         let (width, height) = screen.size();
         let mut capabilities = DesiredCapabilities::chrome();
         let profile_switch = format!("--user-data-dir={}", profile.path().join("profile").display());
@@ -104,8 +107,8 @@ impl Browser {
             .unwrap();
         let browser = Self {
             driver_process,
-            profile,
             page,
+            _profile: profile,
         };
         browser.resize(screen).await;
         browser
@@ -301,6 +304,14 @@ impl Browser {
         std::fs::write(Path::new(&folder).join(format!("{name}.png")), bytes.unwrap()).unwrap();
     }
 
+    /// Prints the page into a PDF on the paper that its style names, at true size.
+    pub async fn print(&self, path: &Path) {
+        let asked = json!({ "preferCSSPageSize": true, "printBackground": true });
+        let printed = self.command("Page.printToPDF", asked).await;
+        let bytes = thirtyfour::support::base64_decode(printed["data"].as_str().unwrap());
+        std::fs::write(path, bytes.unwrap()).unwrap();
+    }
+
     /// What axe-core reports on the page at WCAG 2.2 AA: one line a violation, empty where there is none.
     pub async fn accessibility_violations(&self) -> Vec<String> {
         let script = std::fs::read_to_string(axe_path()).unwrap();
@@ -328,25 +339,7 @@ impl Drop for Browser {
         if self.driver_process.kill().is_ok() {
             let _status = self.driver_process.wait();
         }
-        // A browser whose driver is gone goes on: its processes are known by the profile that only they use.
-        for pid in processes_of(self.profile.path()) {
-            let _ended = Command::new("kill").args(["-KILL", &pid]).status();
-        }
     }
-}
-
-/// Ids of processes whose command line names this folder.
-fn processes_of(folder: &Path) -> Vec<String> {
-    let folder = folder.display().to_string();
-    let entries = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
-    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let numbers = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-    numbers
-        .filter(|pid| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).contains(&folder)
-        })
-        .collect()
 }
 
 /// Switches that let Chromium run as root in a container and keep it off the network.
@@ -373,11 +366,12 @@ fn axe_path() -> PathBuf {
 }
 
 /// Starts chromedriver on a free port and reads the port from its first lines.
-fn start_driver(home: &Path) -> (Child, u16) {
+fn start_driver(profile: &Profile) -> (Child, u16) {
     let driver = std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".to_owned());
     let mut child = Command::new(driver)
         .arg("--port=0")
-        .env("HOME", home)
+        .env("HOME", profile.path())
+        .env("TMPDIR", profile.scratch())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -11,6 +11,8 @@ pub mod doctor;
 pub mod logs;
 pub mod page_check;
 pub mod plain_browser;
+mod profile;
 pub mod programs;
+pub mod slow_line;
 pub mod walk;
 pub mod workload;

@@ -1,6 +1,6 @@
 //! A walk over all pages of a program: from link to page, each looked at in both languages, some by keyboard alone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -17,6 +17,8 @@ pub struct Walk<'a> {
     pub browser: &'a Browser,
     /// One line for each fault.
     pub found: Vec<String>,
+    /// Shapes of the addresses that were looked at in both languages.
+    pub seen: BTreeSet<String>,
     base: String,
     screens: &'a [Screen],
 }
@@ -39,6 +41,7 @@ impl<'a> Walk<'a> {
         Self {
             browser,
             found: Vec::new(),
+            seen: BTreeSet::new(),
             base,
             screens,
         }
@@ -62,6 +65,13 @@ impl<'a> Walk<'a> {
             self.look(&format!("{name}-{lang}")).await;
         }
         self.browser.speak("zh").await;
+        self.note_seen(path);
+    }
+
+    fn note_seen(&mut self, path: &str) {
+        let shape = pattern(path);
+        let page = shape.split('?').next().unwrap_or_default().to_owned();
+        self.seen.extend([page, shape]);
     }
 
     /// Looks at the page that stands there on another screen than the walk's.
@@ -79,6 +89,7 @@ impl<'a> Walk<'a> {
         }
         self.browser.speak("zh").await;
         self.open(path).await;
+        self.note_seen(path);
     }
 
     /// Follows links from page to page; one example of each shape of address.

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod architecture;
+mod browser_ecg;
+mod browser_races;
 mod browser_story;
 mod kills;
+mod page_list;
 mod pages_box;
 mod pages_hub;
 mod privacy;

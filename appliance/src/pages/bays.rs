@@ -184,10 +184,12 @@ fn subject(patient: PatientId, chart: &Chart) -> Subject {
 pub async fn page(visitor: Visitor, Path(number): Path<usize>, Query(asked): Query<Asked>) -> Answer {
     let lang = visitor.lang;
     let bay = visitor.state.bays.bay(number).ok_or(Trouble::NotFound)?;
-    // The address names the patient, so that the page stays about this one also after the session is over.
+    // The address names the patient, so that the page stays about this one also after the session is over. A part that
+    // renews itself on a page about nobody stays about nobody: that page has no banner that would say whose it is.
+    let at_work = bay.session.as_ref().map(|session| session.patient);
     let patient = patient_id(&asked.patient)
         .ok()
-        .or(bay.session.as_ref().map(|session| session.patient));
+        .or(at_work.filter(|_| !visitor.part));
     let person = match patient.filter(|_| visitor.may(Action::FindPatients)) {
         Some(patient) => Some(Person::read(&visitor, patient).await?),
         None => None,
@@ -248,7 +250,8 @@ async fn now_part(visitor: &Visitor, bay: &BayView, person: Option<&Person>) -> 
             div.card-head { h2 { (bay.name) " · " (bay.device.name) } (link_tag(lang, &bay.link)) }
             p.bay-doing { (doing(lang, bay)) }
             @if let Some(words) = hint(lang, bay, mine) { p { (words) } }
-            @if let Some(other) = other { (panel(lang, Class::Must, &lang.t("bay-other-person"), &html! { p { (opened_by(lang, bay)) " " strong { (other.name) } } })) }
+            @if let Some(other) = other.as_ref().filter(|_| patient.is_none()) { p { (lang.t("bay-session-of")) " " strong { (other.name) } } }
+            @if let Some(other) = other.filter(|_| patient.is_some()) { (panel(lang, Class::Must, &lang.t("bay-other-person"), &html! { p { (opened_by(lang, bay)) " " strong { (other.name) } } })) }
             @if let Some((owner, shown)) = &bay.last { (result(visitor, patient, *owner, shown)) }
             (buttons(visitor, bay, patient, mine))
             noscript { p { a.button href=(renew) { (lang.t("renew")) } } }

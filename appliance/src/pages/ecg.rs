@@ -18,6 +18,7 @@ use web::fields::Fields;
 use web::forms::{Faults, Form, Input};
 use web::layout::Page;
 use web::people::Names;
+use web::people::facts::person_line;
 use web::people::recording::{self, EcgRead, Paper, recording};
 use web::trouble::Trouble;
 
@@ -73,11 +74,11 @@ async fn draw(visitor: &Visitor, open: &Open, fields: &Fields, faults: &Faults) 
     let names = Names::of(&visitor.state.store.staff().await?);
     let device = device_name(&open.meta.device);
     let paper = paper(visitor, open, device.clone()).await?;
+    let on_its_side = paper.is_some();
     let read = EcgRead {
         lang,
         today: visitor.today(),
         meta: &open.meta,
-        chart: &open.person.chart,
         names: &names,
         device: &device,
         paper: paper.as_ref(),
@@ -88,9 +89,8 @@ async fn draw(visitor: &Visitor, open: &Open, fields: &Fields, faults: &Faults) 
         @if open.meta.withdrawn.is_none() && visitor.may(Action::WithdrawReading) { (withdraw_card(visitor, open, fields, faults)) }
         p.actions.no-print { a.button href=(open.person.href()) { (lang.t("back-to-patient")) } }
     };
-    Ok(Page::new(lang.t("ecg-title"), body)
-        .about(open.person.banner(visitor, false))
-        .landscape())
+    let page = Page::new(lang.t("ecg-title"), body).about(open.person.banner(visitor, false));
+    Ok(if on_its_side { page.landscape() } else { page })
 }
 
 /// The drawing; none where the samples are not here.
@@ -99,9 +99,10 @@ async fn paper(visitor: &Visitor, open: &Open, device: String) -> Answer<Option<
         return Ok(None);
     };
     let (lang, today, meta) = (visitor.lang, visitor.today(), open.meta.clone());
+    let person = person_line(lang, &open.person.chart, visitor.state.notice.is_some());
     // Drawing takes milliseconds of one core: away from the threads that answer.
-    let drawn =
-        tokio::task::spawn_blocking(move || recording::paper(lang, &meta, &device, today, &samples)).await;
+    let draw = move || recording::paper(lang, &meta, &person, &device, today, &samples);
+    let drawn = tokio::task::spawn_blocking(draw).await;
     drawn.map_err(|error| Trouble::broken(&error).into())
 }
 

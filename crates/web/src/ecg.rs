@@ -31,8 +31,6 @@ pub struct RecordingView<'a> {
     pub withdrawn: Option<&'a str>,
     /// Whether the samples have arrived here; without them only the facts are shown.
     pub paper: Option<&'a Markup>,
-    /// Words before the trace on prints: who the patient is.
-    pub print_head: &'a Markup,
     /// Address of a PDF at true size, where the box makes one.
     pub pdf: Option<&'a str>,
     /// Whether it comes from the synthetic heart of a demonstration.
@@ -50,7 +48,6 @@ pub fn recording(lang: Lang, view: &RecordingView<'_>) -> Markup {
                     button.button type="button" data-print="" { (Icon::Print.svg()) (lang.t("print")) }
                 }
             }
-            div.print-only { (view.print_head) }
             @if let Some(withdrawn) = view.withdrawn {
                 (panels::panel(lang, Class::Forbidden, &lang.t("withdrawn"), &html! { p { (withdrawn) } }))
             }

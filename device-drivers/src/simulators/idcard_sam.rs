@@ -1,5 +1,6 @@
 //! A card reader with the SAM protocol: no card → found → selected → read; a second find before the card was
-//! lifted answers "no card"; a reset makes a lying card findable again; a read after the card left answers 41.
+//! lifted answers "no card"; a reset makes a lying card findable again; a read after the card left, and one of a chip
+//! that is broken, answers 41.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -101,7 +102,8 @@ enum Step {
 
 #[derive(Debug)]
 pub(super) struct Reader {
-    card: Option<(SimCard, Step)>,
+    /// What lies there: a card, or one whose chip cannot be read.
+    card: Option<(Option<SimCard>, Step)>,
     heard: Vec<u8>,
     output: VecDeque<Vec<u8>>,
 }
@@ -143,7 +145,7 @@ impl Reader {
             ([0x20, 0x02], _) => answer(0x81, &[]),
             ([0x30, 0x01], Some(Step::Selected)) => self.read(),
             ([0x30, 0x03], Some(Step::Selected)) => {
-                let later = self.card.as_ref().and_then(|(card, _)| card.new_address.clone());
+                let later = self.card().and_then(|card| card.new_address.clone());
                 later.map_or_else(|| answer(0x91, &[]), |text| answer(0x90, &padded(&text, 35)))
             }
             ([0x30, _], _) => answer(0x41, &[]),
@@ -152,12 +154,14 @@ impl Reader {
         }
     }
 
+    fn card(&self) -> Option<&SimCard> {
+        self.card.as_ref().and_then(|(card, _)| card.as_ref())
+    }
+
     fn read(&self) -> Vec<u8> {
-        let text = self
-            .card
-            .as_ref()
-            .map(|(card, _)| card.text_block())
-            .unwrap_or_default();
+        let Some(text) = self.card().map(SimCard::text_block) else {
+            return answer(0x41, &[]);
+        };
         let mut data = vec![0x01, 0x00, 0x04, 0x00];
         data.extend(text);
         data.extend((0..PHOTO).map(|at| (at * 7 + 3) as u8));
@@ -195,14 +199,10 @@ impl SimulatedDevice for Reader {
 
     fn handle_command(&mut self, command: &Command, _now: Duration) {
         match command {
-            Command::Card(card) => self.card = Some(((**card).clone(), Step::Lying)),
+            Command::Card(card) => self.card = Some((Some((**card).clone()), Step::Lying)),
+            Command::Fail(_) => self.card = Some((None, Step::Lying)),
             Command::Lift => self.card = None,
-            Command::Measure(_)
-            | Command::Fail(_)
-            | Command::Hold(_)
-            | Command::Record
-            | Command::Unplug
-            | Command::Replug => {}
+            Command::Measure(_) | Command::Hold(_) | Command::Record | Command::Unplug | Command::Replug => {}
         }
     }
 

@@ -9,6 +9,7 @@ use shell::person::Person;
 use store::AuditAct;
 use web::layout::Page;
 use web::people::Names;
+use web::people::facts::person_line;
 use web::people::recording::{EcgRead, paper, recording};
 use web::trouble::Trouble;
 
@@ -32,7 +33,8 @@ pub async fn page(visitor: Visitor, Path((doc, id)): Path<(String, String)>) -> 
     let arrived = samples.is_some();
     let drawn = {
         let (meta, device) = (meta.clone(), device.clone());
-        let draw = move || samples.and_then(|samples| paper(lang, &meta, &device, today, &samples));
+        let named = person_line(lang, &person.chart, visitor.state.notice.is_some());
+        let draw = move || samples.and_then(|samples| paper(lang, &meta, &named, &device, today, &samples));
         tokio::task::spawn_blocking(draw).await
     };
     let drawn = drawn.map_err(|error| Trouble::broken(&error))?;
@@ -40,7 +42,6 @@ pub async fn page(visitor: Visitor, Path((doc, id)): Path<(String, String)>) -> 
         lang,
         today,
         meta: &meta,
-        chart: &person.chart,
         names: &names,
         device: &device,
         paper: drawn.as_ref(),
@@ -57,5 +58,6 @@ pub async fn page(visitor: Visitor, Path((doc, id)): Path<(String, String)>) -> 
         p.actions.no-print { a.button href=(person.href()) { (lang.t("back-to-patient")) } }
     };
     let page = Page::new(lang.t("ecg-title"), body).about(person.banner(&visitor, false));
-    visitor.page(&page.landscape()).await
+    let page = if drawn.is_some() { page.landscape() } else { page };
+    visitor.page(&page).await
 }

@@ -75,13 +75,31 @@ pub fn ecg_row(doc: DocId, ecg: &EcgMeta) -> EcgRow {
 
 /// Who a print is about: no full number.
 pub fn print_head(lang: Lang, chart: &Chart) -> Markup {
-    html! {
-        p {
-            strong { (chart.name) } " " (sex_word(lang, chart.sex)) " "
-            @if let Some(birth) = chart.birth { (birth) " " }
-            @if let Some(number) = &chart.id_number { (lang.t("banner-id-tail")) " " (number.tail()) }
-        }
+    html! { p { strong { (chart.name) } " " (told_apart_by(lang, chart)) } }
+}
+
+/// The same as one line of text for a sheet that stands alone; data of a demonstration say so.
+pub fn person_line(lang: Lang, chart: &Chart, synthetic: bool) -> String {
+    let person = format!("{} {}", chart.name, told_apart_by(lang, chart));
+    if synthetic {
+        format!("{} · {person}", lang.t("demo-data"))
+    } else {
+        person
     }
+}
+
+/// What tells a person from namesakes: sex, birth date, end of the ID number.
+fn told_apart_by(lang: Lang, chart: &Chart) -> String {
+    let birth = chart.birth.map(|birth| birth.to_string());
+    let number = chart.id_number.as_ref();
+    let number = number.map(|number| format!("{} {}", lang.t("banner-id-tail"), number.tail()));
+    let parts = [Some(sex_word(lang, chart.sex)), birth, number];
+    let known: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect();
+    known.join(" ")
 }
 
 /// Label and value of what is known of the person; numbers are masked.

@@ -4,11 +4,9 @@ use ecg::draw::{DrawOptions, DrawTexts, svg};
 use ecg::model::{MarkKind, Waveform};
 use maud::{Markup, PreEscaped};
 use records::ecgs::EcgMeta;
-use records::patients::Chart;
 use records::time::Date;
 use records::units::Bpm;
 
-use super::facts::print_head;
 use super::shelf::Names;
 use crate::ecg::RecordingView;
 use crate::moments;
@@ -23,21 +21,29 @@ pub struct Paper {
     clipped: Vec<String>,
 }
 
-/// Draws the samples; `None` where they cannot be read. Takes milliseconds of one core: call it away from the
-/// threads that answer.
-pub fn paper(lang: Lang, meta: &EcgMeta, device: &str, today: Date, samples: &[u8]) -> Option<Paper> {
+/// Draws the samples; `None` where they cannot be read. The sheet names the person (`person`, as a line) itself: it
+/// fills a page of its own in print. Takes milliseconds of one core: call it away from the threads that answer.
+pub fn paper(
+    lang: Lang,
+    meta: &EcgMeta,
+    person: &str,
+    device: &str,
+    today: Date,
+    samples: &[u8],
+) -> Option<Paper> {
     let waveform = ecg::codec::decode(samples).ok()?;
     let when = moments::day_and_clock(lang, meta.taken.at, today);
     let rate = match meta.heart_rate {
         Some(rate) => format!("{} {rate} {}", lang.t("ecg-rate"), lang.t("unit-per-minute")),
         None => format!("{} {}", lang.t("ecg-rate"), lang.t("ecg-rate-none")),
     };
-    let foot = format!("{when} · {device} · {rate}");
+    let facts = format!("{when} · {device} · {rate}");
+    let foot = format!("{person} · {facts}");
     let no_diagnosis = lang.t("ecg-no-diagnosis");
     let texts = DrawTexts {
         id: &format!("ecg-{}", meta.id),
         title: &lang.t("ecg-paper-label"),
-        description: &foot,
+        description: &facts,
         gap: &lang.t("ecg-draw-gap"),
         clipped: &lang.t("ecg-draw-clipped"),
         lead_off: &lang.t("ecg-draw-lead-off"),
@@ -73,8 +79,6 @@ pub struct EcgRead<'a> {
     pub today: Date,
     /// What is known of it.
     pub meta: &'a EcgMeta,
-    /// The person's chart.
-    pub chart: &'a Chart,
     /// Who wrote what.
     pub names: &'a Names,
     /// The maker's name of the recorder.
@@ -116,7 +120,6 @@ pub fn recording(read: &EcgRead<'_>) -> Markup {
         clipped,
         withdrawn: withdrawn.as_deref(),
         paper: read.paper.map(|paper| &paper.picture),
-        print_head: &print_head(lang, read.chart),
         pdf: None,
         synthetic: read.synthetic,
     };

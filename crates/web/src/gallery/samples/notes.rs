@@ -250,7 +250,6 @@ pub(super) fn ecg_page(lang: Lang) -> Markup {
         clipped: &clipped,
         withdrawn: None,
         paper: Some(&paper),
-        print_head: &html! {},
         pdf: None,
         synthetic: true,
     };
