@@ -358,8 +358,8 @@ impl Importer {
         let (document, change) = made.map_err(|_| Ok(LineFault::TooLarge))?;
         self.next += 1;
         self.resolver.note(source, document.id());
-        let body = crate::log::pack(&change.bytes);
         let position = self.actor.at(origin.n);
+        let body = crate::log::fold(position.actor, document.id(), &change.bytes);
         self.batch.push_document(
             lines,
             Step::Create {

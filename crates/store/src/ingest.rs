@@ -219,7 +219,7 @@ fn store(
         Some(row) => row.d,
         None => log::insert_doc(tx, document)?,
     };
-    let body = log::pack(&change.bytes);
+    let body = log::fold(foreign.position.actor, document.id(), &change.bytes);
     let k = log::append(tx, s, foreign.position, d, foreign.lane, &change.hash, &body)?;
     if let Some(row) = row {
         log::update_doc(tx, row, document)?;

@@ -1,8 +1,10 @@
 //! The change log and the documents made of it.
 
+mod body;
+
 use records::ids::{ClinicCode, DeviceId, DocId, PatientId, SessionId};
 use rusqlite::{Connection, OptionalExtension, params};
-use sync_core::document::{CHANGE_BYTES_MAX, Change, Document, Heads};
+use sync_core::document::{Change, Document, Heads};
 use sync_core::fingerprint::{Fingerprint, print_of};
 use sync_core::identity::{Actor, Position};
 use sync_core::wire::Lane;
@@ -11,15 +13,10 @@ use crate::engine::{State, StoreError, StoreEvent, Tx};
 use crate::open::{CrashPoint, Mode};
 use crate::sync::OwnChange;
 use crate::{derive, sync};
+pub use body::each_stream;
+pub(crate) use body::{fold, pack, unfold, unpack};
 
 const FINGERPRINT: &str = "fingerprint";
-
-/// Body as it came.
-const PLAIN: u8 = 0;
-/// Body compressed by zstd.
-const ZSTD: u8 = 1;
-/// Level of compression: a Pi's core still writes tens of megabytes a second.
-const ZSTD_LEVEL: i32 = 3;
 
 /// A document's row.
 #[derive(Debug, Clone)]
@@ -30,32 +27,6 @@ pub(crate) struct DocRow {
     pub(crate) owner: ClinicCode,
     /// Its print in the fingerprint.
     print: [u8; 32],
-}
-
-/// A change's body as it stands in the log.
-pub(crate) fn pack(bytes: &[u8]) -> Vec<u8> {
-    let packed = zstd::bulk::compress(bytes, ZSTD_LEVEL).unwrap_or_default();
-    let shorter = !packed.is_empty() && packed.len() < bytes.len();
-    let (tag, content) = if shorter {
-        (ZSTD, packed.as_slice())
-    } else {
-        (PLAIN, bytes)
-    };
-    let mut body = Vec::with_capacity(content.len() + 1);
-    body.push(tag);
-    body.extend_from_slice(content);
-    body
-}
-
-/// A change's bytes from its body in the log.
-pub(crate) fn unpack(body: &[u8]) -> Result<Vec<u8>, StoreError> {
-    match body.split_first() {
-        Some((&PLAIN, content)) => Ok(content.to_vec()),
-        Some((&ZSTD, content)) => {
-            zstd::bulk::decompress(content, CHANGE_BYTES_MAX).map_err(|_| StoreError::Unreadable("change"))
-        }
-        Some(_) | None => Err(StoreError::Unreadable("change")),
-    }
 }
 
 /// Row of a session, made with its first change.
@@ -136,11 +107,19 @@ pub(crate) fn load(sql: &Connection, doc: DocId) -> Result<Option<Document>, Sto
 
 /// Loads the document of a row.
 pub(crate) fn load_row(sql: &Connection, d: i64, doc: DocId) -> Result<Document, StoreError> {
-    let mut rows = sql.prepare_cached("SELECT body FROM log WHERE d = ?1 ORDER BY k")?;
-    let bodies = rows.query_map([d], |row| row.get::<_, Vec<u8>>(0))?;
-    let changes = bodies
-        .map(|body| unpack(&body?))
-        .collect::<Result<Vec<_>, StoreError>>()?;
+    let mut rows = sql.prepare_cached(
+        "SELECT device, session, hash, body FROM log JOIN sessions USING(s) WHERE d = ?1 ORDER BY k",
+    )?;
+    let mut rows = rows.query([d])?;
+    let mut changes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let actor = Actor {
+            device: DeviceId(row.get(0)?),
+            session: SessionId(row.get(1)?),
+        };
+        let body = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+        changes.push(unfold(body, actor, doc, &row.get(2)?)?);
+    }
     Ok(Document::load(doc, changes.iter().map(Vec::as_slice))?)
 }
 
@@ -261,7 +240,7 @@ pub(crate) fn write_own(
     lane: Lane,
     change: &Change,
 ) -> Result<Option<PatientId>, StoreError> {
-    let body = pack(&change.bytes);
+    let body = fold(position.actor, document.id(), &change.bytes);
     write_packed(tx, known, document, position, lane, change, &body)
 }
 
@@ -315,19 +294,4 @@ pub(crate) fn actor_of(sql: &Connection, s: i64) -> Result<Actor, StoreError> {
             session: SessionId(row.get(1)?),
         })
     })?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_survives_packing() {
-        for content in [vec![], vec![7; 5], b"abc".repeat(400)] {
-            assert_eq!(unpack(&pack(&content)).unwrap(), content);
-        }
-        assert!(pack(&b"abc".repeat(400)).len() < 100);
-        assert!(unpack(&[9, 1, 2]).is_err());
-        assert!(unpack(&[]).is_err());
-    }
 }

@@ -7,8 +7,10 @@ use rusqlite::Connection;
 
 use crate::derive;
 
-/// Version of the tables below; kept in SQLite's `user_version`. Derived tables have a version of their own.
-pub(crate) const VERSION: i64 = 1;
+/// Version of the tables below and of what stands in them; kept in SQLite's `user_version`. Derived tables have a
+/// version of their own. Version 2 brought folded bodies of changes (`log::body`); a file of version 1 is read and
+/// written on as it is.
+pub(crate) const VERSION: i64 = 2;
 
 /// Versions of the derived tables differ: they are built again from the log, never migrated.
 const DERIVED_VERSION_KEY: &str = "derived_version";

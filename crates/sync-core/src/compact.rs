@@ -4,6 +4,7 @@
 //! of operations, ids that are hashes of positions) is told in a symbol or not at all. Reading puts Automerge's own
 //! bytes together again. What would not come out byte for byte travels raw inside the stream.
 
+mod alone;
 mod fields;
 mod ops;
 mod scene;
@@ -22,6 +23,7 @@ use records::ids::{DocId, DocKind};
 use crate::document::{Origin, genesis_hash};
 use crate::identity::{Actor, Position};
 use crate::wire::{ChangeItem, MAX_CHANGE, WireFault, change_hash};
+pub use alone::{fold, unfold};
 pub use messages::{BASE_BYTES_MAX, BASE_CHANGES_MAX, Base, Envelope, Learned, Range, Start, pack, unpack};
 use scene::{Scene, origin_of};
 use tape::{Source, Tape};
@@ -236,7 +238,7 @@ fn take_item(from: &mut impl Source, scene: &mut Scene<'_>) -> Result<ChangeItem
     scene.position = actor.at(seq.cast_unsigned());
     let doc = take_doc(from, scene)?;
     let bytes = match from.byte(fields::FORM)? {
-        FORM_OPS => take_change(from, scene, doc)?,
+        FORM_OPS => take_change(from, scene, doc)?.raw_bytes().to_vec(),
         FORM_RAW => from.bytes(fields::RAW, MAX_CHANGE)?,
         _ => return Err(WireFault::BadValue("form of a change")),
     };
@@ -248,7 +250,11 @@ fn take_item(from: &mut impl Source, scene: &mut Scene<'_>) -> Result<ChangeItem
     })
 }
 
-fn take_change(from: &mut impl Source, scene: &mut Scene<'_>, doc: DocId) -> Result<Vec<u8>, WireFault> {
+fn take_change(
+    from: &mut impl Source,
+    scene: &mut Scene<'_>,
+    doc: DocId,
+) -> Result<automerge::Change, WireFault> {
     let actor = ActorId::from(scene.take_actor(from, fields::ACTOR ^ 0x400)?);
     let (mut next_op, mut own_seq) = (genesis_end(doc), 1);
     if let Some(ago) = scene.ago(doc)
@@ -295,9 +301,9 @@ fn take_change(from: &mut impl Source, scene: &mut Scene<'_>, doc: DocId) -> Res
         extra_bytes,
         author: None,
     };
-    let bytes = automerge::Change::from(expanded).raw_bytes().to_vec();
-    scene.meet(doc, change_hash(&bytes), end, actor.to_bytes(), seq);
-    Ok(bytes)
+    let change = automerge::Change::from(expanded);
+    scene.meet(doc, change.hash().0, end, actor.to_bytes(), seq);
+    Ok(change)
 }
 
 fn take_dep(

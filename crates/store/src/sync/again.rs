@@ -266,19 +266,20 @@ fn leave(tx: &mut Tx<'_>, old: Actor, spoiled: bool) -> Result<Actor, StoreError
     Ok(new)
 }
 
-fn rows_of(sql: &Connection, d: i64) -> Result<Vec<Row>, StoreError> {
+fn rows_of(sql: &Connection, d: i64, doc: DocId) -> Result<Vec<Row>, StoreError> {
     let mut find =
         sql.prepare_cached("SELECT k, s, seq, lane, hash, body FROM log WHERE d = ?1 ORDER BY k")?;
     let mut rows = find.query([d])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
+        let (s, hash) = (row.get(1)?, row.get(4)?);
         found.push(Row {
             k: row.get(0)?,
-            s: row.get(1)?,
+            s,
             seq: row.get::<_, i64>(2)?.cast_unsigned(),
             lane: Lane::from_number(row.get(3)?).ok_or(StoreError::Unreadable("lane"))?,
-            hash: row.get(4)?,
-            bytes: log::unpack(&row.get::<_, Vec<u8>>(5)?)?,
+            hash,
+            bytes: log::unfold(&row.get::<_, Vec<u8>>(5)?, log::actor_of(sql, s)?, doc, &hash)?,
         });
     }
     Ok(found)
@@ -293,7 +294,7 @@ fn rewrite(
 ) -> Result<(), StoreError> {
     let doc = doc_of(tx.sql, d)?;
     let row = log::doc_row(tx.sql, doc)?.ok_or(StoreError::Unreadable("document"))?;
-    let rows = rows_of(tx.sql, d)?;
+    let rows = rows_of(tx.sql, d, doc)?;
     let before = log::load_row(tx.sql, d, doc)?;
     let first = rows.first().ok_or(StoreError::Unreadable("document"))?;
     let creator = outline(doc, &first.bytes)?;
@@ -482,7 +483,7 @@ fn put_back(
             .map_or(Lane::P2, |row| row.lane);
         let s = log::session_row(tx, again.actor)?;
         let position = again.actor.at(log::next_seq(tx, s)?);
-        let body = log::pack(&change.bytes);
+        let body = log::fold(again.actor, id, &change.bytes);
         let k = log::append(tx, s, position, d, lane, &change.hash, &body)?;
         ranges::hold(tx.sql, s, position.seq, &change.hash)?;
         queue::add_change(tx, lane, k, change.bytes.len())?;

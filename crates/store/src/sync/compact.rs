@@ -167,7 +167,7 @@ fn changes_in(sql: &Connection, ranges: &[Range]) -> Result<Option<Vec<ChangeIte
     let mut bytes = 0;
     for range in ranges {
         let mut rows = sql.prepare_cached(
-            "SELECT seq, id, body FROM log JOIN sessions USING(s) JOIN documents USING(d)
+            "SELECT seq, id, hash, body FROM log JOIN sessions USING(s) JOIN documents USING(d)
              WHERE device = ?1 AND session = ?2 AND seq BETWEEN ?3 AND ?4 ORDER BY seq",
         )?;
         let mut rows = rows.query(params![
@@ -177,14 +177,15 @@ fn changes_in(sql: &Connection, ranges: &[Range]) -> Result<Option<Vec<ChangeIte
             range.last.min(i64::MAX as u64).cast_signed()
         ])?;
         while let Some(row) = rows.next()? {
-            let body = log::unpack(&row.get::<_, Vec<u8>>(2)?)?;
+            let doc = DocId(row.get(1)?);
+            let body = log::unfold(&row.get::<_, Vec<u8>>(3)?, range.actor, doc, &row.get(2)?)?;
             bytes += body.len();
             if bytes > BASE_BYTES_MAX || changes.len() >= BASE_CHANGES_MAX {
                 return Ok(None);
             }
             changes.push(ChangeItem {
                 position: range.actor.at(row.get::<_, i64>(0)?.cast_unsigned()),
-                doc: DocId(row.get(1)?),
+                doc,
                 bytes: body,
             });
         }
@@ -204,11 +205,12 @@ fn choose(sql: &Connection, own: DeviceId) -> Result<Vec<Range>, StoreError> {
     let (mut ranges, mut bytes) = (Vec::new(), 0);
     for (s, session) in sessions {
         let mut rows = sql.prepare_cached(
-            "SELECT seq, body FROM log WHERE s = ?1
+            "SELECT seq, id, hash, body FROM log JOIN documents USING(d) WHERE s = ?1
              AND NOT EXISTS (SELECT 1 FROM link_queue WHERE kind = 0 AND row = log.k)
              ORDER BY seq DESC LIMIT ?2",
         )?;
         let mut rows = rows.query(params![s, BASE_CHANGES_MAX as i64 / 2])?;
+        let actor = Actor { device: own, session };
         let mut found: Option<(u64, u64)> = None;
         while bytes < BASE_BYTES
             && let Some(row) = rows.next()?
@@ -217,14 +219,11 @@ fn choose(sql: &Connection, own: DeviceId) -> Result<Vec<Range>, StoreError> {
             if found.is_some_and(|(first, _)| seq + 1 != first) {
                 break;
             }
-            bytes += log::unpack(&row.get::<_, Vec<u8>>(1)?)?.len();
+            let (doc, body) = (DocId(row.get(1)?), row.get::<_, Vec<u8>>(3)?);
+            bytes += log::unfold(&body, actor, doc, &row.get(2)?)?.len();
             found = Some((seq, found.map_or(seq, |(_, last)| last)));
         }
-        ranges.extend(found.map(|(first, last)| Range {
-            actor: Actor { device: own, session },
-            first,
-            last,
-        }));
+        ranges.extend(found.map(|(first, last)| Range { actor, first, last }));
     }
     ranges.reverse();
     Ok(if bytes >= BASE_BYTES_LEAST {

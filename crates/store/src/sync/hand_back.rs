@@ -240,7 +240,7 @@ pub(crate) fn read(
         };
         let bytes = body
             .filter(|_| position.actor.device != own)
-            .map(|body| log::unpack(&body))
+            .map(|body| log::unfold(&body, position.actor, doc, &hash))
             .transpose()?;
         changes.push(FedChange {
             position,

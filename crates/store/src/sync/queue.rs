@@ -303,16 +303,18 @@ fn waiting_before(sql: &Connection, k: i64) -> Result<Vec<i64>, StoreError> {
 /// A change read from the log.
 pub(crate) fn change(sql: &Connection, k: i64) -> Result<ChangeItem, StoreError> {
     let mut find = sql.prepare_cached(
-        "SELECT s, seq, id, body FROM log JOIN documents ON documents.d = log.d WHERE k = ?1",
+        "SELECT s, seq, id, hash, body FROM log JOIN documents ON documents.d = log.d WHERE k = ?1",
     )?;
-    let (s, seq, doc, body): (i64, i64, [u8; 16], Vec<u8>) = find.query_row([k], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    type Found = (i64, i64, DocId, [u8; 32], Vec<u8>);
+    let (s, seq, doc, hash, body): Found = find.query_row([k], |row| {
+        let doc = DocId(row.get(2)?);
+        Ok((row.get(0)?, row.get(1)?, doc, row.get(3)?, row.get(4)?))
     })?;
     let position = log::actor_of(sql, s)?.at(seq.cast_unsigned());
     Ok(ChangeItem {
         position,
-        doc: DocId(doc),
-        bytes: log::unpack(&body)?,
+        doc,
+        bytes: log::unfold(&body, position.actor, doc, &hash)?,
     })
 }
 

@@ -319,9 +319,11 @@ fn derived_key(action: &OpType) -> Option<[u8; 8]> {
     let OpType::Put(ScalarValue::Bytes(bytes)) = action else {
         return None;
     };
-    let Ok(Node::Map(parts)) = packed::unpack(bytes) else {
-        return None;
-    };
+    packed::unpack(bytes).ok().as_ref().and_then(key_of_fact)
+}
+
+fn key_of_fact(fact: &Node) -> Option<[u8; 8]> {
+    let Node::Map(parts) = fact else { return None };
     let (_, line) = parts.first_key_value()?;
     line.text(&["id"]).map(records::imports::key_of)
 }
@@ -365,7 +367,7 @@ fn put_value(tape: &mut Tape, scene: &mut Scene, place: &Place, value: &ScalarVa
             if let Some((doc, origin)) = scene.known_document(bytes) {
                 tape.byte(field, V_DOC);
                 scene.put_origin(tape, doc, &origin);
-            } else if let Some(node) = as_fact(bytes) {
+            } else if let Some(node) = as_fact(bytes).filter(|_| !scene.lasting) {
                 tape.byte(field, V_PACKED);
                 values::put_node(tape, name & 0xffff, &node);
             } else {
@@ -378,7 +380,8 @@ fn put_value(tape: &mut Tape, scene: &mut Scene, place: &Place, value: &ScalarVa
     }
 }
 
-/// The fact that these bytes pack, where packing it again gives the same bytes.
+/// The fact that these bytes pack, where packing it again gives the same bytes. A later release may know more words
+/// and pack it otherwise, so that a stream which is kept holds the bytes themselves.
 fn as_fact(bytes: &[u8]) -> Option<Node> {
     let node = packed::unpack(bytes).ok()?;
     (packed::pack(&node).ok()? == bytes && !matches!(node, Node::Leaf(_) if bytes.len() < 2)).then_some(node)
@@ -557,17 +560,15 @@ fn take_value(
         V_F64 => ScalarValue::F64(f64::from_bits(u64::from_le_bytes(from.array(field ^ 1)?))),
         V_STR => ScalarValue::Str(from.text(field ^ 2, VALUE_MAX)?.as_str().into()),
         V_TIME => ScalarValue::Timestamp(from.signed(field ^ 1)?),
-        V_BYTES => ScalarValue::Bytes(from.bytes(field ^ 3, VALUE_MAX)?),
+        V_BYTES => {
+            let bytes = from.bytes(field ^ 3, VALUE_MAX)?;
+            place.derived = packed::unpack(&bytes).ok().as_ref().and_then(key_of_fact);
+            ScalarValue::Bytes(bytes)
+        }
         V_DOC => ScalarValue::Bytes(scene.take_origin(from)?.0.0.to_vec()),
         V_PACKED => {
             let node = values::take_node(from, name & 0xffff, 0)?.ok_or(WireFault::BadValue("fact"))?;
-            place.derived = match &node {
-                Node::Map(parts) => parts
-                    .first_key_value()
-                    .and_then(|(_, line)| line.text(&["id"]))
-                    .map(records::imports::key_of),
-                Node::Leaf(_) | Node::List(_) => None,
-            };
+            place.derived = key_of_fact(&node);
             ScalarValue::Bytes(packed::pack(&node).map_err(|_| WireFault::TooLong("fact"))?)
         }
         _ => return Err(WireFault::BadValue("value")),

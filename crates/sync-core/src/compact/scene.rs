@@ -38,6 +38,8 @@ pub(super) struct Scene<'a> {
     /// Changes of this stream: later ones may build on them.
     told: HashMap<Position, [u8; 32]>,
     told_at: HashMap<[u8; 32], Position>,
+    /// The stream is kept: it must be read by every later release.
+    pub(super) lasting: bool,
 }
 
 impl<'a> Scene<'a> {
@@ -53,6 +55,7 @@ impl<'a> Scene<'a> {
             doc_origin: None,
             told: HashMap::new(),
             told_at: HashMap::new(),
+            lasting: false,
         };
         scene.add_actor(&[0; 16]);
         scene.add_actor(&sender.to_bytes());

@@ -144,6 +144,17 @@ pub(super) struct TapeReader<'a> {
     rest: &'a [u8],
 }
 
+impl<'a> TapeReader<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// Whether all of it was read.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+}
+
 impl Source for TapeReader<'_> {
     fn begin(&mut self, _: u32) {}
 

@@ -197,6 +197,26 @@ proptest! {
     }
 
     #[test]
+    fn a_change_by_itself_comes_back_byte_for_byte(
+        edits in prop::collection::vec(any_edit(), 0..8), at in 0usize..4000, with in any::<u8>(),
+    ) {
+        let (base, day) = story(&edits);
+        for item in base.iter().chain(&day) {
+            let (actor, kind) = (item.position.actor, item.doc.kind().unwrap());
+            let mut folded = fold(actor, kind, &item.bytes).unwrap();
+            prop_assert_eq!(
+                unfold(actor, kind, &folded).unwrap(),
+                (item.bytes.clone(), change_hash(&item.bytes))
+            );
+            let place = at % folded.len();
+            folded[place] ^= with;
+            if let Ok((bytes, hash)) = unfold(actor, kind, &folded) {
+                prop_assert_eq!(bytes == item.bytes, hash == change_hash(&item.bytes));
+            }
+        }
+    }
+
+    #[test]
     fn any_bytes_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..300), kind in 0u8..6) {
         let framed = [&[kind, 2, 1][..], &bytes].concat();
         let _ = unpack(&framed, None, &Nothing);
@@ -291,6 +311,34 @@ fn audit_entries_and_feeds_come_back() {
         let (bytes, _) = pack(&message, &Start::Large, None, false, &Nothing).unwrap();
         assert_eq!(unpack(&bytes, None, &Nothing).unwrap().0, message);
     }
+}
+
+#[test]
+fn a_change_that_is_not_automerge_s_own_bytes_is_not_folded() {
+    let (_, mut day) = story(&[]);
+    let end = day[1].bytes.len() - 1;
+    day[1].bytes[end] ^= 1;
+    assert_eq!(fold(actor(2), DocKind::Chart, &day[1].bytes), None);
+    let mut folded = fold(actor(2), DocKind::Encounter, &day[0].bytes).unwrap();
+    folded.push(0);
+    assert!(unfold(actor(2), DocKind::Encounter, &folded).is_err());
+}
+
+/// The form in which logs of earlier releases stand: what was folded then is read by every later release.
+#[test]
+fn the_form_of_a_folded_change_is_fixed() {
+    let fact = packed::pack(&Node::map([
+        ("drug", Node::from(Scalar::from("阿莫西林"))),
+        ("route", Scalar::from("口服").into()),
+    ]));
+    let edits = [Edit::put(&["fields", "0123456789abcdef"], fact.unwrap())];
+    let (_, day) = story(&edits);
+    let folded: Vec<u8> = day
+        .iter()
+        .flat_map(|item| fold(actor(2), item.doc.kind().unwrap(), &item.bytes).unwrap())
+        .collect();
+    let hash: String = blake3::hash(&folded).to_hex().chars().take(16).collect();
+    assert_eq!((folded.len(), hash.as_str()), (379, "dc60554060e29108"));
 }
 
 /// The format: other bytes here mean that ends of two releases do not understand each other.
