@@ -6,6 +6,7 @@ mod export;
 mod import;
 mod keep;
 mod open;
+mod rekey;
 mod serve;
 mod status;
 mod sync;
@@ -35,6 +36,8 @@ enum Verb {
     Serve(ServeArgs),
     /// Joins this box to a county hub by a one-time token.
     Enroll(EnrollArgs),
+    /// Gives this box a new device key, which the old one vouches for at the hub.
+    Rekey(RekeyArgs),
     /// Takes in lines of patients, visits and readings; the same line twice changes nothing.
     Import(ImportArgs),
     /// Writes patients out as lines of JSON; nothing is lost.
@@ -96,6 +99,14 @@ pub(crate) struct EnrollArgs {
     /// The hub's CA certificate (PEM); without it the pin inside the token decides.
     #[arg(long, value_name = "FILE")]
     hub_ca: Option<PathBuf>,
+}
+
+/// Arguments of `rekey`.
+#[derive(Debug, Args)]
+pub(crate) struct RekeyArgs {
+    /// Folder that holds the clinic's data.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
 }
 
 /// Arguments of `import`.
@@ -203,7 +214,9 @@ pub fn main() -> ExitCode {
 impl Verb {
     fn wants_json(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Enroll(_) | Self::Export(_) | Self::RecoveryKey(_) => false,
+            Self::Serve(_) | Self::Enroll(_) | Self::Rekey(_) | Self::Export(_) | Self::RecoveryKey(_) => {
+                false
+            }
             Self::Bundle(verb) => verb.wants_json(),
             Self::Backup(args) => args.json,
             Self::Restore(args) => args.json,
@@ -219,6 +232,7 @@ impl Verb {
         match self {
             Self::Serve(args) => serve::run(args),
             Self::Enroll(args) => on_runtime(enroll::run(args)),
+            Self::Rekey(args) => on_runtime(rekey::run(args)),
             Self::Import(args) => on_runtime(import::run(args)),
             Self::Export(args) => on_runtime(export::run(args)),
             Self::Sync(args) => on_runtime(sync::run(args)),

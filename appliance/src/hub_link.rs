@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use link::client::{Client, ClientOptions, OnHubTime};
 use link::enrol::EnrolError;
+use records::ids::DeviceId;
 use records::time::ClockSource;
 use store::{Store, StoreError};
 
@@ -49,7 +50,7 @@ impl From<EnrolError> for JoinFault {
             EnrolError::Unreached(_) => Self::Unreached,
             EnrolError::UsedToken => Self::TokenUsed,
             EnrolError::OtherClinic => Self::OtherClinic,
-            EnrolError::Refused(_) => Self::Refused,
+            EnrolError::Refused(_) | EnrolError::NotJoined => Self::Refused,
             EnrolError::Store(error) => {
                 tracing::error!(%error, "the enrolment could not be kept");
                 Self::Refused
@@ -65,6 +66,13 @@ pub fn client_options(cable: Option<Cable>, on_hub_time: Option<OnHubTime>) -> C
         on_hub_time,
         ..ClientOptions::new(SOFTWARE)
     }
+}
+
+/// Gives the box a new key that its old one vouches for; the device that it is from its next start on.
+pub async fn change_key(store: &Store, cable: &Cable) -> Result<DeviceId, EnrolError> {
+    let next = store.next_key().await?.device();
+    link::enrol::change_key(store, &next.to_string(), cable).await?;
+    Ok(next)
 }
 
 /// Joins a hub: the box's key is certified, the enrolment kept.

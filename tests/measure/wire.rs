@@ -77,6 +77,7 @@ pub(crate) async fn contact(end: &Store, hub: &Store) -> Contact {
         key: of.device_key().clone(),
         county: COUNTY,
         peer: with.device_key().public(),
+        predecessors: Vec::new(),
     };
     let mut up = Exchange::for_box(speaks(end, hub), &hello, Duration::ZERO, NOW);
     let mut down = Exchange::for_hub(speaks(hub, end), NOW);

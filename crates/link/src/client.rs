@@ -301,6 +301,7 @@ impl<'a> Contact<'a> {
             key: self.store.device_key().clone(),
             county: enrolment.county,
             peer: enrolment.hub().map_err(own)?,
+            predecessors: self.store.predecessors(self.store.device()).await.map_err(own)?,
         };
         let started = Instant::now();
         let gather = if until_settled {

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use store::{Cause, Enrolment, Store, StoreError};
-use sync_core::wire::{EnrolAnswer, EnrolRefusal, EnrolRequest, Enrolled, Frame, FrameReader, MAX_FRAME};
+use store::{Cause, Enrolment, Store, StoreError, Taken};
+use sync_core::identity::DevicePublicKey;
+use sync_core::wire::{
+    EnrolAnswer, EnrolRefusal, EnrolRequest, Enrolled, Frame, FrameReader, MAX_FRAME, SuccessionRequest,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -48,6 +51,9 @@ pub enum EnrolError {
     /// The token is for another clinic than the one that this box belongs to.
     #[error("the token is for another clinic than this box's")]
     OtherClinic,
+    /// Only a box that joined can have its key changed.
+    #[error("this box has not joined a hub")]
+    NotJoined,
     /// The hub refused for another reason.
     #[error("the hub refused: {0:?}")]
     Refused(EnrolRefusal),
@@ -71,20 +77,60 @@ pub async fn join(
 ) -> Result<Enrolment, EnrolError> {
     let address = HubAddress::parse(hub_url)?;
     let token = Token::parse(token)?;
+    let county = token.county;
     if let Some(pem) = hub_ca {
         let given = CertificateDer::from_pem_slice(pem.as_bytes()).ok();
         if given.and_then(|root| county_of(&root)) != Some(token.county) {
             return Err(EnrolError::WrongCa);
         }
     }
+    let clinic = store.clinic().await?;
+    let request = EnrolRequest::sign(store.device_key(), store.actor(), token.secret, clinic, box_name);
+    let (enrolment, epoch) = asked(store, &address, hub_url, county, &Frame::Enrol(request), cable).await?;
+    store.keep_enrolment(enrolment.clone(), epoch).await?;
+    Ok(enrolment)
+}
+
+/// Gives this box a new key: the old one vouches for it at the hub, which takes it without a token. What waits, also
+/// under the old key, goes to the hub under the new one. The new key counts from the next start of the program on.
+///
+/// # Errors
+/// Each refusal has a variant of its own; the box goes on under its old key and may ask again.
+pub async fn change_key(store: &Store, box_name: &str, cable: &Cable) -> Result<Enrolment, EnrolError> {
+    let before = store.enrolment().await?.ok_or(EnrolError::NotJoined)?;
+    let address = HubAddress::parse(&before.hub_url)?;
+    let next = store.next_key().await?;
+    let request = SuccessionRequest::sign(
+        store.device_key(),
+        &next,
+        store.session(),
+        &before.county,
+        Some(before.clinic.clone()),
+        box_name,
+    );
+    let question = Frame::Succeed(request);
+    let (enrolment, epoch) = asked(store, &address, &before.hub_url, before.county, &question, cable).await?;
+    store.keep_succession(&next, enrolment.clone(), epoch).await?;
+    Ok(enrolment)
+}
+
+/// Asks a hub to take a device in; gives what it answers and the hub's epoch.
+async fn asked(
+    store: &Store,
+    address: &HubAddress,
+    hub_url: &str,
+    county: [u8; 32],
+    question: &Frame,
+    cable: &Cable,
+) -> Result<(Enrolment, u32), EnrolError> {
     let meter = Meter::default();
-    let answer = ask(store, &address, &token, box_name, cable, &meter).await;
+    let answer = ask(address, county, question, cable, &meter).await;
     store.note_spent(meter.up(), meter.down()).await?;
     let enrolled = match answer? {
         EnrolAnswer::Enrolled(enrolled) => enrolled,
         EnrolAnswer::Refused(refusal) => return Err(refused(refusal)),
     };
-    if county_of(&CertificateDer::from(enrolled.ca.clone())) != Some(token.county) {
+    if county_of(&CertificateDer::from(enrolled.ca.clone())) != Some(county) {
         return Err(EnrolError::NotThisHub);
     }
     let epoch = enrolled.epoch;
@@ -92,33 +138,29 @@ pub async fn join(
         hub_url: hub_url.trim().to_owned(),
         clinic: enrolled.clinic,
         clinic_name: enrolled.clinic_name,
-        county: token.county,
+        county,
         hub_key: enrolled.hub_key,
         ca: enrolled.ca,
         certificate: enrolled.certificate,
     };
     enrolment.hub()?;
-    store.keep_enrolment(enrolment.clone(), epoch).await?;
-    Ok(enrolment)
+    Ok((enrolment, epoch))
 }
 
 async fn ask(
-    store: &Store,
     address: &HubAddress,
-    token: &Token,
-    box_name: &str,
+    county: [u8; 32],
+    question: &Frame,
     cable: &Cable,
     meter: &Meter,
 ) -> Result<EnrolAnswer, EnrolError> {
-    let config = client_config(Trust::County(token.county), None)
+    let config = client_config(Trust::County(county), None)
         .map_err(|error| EnrolError::Unreached(LinkError::by(Cause::Malformed, error)))?;
     let mut stream = dial(address, config, cable, meter, Limits::default())
         .await
         .map_err(unreached)?;
-    let clinic = store.clinic().await?;
-    let request = EnrolRequest::sign(store.device_key(), store.actor(), token.secret, clinic, box_name);
     let exchange = async {
-        stream.write_all(&Frame::Enrol(request).encode()).await?;
+        stream.write_all(&question.encode()).await?;
         stream.flush().await?;
         read_frame(&mut stream).await
     };
@@ -181,10 +223,12 @@ pub(crate) async fn serve_enrolment(
     let Ok(frame) = timeout(ENROL_LIMIT, read_frame(stream)).await else {
         return Ok(());
     };
-    let Frame::Enrol(request) = frame? else {
-        return Ok(());
+    let (outcome, device) = match frame? {
+        Frame::Enrol(request) => (take_in(store, ca, &request).await, request.actor.device),
+        Frame::Succeed(request) => (take_over(store, ca, &request).await, request.request.actor.device),
+        _ => return Ok(()),
     };
-    let answer = match take_in(store, ca, &request).await {
+    let answer = match outcome {
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "a box could not be taken in");
@@ -192,7 +236,7 @@ pub(crate) async fn serve_enrolment(
         }
     };
     if let EnrolAnswer::Refused(refusal) = &answer {
-        tracing::info!(device = %request.actor.device, ?refusal, "a box was not taken in");
+        tracing::info!(%device, ?refusal, "a box was not taken in");
     }
     let say = async {
         stream.write_all(&Frame::EnrolAnswer(answer).encode()).await?;
@@ -219,8 +263,35 @@ async fn take_in(store: &Store, ca: &HubCa, request: &EnrolRequest) -> Result<En
         Ok(taken) => taken,
         Err(refusal) => return Ok(EnrolAnswer::Refused(refusal)),
     };
-    let certificate = ca.issue_box(&key, &taken.clinic, taken.at)?;
     tracing::info!(device = %key.device(), clinic = %taken.clinic, "a box was taken in");
+    vouched(store, ca, key, taken).await
+}
+
+async fn take_over(
+    store: &Store,
+    ca: &HubCa,
+    request: &SuccessionRequest,
+) -> Result<EnrolAnswer, TakeInFault> {
+    let Ok(key) = request.request.verify() else {
+        return Ok(EnrolAnswer::Refused(EnrolRefusal::BadProof));
+    };
+    let taken = match store.succeed_device(request).await? {
+        Ok(taken) => taken,
+        Err(refusal) => return Ok(EnrolAnswer::Refused(refusal)),
+    };
+    tracing::info!(device = %key.device(), clinic = %taken.clinic, "a box has a new key");
+    vouched(store, ca, key, taken).await
+}
+
+/// The answer to a box that was taken in, with its certificate.
+async fn vouched(
+    store: &Store,
+    ca: &HubCa,
+    key: DevicePublicKey,
+    taken: Taken,
+) -> Result<EnrolAnswer, TakeInFault> {
+    let before = store.predecessors(key.device()).await?;
+    let certificate = ca.issue_box(&key, &taken.clinic, &before, taken.at)?;
     Ok(EnrolAnswer::Enrolled(Enrolled {
         clinic: taken.clinic,
         clinic_name: taken.clinic_name,

@@ -10,7 +10,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SubjectPublicKeyInfo,
 };
-use records::ids::ClinicCode;
+use records::ids::{ClinicCode, DeviceId};
 use records::time::WallTime;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -87,7 +87,7 @@ impl HubCa {
         county_of(&self.root).unwrap_or_default()
     }
 
-    /// Vouches for a box's device key, as a client only.
+    /// Vouches for a box's device key, as a client only, and names the devices of which it took the place.
     ///
     /// # Errors
     /// Where the library refuses.
@@ -95,6 +95,7 @@ impl HubCa {
         &self,
         key: &DevicePublicKey,
         clinic: &ClinicCode,
+        predecessors: &[DeviceId],
         base: WallTime,
     ) -> Result<Vec<u8>, CaFault> {
         let mut spki = SPKI_ED25519_HEAD.to_vec();
@@ -107,6 +108,12 @@ impl HubCa {
         params
             .distinguished_name
             .push(DnType::OrganizationalUnitName, clinic.as_str());
+        if !predecessors.is_empty() {
+            let before: Vec<String> = predecessors.iter().map(DeviceId::to_string).collect();
+            params
+                .distinguished_name
+                .push(DnType::OrganizationName, before.join(" "));
+        }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         Ok(params.signed_by(&public, &self.issuer)?.der().to_vec())
     }

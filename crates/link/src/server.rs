@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use records::ids::ClinicCode;
+use records::ids::{ClinicCode, DeviceId};
 use records::time::WallTime;
 use store::{Standing, Store, StoreError};
 use sync_core::exchange::{Answer, Ask, Credentials, Exchange};
@@ -25,7 +25,7 @@ use crate::certificate_files::CaFault;
 use crate::dial::HANDSHAKE_LIMIT;
 use crate::enrol::serve_enrolment;
 use crate::hub_ca::HubCa;
-use crate::tls::{peer_clinic, peer_key, server_config};
+use crate::tls::{peer_clinic, peer_key, peer_predecessors, server_config};
 
 /// Connections at the same time.
 const CONNECTIONS_MAX: usize = 4096;
@@ -169,9 +169,9 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, stop: 
         Err(_) => return,
     };
     let shown = stream.get_ref().1.peer_certificates();
-    let (key, clinic) = (peer_key(shown), peer_clinic(shown));
+    let (key, clinic, before) = (peer_key(shown), peer_clinic(shown), peer_predecessors(shown));
     match key {
-        Some(key) => serve_box(stream, shared, key, clinic, stop).await,
+        Some(key) => serve_box(stream, shared, key, clinic, &before, stop).await,
         None => {
             let Ok(_turn) = shared.enrolments.try_acquire() else {
                 return;
@@ -190,16 +190,18 @@ async fn standing(
     store: &Store,
     key: DevicePublicKey,
     clinic: Option<ClinicCode>,
+    before: &[DeviceId],
 ) -> Result<Option<Bye>, StoreError> {
     match store.device_standing(key.device()).await? {
         Standing::Served => Ok(None),
         Standing::Revoked => Ok(Some(Bye::Revoked)),
         Standing::Unknown => match clinic {
-            Some(clinic) if store.enrol_again(key, &clinic).await? => {
+            Some(clinic) => {
+                store.enrol_again(key, &clinic, before).await?;
                 tracing::warn!(device = %key.device(), "a box that the directory did not have was taken in again");
                 Ok(None)
             }
-            Some(_) | None => Ok(Some(Bye::UnknownDevice)),
+            None => Ok(Some(Bye::UnknownDevice)),
         },
     }
 }
@@ -284,27 +286,35 @@ async fn serve_box(
     shared: &Shared,
     key: DevicePublicKey,
     clinic: Option<ClinicCode>,
+    before: &[DeviceId],
     mut stop: watch::Receiver<bool>,
 ) {
-    let refusal = standing(&shared.store, key, clinic)
-        .await
-        .unwrap_or_else(|error| {
-            tracing::error!(%error, "the directory could not be read");
-            Some(Bye::StoreFault)
-        });
-    if let Some(bye) = refusal {
-        let say = async {
-            stream.write_all(&Frame::Bye(bye).encode()).await?;
-            stream.shutdown().await
-        };
-        // Whether the box hears it or not, it is not served.
-        let _ = timeout(HANDSHAKE_LIMIT, say).await;
-        return;
-    }
+    let known = match standing(&shared.store, key, clinic, before).await {
+        Ok(None) => shared.store.predecessors(key.device()).await.map(Ok),
+        Ok(Some(bye)) => Ok(Err(bye)),
+        Err(error) => Err(error),
+    };
+    let known = known.unwrap_or_else(|error| {
+        tracing::error!(%error, "the directory could not be read");
+        Err(Bye::StoreFault)
+    });
+    let predecessors = match known {
+        Ok(predecessors) => predecessors,
+        Err(bye) => {
+            let say = async {
+                stream.write_all(&Frame::Bye(bye).encode()).await?;
+                stream.shutdown().await
+            };
+            // Whether the box hears it or not, it is not served.
+            let _ = timeout(HANDSHAKE_LIMIT, say).await;
+            return;
+        }
+    };
     let credentials = Credentials {
         key: shared.store.device_key().clone(),
         county: shared.ca.county(),
         peer: key,
+        predecessors,
     };
     let started = Instant::now();
     let mut exchange = Exchange::for_hub(credentials, Duration::ZERO);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use records::ids::ClinicCode;
+use records::ids::{ClinicCode, DeviceId};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
@@ -86,6 +86,16 @@ pub fn peer_clinic(shown: Option<&[CertificateDer<'_>]>) -> Option<ClinicCode> {
     let (_, certificate) = X509Certificate::from_der(shown?.first()?).ok()?;
     let unit = certificate.subject().iter_organizational_unit().next()?;
     unit.as_str().ok()?.parse().ok()
+}
+
+/// The devices of which the one that showed this certificate took the place.
+pub fn peer_predecessors(shown: Option<&[CertificateDer<'_>]>) -> Vec<DeviceId> {
+    let read = || {
+        let (_, certificate) = X509Certificate::from_der(shown?.first()?).ok()?;
+        let before = certificate.subject().iter_organization().next()?.as_str().ok()?;
+        Some(before.split(' ').filter_map(|text| text.parse().ok()).collect())
+    };
+    read().unwrap_or_default()
 }
 
 /// The beginning of a certificate's validity: it serves as "now", so that no clock decides.
@@ -288,7 +298,7 @@ mod tests {
         for base in [TODAY, IN_1971] {
             let county = county(base);
             let key = DeviceKey::from_seed(&[7; 32]);
-            let certificate = county.ca.issue_box(&key.public(), &clinic(), base).unwrap();
+            let certificate = county.ca.issue_box(&key.public(), &clinic(), &[], base).unwrap();
             let identity = BoxIdentity {
                 certificate: &certificate,
                 key: &key,
@@ -312,7 +322,7 @@ mod tests {
     fn another_county_is_refused_by_both_ends() {
         let (ours, theirs) = (county(TODAY), county(TODAY));
         let key = DeviceKey::from_seed(&[7; 32]);
-        let certificate = theirs.ca.issue_box(&key.public(), &clinic(), TODAY).unwrap();
+        let certificate = theirs.ca.issue_box(&key.public(), &clinic(), &[], TODAY).unwrap();
         let identity = BoxIdentity {
             certificate: &certificate,
             key: &key,
@@ -333,7 +343,7 @@ mod tests {
     fn a_box_cannot_play_the_hub() {
         let county = county(TODAY);
         let key = DeviceKey::from_seed(&[7; 32]);
-        let certificate = county.ca.issue_box(&key.public(), &clinic(), TODAY).unwrap();
+        let certificate = county.ca.issue_box(&key.public(), &clinic(), &[], TODAY).unwrap();
         let leaf = HubLeaf {
             chain: vec![CertificateDer::from(certificate), county.ca.der().clone()],
             key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_pkcs8())),

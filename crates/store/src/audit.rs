@@ -336,7 +336,11 @@ fn insert(
 
 /// Head of the chain that this device wrote last; zeros where it wrote none.
 fn last_head(sql: &Connection, device: DeviceId) -> Result<[u8; 32], StoreError> {
-    let mut find = sql.prepare_cached("SELECT hash FROM audit WHERE device = ?1 ORDER BY a DESC LIMIT 1")?;
+    let mut find = sql.prepare_cached(
+        "SELECT hash FROM audit
+         WHERE device = ?1 OR device IN (SELECT predecessor FROM link_successions WHERE device = ?1)
+         ORDER BY a DESC LIMIT 1",
+    )?;
     Ok(find
         .query_row([device.as_bytes()], |row| row.get(0))
         .optional()?

@@ -133,6 +133,13 @@ impl Store {
             None
         };
         let sql = open_writer(&path, &options)?;
+        let key = if serving {
+            folder::change_key(folder, key, |next| {
+                crate::sync::successions::is_kept(&sql, next.device())
+            })?
+        } else {
+            key
+        };
         let mut session = [0; 8];
         (options.random)(&mut session);
         let actor = Actor {

@@ -14,6 +14,8 @@ pub(crate) const DATABASE: &str = "clinic.db";
 const LOCK: &str = "lock";
 /// Name of the file with the device's secret key: beside the database, so that a damaged one costs no identity.
 const KEY: &str = "device.key";
+/// The key that takes its place once the hub knows it.
+const NEXT_KEY: &str = "device.key.next";
 /// Its presence says that the database answered with damage and must be checked at the next start.
 const SUSPECT: &str = "clinic.db.suspect";
 
@@ -86,6 +88,45 @@ pub(crate) fn device_key(
         }
         Err(source) => Err(OpenError::Folder { path, source }),
     }
+}
+
+/// The key that the device will have; made from `seed` where there is none yet.
+pub(crate) fn next_key(folder: &Path, seed: impl FnOnce() -> [u8; 32]) -> std::io::Result<DeviceKey> {
+    let path = folder.join(NEXT_KEY);
+    let seed = match std::fs::read(&path) {
+        Ok(bytes) => match bytes.try_into() {
+            Ok(seed) => seed,
+            Err(_) => return Err(std::io::ErrorKind::InvalidData.into()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let seed = seed();
+            write_secret(folder, &path, &seed)?;
+            seed
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(DeviceKey::from_seed(&seed))
+}
+
+/// The next key becomes the device's, if `taken` says that the hub took it; the key that counts now.
+pub(crate) fn change_key(
+    folder: &Path,
+    key: DeviceKey,
+    taken: impl FnOnce(&DeviceKey) -> bool,
+) -> Result<DeviceKey, OpenError> {
+    let path = folder.join(NEXT_KEY);
+    if !path.exists() {
+        return Ok(key);
+    }
+    let next = next_key(folder, || key.seed()).map_err(failed(&path))?;
+    if !taken(&next) {
+        return Ok(key);
+    }
+    std::fs::rename(&path, folder.join(KEY)).map_err(failed(&path))?;
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed(&path))?;
+    Ok(next)
 }
 
 /// Writes a file that only its owner may read, whole or not at all, also across a power cut.

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use records::ids::{ClinicCode, DeviceId, DocId, PatientId};
+use records::ids::{ClinicCode, DocId, PatientId};
 use rusqlite::{OptionalExtension, params};
 use sync_core::check::{Checked, Fault, check_foreign};
 use sync_core::document::{Change, Document, deps_of};
@@ -14,12 +14,16 @@ use crate::derive;
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
 use crate::open::CrashPoint;
+use crate::sync::successions;
 
 /// Changes that may wait for what they build on, over all documents. More are not taken, and so not
 /// acknowledged: they come again.
 pub(crate) const ORPHANS_MAX: i64 = 20_000;
 /// The reason under which a change is kept that waits for what it builds on.
 pub(crate) const ORPHAN: &str = "dependencies";
+/// The reason under which a change is kept that a box brought which may have been revoked: the hub was restored and has
+/// not heard yet what it forgot.
+pub(crate) const UNHEARD: &str = "unheard";
 /// The reason under which a change is kept that builds on one that was set aside.
 pub(crate) const BUILDS_ON_PARKED: &str = "builds-on-parked";
 
@@ -34,8 +38,6 @@ pub(crate) struct Foreign<'a> {
     pub(crate) lane: Lane,
     /// The raw chunk.
     pub(crate) bytes: &'a [u8],
-    /// Devices whose sessions the author may carry on.
-    pub(crate) predecessors: &'a [DeviceId],
 }
 
 /// What became of it. Everything but `Spoiled` and `NotNow` is acknowledged.
@@ -120,6 +122,19 @@ pub(crate) fn ingest(
     Ok(Ingested::Stored(stored))
 }
 
+/// Keeps a change unread until the hub has heard what it forgot.
+pub(crate) fn keep_unheard(tx: &mut Tx<'_>, foreign: &Foreign<'_>) -> Result<Ingested, StoreError> {
+    let hash = change_hash(foreign.bytes);
+    if let Some(answer) = held_at(tx, foreign, &hash)? {
+        return Ok(answer);
+    }
+    if orphans(tx)? >= ORPHANS_MAX {
+        return Ok(Ingested::NotNow);
+    }
+    park(tx, foreign, &hash, UNHEARD)?;
+    Ok(Ingested::Waiting)
+}
+
 /// Tries a parked change again; gives what was stored of it.
 pub(crate) fn retry(
     tx: &mut Tx<'_>,
@@ -130,7 +145,13 @@ pub(crate) fn retry(
     let outcome = accept(tx, foreign, permit)?;
     let reason = match &outcome {
         Outcome::Stored(_) | Outcome::Known => None,
-        Outcome::Orphan => return Ok(None),
+        Outcome::Orphan => {
+            tx.sql.execute(
+                "UPDATE parked SET reason = ?2 WHERE p = ?1 AND reason = ?3",
+                params![p, ORPHAN, UNHEARD],
+            )?;
+            return Ok(None);
+        }
         Outcome::Refused(fault) => Some(fault.word()),
         Outcome::Forbidden(reason) => Some(*reason),
     };
@@ -186,12 +207,14 @@ fn accept(tx: &mut Tx<'_>, foreign: &Foreign<'_>, permit: Permit<'_>) -> Result<
         .as_ref()
         .map(|row| log::load_row(tx.sql, row.d, foreign.doc))
         .transpose()?;
+    // Whose documents the author may make anew: it took the place of these devices.
+    let predecessors = successions::predecessors(tx.sql, foreign.position.actor.device)?;
     let checked = check_foreign(
         document.as_ref(),
         foreign.doc,
         foreign.bytes,
         foreign.position,
-        foreign.predecessors,
+        &predecessors,
     );
     let checked = match checked {
         Ok(checked) if checked.known => return Ok(Outcome::Known),
@@ -262,9 +285,9 @@ fn park(tx: &Tx<'_>, foreign: &Foreign<'_>, hash: &[u8; 32], reason: &str) -> Re
 fn builds_on_parked(tx: &Tx<'_>, foreign: &Foreign<'_>) -> Result<bool, StoreError> {
     let mut find = tx
         .sql
-        .prepare_cached("SELECT 1 FROM parked WHERE doc = ?1 AND hash = ?2 AND reason <> ?3")?;
+        .prepare_cached("SELECT 1 FROM parked WHERE doc = ?1 AND hash = ?2 AND reason NOT IN (?3, ?4)")?;
     for dep in deps_of(foreign.bytes).unwrap_or_default() {
-        if find.exists(params![foreign.doc.as_bytes(), dep, ORPHAN])? {
+        if find.exists(params![foreign.doc.as_bytes(), dep, ORPHAN, UNHEARD])? {
             return Ok(true);
         }
     }
@@ -282,7 +305,6 @@ fn park_dependants(tx: &mut Tx<'_>, doc: DocId) -> Result<(), StoreError> {
                 doc,
                 lane,
                 bytes: &bytes,
-                predecessors: &[],
             };
             if builds_on_parked(tx, &foreign)? {
                 tx.sql.execute(
@@ -301,8 +323,8 @@ fn park_dependants(tx: &mut Tx<'_>, doc: DocId) -> Result<(), StoreError> {
 fn orphans(tx: &Tx<'_>) -> Result<i64, StoreError> {
     let mut count = tx
         .sql
-        .prepare_cached("SELECT count(*) FROM parked WHERE reason = ?1")?;
-    Ok(count.query_row([ORPHAN], |row| row.get(0))?)
+        .prepare_cached("SELECT count(*) FROM parked WHERE reason IN (?1, ?2)")?;
+    Ok(count.query_row([ORPHAN, UNHEARD], |row| row.get(0))?)
 }
 
 /// Takes up changes of a document that waited, until none of them moves any more.
@@ -317,7 +339,6 @@ fn release(tx: &mut Tx<'_>, doc: DocId, permit: Permit<'_>) -> Result<Vec<(i64, 
                 doc,
                 lane,
                 bytes: &bytes,
-                predecessors: &[],
             };
             let reason = match accept(tx, &foreign, permit)? {
                 Outcome::Stored(stored) => {

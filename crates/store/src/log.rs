@@ -41,7 +41,7 @@ pub(crate) fn session_row(tx: &Tx<'_>, actor: Actor) -> Result<i64, StoreError> 
     {
         return Ok(s);
     }
-    let own = actor.device == tx.state.actor.device;
+    let own = crate::sync::successions::is_own(tx, actor.device)?;
     let parent = if own { parent_of(tx, actor)? } else { None };
     tx.sql.execute(
         "INSERT INTO sessions(device, session, parent, own, opened) VALUES(?1, ?2, ?3, ?4, ?5)",

@@ -22,6 +22,7 @@ mod ranges;
 mod recovery;
 mod repair;
 mod state;
+pub(crate) mod successions;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -59,6 +60,7 @@ pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
     for tables in [
         again::TABLES,
         hand_back::TABLES,
+        successions::TABLES,
         panels::TABLES,
         purge::TABLES,
         recovery::TABLES,

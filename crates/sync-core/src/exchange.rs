@@ -24,6 +24,8 @@ mod sources;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use records::ids::DeviceId;
+
 use crate::identity::{DeviceKey, DevicePublicKey, SignatureFault};
 use crate::wire::{
     Ack, BlobOffer, BlobPiece, Bye, Frame, Hello, Lane, MAX_ACK_ENTRIES, Message, RangeSet, VERSION,
@@ -97,6 +99,15 @@ pub struct Credentials {
     pub county: [u8; 32],
     /// The other end's key: the box's from its certificate, the hub's from the enrolment.
     pub peer: DevicePublicKey,
+    /// Devices of which the box of this connection took the place: it carries their sessions on.
+    pub predecessors: Vec<DeviceId>,
+}
+
+impl Credentials {
+    /// Whether a device is this one of the box, or one of which that took the place.
+    fn carries(&self, own: DeviceId, device: DeviceId) -> bool {
+        own == device || self.predecessors.contains(&device)
+    }
 }
 
 /// What was carried so far on this connection.
@@ -248,18 +259,25 @@ impl Exchange {
             Frame::Want(blobs) => self.hub_handle_want(&blobs),
             Frame::Compare(bytes) => self.handle_compare(bytes),
             Frame::Lacking(prints) => self.hub_handle_lacking(prints),
-            Frame::Enrol(_) | Frame::EnrolAnswer(_) => Err(ExchangeFault::OutOfTurn("an enrolment")),
+            Frame::Enrol(_) | Frame::Succeed(_) | Frame::EnrolAnswer(_) => {
+                Err(ExchangeFault::OutOfTurn("an enrolment"))
+            }
             Frame::Segment(_) | Frame::Progress(_) | Frame::Ping | Frame::Pong => {
                 Err(ExchangeFault::OutOfTurn("a frame of the stream"))
             }
         }
     }
 
+    /// Whether a device is the box at the other end, or one of which it took the place.
+    fn is_of_peer(&self, device: DeviceId) -> bool {
+        self.credentials.carries(self.credentials.peer.device(), device)
+    }
+
     /// What to ask of the store for a message that came, once who sent it is sure.
     fn checked(&mut self, lane: Lane, message: Message, length: usize) -> Result<Ask, ExchangeFault> {
         Ok(match (message, &self.end) {
             (Message::Batch(batch), End::Hub(_)) => {
-                if batch.actor.device != self.credentials.peer.device() {
+                if !self.is_of_peer(batch.actor.device) {
                     return Err(ExchangeFault::ForeignBatch);
                 }
                 let claim = batch.claim(VERSION, &self.credentials.county);
@@ -267,7 +285,7 @@ impl Exchange {
                 Ask::TakeBatch { lane, batch }
             }
             (Message::Audit(audit), End::Hub(_)) => {
-                if audit.actor.device != self.credentials.peer.device() {
+                if !self.is_of_peer(audit.actor.device) {
                     return Err(ExchangeFault::ForeignBatch);
                 }
                 let claim = audit.claim(VERSION, &self.credentials.county);

@@ -184,6 +184,8 @@ pub enum Purpose {
     Fact,
     /// A device asks to be taken in.
     Enrol,
+    /// A device names the one that takes its place.
+    Succession,
     /// A device or a hub writes a file for the stick.
     Stick,
 }
@@ -196,6 +198,7 @@ impl Purpose {
             Self::Relay => b"clinic-box relay v1\0",
             Self::Fact => b"clinic-box fact v1\0",
             Self::Enrol => b"clinic-box enrol v1\0",
+            Self::Succession => b"clinic-box succession v1\0",
             Self::Stick => b"clinic-box stick v1\0",
         }
     }

@@ -28,7 +28,8 @@ pub use batch::{AuditBatch, Batch, ChangeItem, MAX_AUDIT_ENTRY, change_hash};
 pub use blob::{BLOB_PIECE, BlobOffer, BlobPiece, WantedBlob};
 pub use bytes::WireFault;
 pub use enrol::{
-    EnrolAnswer, EnrolRefusal, EnrolRequest, Enrolled, MAX_BOX_NAME, MAX_CERTIFICATE, TOKEN_SECRET_LEN,
+    EnrolAnswer, EnrolRefusal, EnrolRequest, Enrolled, MAX_BOX_NAME, MAX_CERTIFICATE, SuccessionRequest,
+    TOKEN_SECRET_LEN,
 };
 pub use fact::{Fact, FactKind, MAX_FACT};
 pub use feed::{FeedBatch, FeedItem};

@@ -1,7 +1,7 @@
 //! Foreign changes: each is written, kept aside or refused, and none stops another.
 
 use proptest::prelude::*;
-use records::ids::{DocId, DocKind, SessionId};
+use records::ids::{DeviceId, DocId, DocKind, SessionId};
 use records::time::WallTime;
 use records::tree::{Edit, Scalar};
 use sync_core::document::{Change, Document, Origin};
@@ -36,7 +36,6 @@ async fn take_if(store: &Store, doc: DocId, position: Position, bytes: Vec<u8>, 
                 doc,
                 lane: Lane::P2,
                 bytes: &bytes,
-                predecessors: &[],
             };
             let forbidden =
                 |_: &Foreign<'_>, _: &Checked, _: Option<&ClinicCode>| Err::<(), &'static str>("not_yours");

@@ -19,7 +19,7 @@ use sync_core::identity::{Actor, Position};
 use sync_core::wire::{Lane, ParkReason, Spoiled};
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
-use crate::sync::{queue, ranges};
+use crate::sync::{queue, ranges, successions};
 use crate::{audit, derive, log};
 
 pub(crate) const TABLES: &str = "
@@ -81,9 +81,11 @@ struct Row {
 
 /// The hub holds other changes at these positions.
 pub(crate) fn spoiled(tx: &mut Tx<'_>, spoiled: &[Spoiled]) -> Result<(), StoreError> {
-    let own = tx.state.actor.device;
     let mut refusals = Vec::new();
-    for one in spoiled.iter().filter(|one| one.position.actor.device == own) {
+    for one in spoiled {
+        if !successions::is_own(tx, one.position.actor.device)? {
+            continue;
+        }
         let actor = one.position.actor;
         if one.position.seq == 0 {
             // The audit chain alone: another machine wrote under this session, too.
@@ -113,7 +115,7 @@ pub(crate) fn give_way(
     doc: DocId,
     bytes: &[u8],
 ) -> Result<bool, StoreError> {
-    if position.actor.device != tx.state.actor.device {
+    if !successions::is_own(tx, position.actor.device)? {
         return Ok(false);
     }
     let mut refusals = Vec::new();
@@ -142,9 +144,11 @@ pub(crate) fn give_way(
 
 /// The hub set these changes of ours aside.
 pub(crate) fn parked(tx: &mut Tx<'_>, parked: &[(Position, ParkReason)]) -> Result<(), StoreError> {
-    let own = tx.state.actor.device;
     let mut refusals = Vec::new();
-    for (position, reason) in parked.iter().filter(|(position, _)| position.actor.device == own) {
+    for (position, reason) in parked {
+        if !successions::is_own(tx, position.actor.device)? {
+            continue;
+        }
         // The document's id is another record's at the hub: it gets a new one.
         let taken = match place(tx.sql, *position)? {
             Some((_, d, _)) if *reason == ParkReason::IdTaken => Some(doc_of(tx.sql, d)?),
@@ -306,13 +310,12 @@ fn rewrite(
         return Ok(());
     }
     gone = dependants(rows.iter().map(|row| row.bytes.as_slice()), &gone)?;
-    let own = tx.state.actor.device;
     let mut fates = Vec::with_capacity(rows.len());
     for row in &rows {
         let actor = log::actor_of(tx.sql, row.s)?;
         fates.push(match (gone.contains(&row.hash), refused.get(&row.hash)) {
             (false, _) => Fate::Stays,
-            (true, _) if actor.device != own => {
+            (true, _) if !successions::is_own(tx, actor.device)? => {
                 tracing::error!(%doc, "another device builds on a change that the hub does not take");
                 return Ok(());
             }

@@ -11,7 +11,7 @@ use crate::engine::{Store, StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, ingest};
 use crate::log;
 use crate::sync::recovery::UNKNOWN_PRINT;
-use crate::sync::{again, blobs, facts, hand_back, parked, purge, queue, ranges, repair, state};
+use crate::sync::{again, blobs, facts, hand_back, parked, purge, queue, ranges, repair, state, successions};
 
 impl Store {
     /// Carries out what the exchange of a box asks. What it writes is one transaction.
@@ -212,7 +212,6 @@ pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Resu
                     doc: change.doc,
                     lane,
                     bytes: &change.bytes,
-                    predecessors: &[],
                 };
                 let mut outcome = ingest(tx, &foreign, &|_, _, _| Ok(()))?;
                 if outcome == Ingested::Spoiled
@@ -225,7 +224,7 @@ pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Resu
                     Ingested::Stored(stored) => {
                         taken.new_changes += 1;
                         purge::is_back(tx, change.position)?;
-                        if change.position.actor.device == tx.state.actor.device {
+                        if successions::is_own(tx, change.position.actor.device)? {
                             tx.sql
                                 .prepare_cached("INSERT OR IGNORE INTO link_came(k) VALUES(?1)")?
                                 .execute([stored.k])?;
@@ -244,7 +243,7 @@ pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Resu
                 let actor = change.position.actor;
                 let s = log::session_row(tx, actor)?;
                 ranges::hold(tx.sql, s, change.position.seq, &hash)?;
-                if actor.device == tx.state.actor.device {
+                if successions::is_own(tx, actor.device)? {
                     let seq = change.position.seq;
                     ranges::add_acked(
                         tx.sql,

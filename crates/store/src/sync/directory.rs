@@ -8,7 +8,7 @@ use sync_core::identity::{Actor, DevicePublicKey};
 use sync_core::wire::{FactKind, Hello, Lane, QueueReport};
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
-use crate::sync::{facts, feeds, panels, parked, state};
+use crate::sync::{facts, feeds, panels, parked, state, successions};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_clinics(
@@ -268,7 +268,8 @@ impl Store {
         self.read(|sql| {
             let mut rows = sql.prepare_cached(
                 "SELECT code, name, added, last_contact, queue, software,
-                     (SELECT count(*) FROM link_devices WHERE c = link_clinics.c AND revoked IS NULL),
+                     (SELECT count(*) FROM link_devices WHERE c = link_clinics.c AND revoked IS NULL
+                         AND device NOT IN (SELECT predecessor FROM link_successions)),
                      (SELECT count(*) FROM link_patients WHERE c = link_clinics.c),
                      (SELECT count(*) FROM link_holds WHERE c = link_clinics.c)
                  FROM link_clinics ORDER BY code",
@@ -320,7 +321,7 @@ impl Store {
             Ok(match known(sql, device)? {
                 None if is_revoked(sql, device)? => Standing::Revoked,
                 None => Standing::Unknown,
-                Some(known) if known.revoked => Standing::Revoked,
+                Some(known) if known.revoked || successions::is_succeeded(sql, device)? => Standing::Revoked,
                 Some(_) => Standing::Served,
             })
         })

@@ -7,7 +7,7 @@ use sync_core::identity::SIGNATURE_LEN;
 use sync_core::wire::{Fact, FactKind, Lane, MAX_STAFF, RosterEntry, VERSION, decode_roster, encode_roster};
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
-use crate::sync::{directory, feeds, panels, purge, state};
+use crate::sync::{directory, feeds, panels, purge, state, successions};
 use crate::{derive, staff};
 
 pub(crate) const TABLES: &str = "
@@ -134,8 +134,12 @@ fn feed_out(tx: &mut Tx<'_>, f: i64, fact: &Fact) -> Result<(), StoreError> {
 pub(crate) fn catch_up(tx: &mut Tx<'_>, c: i64) -> Result<(), StoreError> {
     let mut find = tx
         .sql
-        .prepare_cached("SELECT f FROM link_statements WHERE kind IN (?1, ?2) ORDER BY f")?;
-    let kinds = [FactKind::Revocation.number(), FactKind::Purge.number()];
+        .prepare_cached("SELECT f FROM link_statements WHERE kind IN (?1, ?2, ?3) ORDER BY f")?;
+    let kinds = [
+        FactKind::Revocation.number(),
+        FactKind::Purge.number(),
+        FactKind::Succession.number(),
+    ];
     let rows = find.query_map(kinds, |row| row.get(0))?;
     for f in rows.collect::<rusqlite::Result<Vec<i64>>>()? {
         if let Some(fact) = read(tx.sql, f)? {
@@ -213,11 +217,11 @@ pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact, place: Option<(Lane, u64)>) ->
         }
         FactKind::Purge => purge::carry_out(tx, &fact.body)?,
         FactKind::Panel if new => panels::carry_out(tx, &fact.body)?,
+        FactKind::Succession => successions::stated(tx.sql, &fact.body)?,
         FactKind::Panel
         | FactKind::Enrolment
         | FactKind::Revocation
         | FactKind::NumberBlock
-        | FactKind::Succession
         | FactKind::Unknown(_) => {}
     }
     Ok(true)
@@ -253,7 +257,8 @@ pub(crate) fn take_back(tx: &mut Tx<'_>, fact: &Fact) -> Result<bool, StoreError
         FactKind::Revocation => directory::revoked_before(tx, &fact.body)?,
         FactKind::Purge => purge::carry_out(tx, &fact.body)?,
         FactKind::Panel => panels::stated_before(tx, &fact.clinic, &fact.body)?,
-        FactKind::Roster | FactKind::NumberBlock | FactKind::Succession | FactKind::Unknown(_) => {}
+        FactKind::Succession => successions::stated(tx.sql, &fact.body)?,
+        FactKind::Roster | FactKind::NumberBlock | FactKind::Unknown(_) => {}
     }
     Ok(true)
 }

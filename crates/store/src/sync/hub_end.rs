@@ -11,17 +11,17 @@ use sync_core::wire::{
 };
 
 use crate::engine::{Store, StoreError, Tx, raise_alarm};
-use crate::ingest::{BUILDS_ON_PARKED, Foreign, Ingested, ORPHAN, Stored, ingest};
+use crate::ingest::{BUILDS_ON_PARKED, Foreign, Ingested, ORPHAN, Stored, UNHEARD, ingest, keep_unheard};
 use crate::sync::recovery::{self, UNKNOWN_PRINT};
-use crate::sync::{blobs, directory, facts, feeds, hand_back, panels, purge, ranges, repair, state};
+use crate::sync::{
+    blobs, directory, facts, feeds, hand_back, panels, purge, ranges, repair, state, successions,
+};
 use crate::{audit, log};
 
 /// The writer has no care relation to the document, or its kind is not theirs to write.
 const NOT_ALLOWED: &str = "not-allowed";
 /// The device was revoked before.
 const REVOKED: &str = "revoked";
-/// Words of parked rows that only wait.
-const WAITING: &str = ORPHAN;
 
 impl Store {
     /// Carries out what the exchange of a hub with this device asks. What it writes is one transaction.
@@ -146,9 +146,11 @@ fn served(sql: &Connection, device: DeviceId) -> Result<i64, StoreError> {
 /// What the hub holds of a device's own sessions.
 fn holds_of(sql: &Connection, device: DeviceId) -> Result<Holds, StoreError> {
     let mut find = sql.prepare_cached(
-        "SELECT s, seq, reason FROM parked JOIN sessions USING(s) WHERE device = ?1 AND reason <> ?2 ORDER BY p",
+        "SELECT s, seq, reason FROM parked JOIN sessions USING(s)
+         WHERE (device = ?1 OR device IN (SELECT predecessor FROM link_successions WHERE device = ?1))
+             AND reason NOT IN (?2, ?3) ORDER BY p",
     )?;
-    let mut rows = find.query(params![device.as_bytes(), WAITING])?;
+    let mut rows = find.query(params![device.as_bytes(), ORPHAN, UNHEARD])?;
     let mut parked = Vec::new();
     while let Some(row) = rows.next()? {
         let position = log::actor_of(sql, row.get(0)?)?.at(row.get::<_, i64>(1)?.cast_unsigned());
@@ -168,7 +170,7 @@ fn greet(tx: &mut Tx<'_>, device: DeviceId, hello: &Hello) -> Result<Answer, Sto
     let Some(known) = directory::known(tx.sql, device)? else {
         return Ok(Answer::Refused(Bye::UnknownDevice));
     };
-    if known.revoked {
+    if known.revoked || successions::is_succeeded(tx.sql, device)? {
         return Ok(Answer::Refused(Bye::Revoked));
     }
     let clinic = directory::clinic_code(tx.sql, known.c)?;
@@ -263,9 +265,16 @@ pub(crate) struct Writer {
     pub(crate) c: i64,
     clinic: ClinicCode,
     revoked: bool,
+    /// The hub was restored and does not know yet whether it had revoked the device.
+    unheard: bool,
 }
 
 impl Writer {
+    /// Whether what it brings waits until the hub has heard what it forgot.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.unheard
+    }
+
     /// The device with its clinic; `None` where it is not in the directory.
     pub(crate) fn of(sql: &Connection, device: DeviceId) -> Result<Option<Self>, StoreError> {
         let Some(known) = directory::known(sql, device)? else {
@@ -275,6 +284,7 @@ impl Writer {
             c: known.c,
             clinic: directory::clinic_code(sql, known.c)?,
             revoked: known.revoked,
+            unheard: !recovery::may_feed(sql, device)?,
         }))
     }
 }
@@ -351,7 +361,6 @@ fn take_change(
         doc: change.doc,
         lane,
         bytes: &change.bytes,
-        predecessors: &[],
     };
     let hash = change_hash(&change.bytes);
     if purge::is_purged(tx.sql, change.doc)? {
@@ -368,7 +377,11 @@ fn take_change(
     let permit = |_: &Foreign<'_>, checked: &Checked, owner: Option<&ClinicCode>| {
         judge(writer, change, checked, owner, related)
     };
-    let outcome = ingest(tx, &foreign, &permit)?;
+    let outcome = if writer.unheard {
+        keep_unheard(tx, &foreign)?
+    } else {
+        ingest(tx, &foreign, &permit)?
+    };
     let mut written = false;
     match &outcome {
         Ingested::Stored(stored) => {
@@ -483,14 +496,15 @@ pub(crate) fn spread(
 fn parked_reason(sql: &Connection, position: Position) -> Result<Option<ParkReason>, StoreError> {
     let mut find = sql.prepare_cached(
         "SELECT reason FROM parked JOIN sessions USING(s)
-         WHERE device = ?1 AND session = ?2 AND seq = ?3 AND reason <> ?4",
+         WHERE device = ?1 AND session = ?2 AND seq = ?3 AND reason NOT IN (?4, ?5)",
     )?;
     let actor = position.actor;
     let place = params![
         actor.device.as_bytes(),
         actor.session.as_bytes(),
         position.seq.cast_signed(),
-        WAITING
+        ORPHAN,
+        UNHEARD
     ];
     let word: Option<String> = find.query_row(place, |row| row.get(0)).optional()?;
     Ok(word.map(|word| reason_of(&word)))

@@ -38,6 +38,7 @@ struct Waiting {
     doc: DocId,
     lane: Lane,
     bytes: Vec<u8>,
+    reason: String,
 }
 
 /// Tries parked changes again, of one document or all; gives how many were taken.
@@ -57,7 +58,7 @@ pub(crate) fn try_again(tx: &mut Tx<'_>, doc: Option<DocId>) -> Result<u64, Stor
 
 fn waiting(tx: &Tx<'_>, doc: Option<DocId>) -> Result<Vec<Waiting>, StoreError> {
     let mut find = tx.sql.prepare_cached(
-        "SELECT p, s, seq, doc, lane, body FROM parked WHERE reason <> ?1 AND (?2 IS NULL OR doc = ?2)
+        "SELECT p, s, seq, doc, lane, body, reason FROM parked WHERE reason <> ?1 AND (?2 IS NULL OR doc = ?2)
          ORDER BY p LIMIT ?3",
     )?;
     let mut rows = find.query(params![ingest::ORPHAN, doc.map(|doc| doc.0), TRIED_MAX])?;
@@ -69,6 +70,7 @@ fn waiting(tx: &Tx<'_>, doc: Option<DocId>) -> Result<Vec<Waiting>, StoreError> 
             doc: DocId(row.get(3)?),
             lane: Lane::from_number(row.get(4)?).ok_or(StoreError::Unreadable("lane"))?,
             bytes: log::unpack(&row.get::<_, Vec<u8>>(5)?)?,
+            reason: row.get(6)?,
         });
     }
     Ok(found)
@@ -80,7 +82,6 @@ fn take_up(tx: &mut Tx<'_>, waiting: &Waiting) -> Result<bool, StoreError> {
         doc: waiting.doc,
         lane: waiting.lane,
         bytes: &waiting.bytes,
-        predecessors: &[],
     };
     if tx.state.side == Side::Box {
         return Ok(retry(tx, &foreign, &|_, _, _| Ok(()), waiting.p)?.is_some());
@@ -88,6 +89,9 @@ fn take_up(tx: &mut Tx<'_>, waiting: &Waiting) -> Result<bool, StoreError> {
     let Some(writer) = Writer::of(tx.sql, waiting.position.actor.device)? else {
         return Ok(false);
     };
+    if writer.is_unheard() {
+        return Ok(false);
+    }
     let change = ChangeItem {
         position: waiting.position,
         doc: waiting.doc,
@@ -97,10 +101,12 @@ fn take_up(tx: &mut Tx<'_>, waiting: &Waiting) -> Result<bool, StoreError> {
     let permit = |_: &Foreign<'_>, checked: &Checked, owner: Option<&ClinicCode>| {
         hub_end::judge(&writer, &change, checked, owner, related)
     };
+    // Whoever was told that it is set aside took it out.
+    let returned = waiting.reason != ingest::UNHEARD;
     let Some(stored) = retry(tx, &foreign, &permit, waiting.p)? else {
         return Ok(false);
     };
-    hub_end::spread(tx, Some(writer.c), waiting.lane, &change, &stored, true)?;
+    hub_end::spread(tx, Some(writer.c), waiting.lane, &change, &stored, returned)?;
     Ok(true)
 }
 

@@ -16,7 +16,7 @@ use sync_core::wire::{
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
-use crate::sync::{again, blobs, facts, hand_back, panels, ranges, state};
+use crate::sync::{again, blobs, facts, hand_back, panels, ranges, state, successions};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_queue(
@@ -351,13 +351,18 @@ fn blob(sql: &Connection, row: i64) -> Result<Option<BlobOffer>, StoreError> {
 
 /// The hub stored this.
 pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
-    let own = tx.state.actor.device;
     again::spoiled(tx, &ack.spoiled)?;
-    for (actor, set) in ack.held.0.iter().filter(|(actor, _)| actor.device == own) {
+    for (actor, set) in &ack.held.0 {
+        if !successions::is_own(tx, actor.device)? {
+            continue;
+        }
         ranges::add_acked(tx.sql, actor.session, set)?;
         forget_changes(tx, *actor, set)?;
     }
-    for (actor, upto) in ack.audit.iter().filter(|(actor, _)| actor.device == own) {
+    for (actor, upto) in &ack.audit {
+        if !successions::is_own(tx, actor.device)? {
+            continue;
+        }
         ranges::set_acked_audit(tx.sql, actor.session, *upto)?;
         if !ack.spoiled.iter().any(|one| one.position.actor == *actor) {
             ranges::set_sure_audit(tx.sql, actor.session, *upto)?;
@@ -368,7 +373,7 @@ pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
         )?;
         let place = params![
             AUDIT,
-            own.as_bytes(),
+            actor.device.as_bytes(),
             actor.session.as_bytes(),
             upto.cast_signed()
         ];
@@ -430,6 +435,10 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, holds: &Holds) -> Result<(), StoreError> 
         .iter()
         .any(|(actor, set)| !holds.changes.0.get(actor).is_some_and(|held| held.covers(set)));
     for (actor, set) in &holds.changes.0 {
+        if actor.device != own {
+            // Of a device before this one: whose session it is, is known by its row.
+            log::session_row(tx, *actor)?;
+        }
         ranges::add_acked(tx.sql, actor.session, set)?;
         forget_changes(tx, *actor, set)?;
     }
@@ -505,11 +514,15 @@ fn doubt(
 }
 
 fn own_sessions(sql: &Connection, own: DeviceId) -> Result<Vec<Actor>, StoreError> {
-    let mut rows = sql.prepare_cached("SELECT session FROM sessions WHERE device = ?1 ORDER BY s")?;
+    let mut rows = sql.prepare_cached(
+        "SELECT device, session FROM sessions
+         WHERE device = ?1 OR device IN (SELECT predecessor FROM link_successions WHERE device = ?1)
+         ORDER BY s",
+    )?;
     let actors = rows.query_map([own.as_bytes()], |row| {
         Ok(Actor {
-            device: own,
-            session: SessionId(row.get(0)?),
+            device: DeviceId(row.get(0)?),
+            session: SessionId(row.get(1)?),
         })
     })?;
     Ok(actors.collect::<rusqlite::Result<_>>()?)
@@ -530,7 +543,7 @@ fn requeue_audit(tx: &Tx<'_>, holds: &Holds, own: DeviceId) -> Result<(), StoreE
             continue;
         }
         let mut rows = rows.query(params![
-            own.as_bytes(),
+            actor.device.as_bytes(),
             actor.session.as_bytes(),
             upto.cast_signed()
         ])?;

@@ -21,6 +21,10 @@ CREATE TABLE IF NOT EXISTS link_sure_audit(session BLOB PRIMARY KEY, upto INTEGE
 CREATE TABLE IF NOT EXISTS link_acked_audit(session BLOB PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
+/// Whose session it is of which the hub told: this device's, or one's of which it took the place.
+const DEVICE_OF_SESSION: &str = "coalesce((SELECT device FROM sessions WHERE sessions.session = told.session
+    AND device IN (SELECT predecessor FROM link_successions WHERE device = ?1)), ?1)";
+
 /// A position of a session is held from now on: in the log or set aside.
 pub(crate) fn hold(sql: &Connection, s: i64, seq: u64, hash: &[u8; 32]) -> Result<(), StoreError> {
     let place = seq;
@@ -133,7 +137,7 @@ pub(crate) fn prints(
     device: Option<DeviceId>,
 ) -> Result<BTreeMap<Actor, SessionPrint>, StoreError> {
     let mut rows = sql.prepare_cached(
-        "SELECT device, session, print FROM link_prints JOIN sessions USING(s) WHERE ?1 IS NULL OR device = ?1",
+        "SELECT device, session, print FROM link_prints JOIN sessions USING(s) WHERE ?1 IS NULL OR device = ?1 OR device IN (SELECT predecessor FROM link_successions WHERE device = ?1)",
     )?;
     let rows = rows.query_map([device.map(|device| device.0)], |row| {
         let actor = Actor {
@@ -205,7 +209,7 @@ pub(crate) fn make_prints(sql: &Connection) -> rusqlite::Result<()> {
 pub(crate) fn held(sql: &Connection, device: Option<DeviceId>) -> Result<Holdings, StoreError> {
     let mut rows = sql.prepare_cached(
         "SELECT device, session, first, last FROM link_held JOIN sessions USING(s)
-         WHERE ?1 IS NULL OR device = ?1",
+         WHERE ?1 IS NULL OR device = ?1 OR device IN (SELECT predecessor FROM link_successions WHERE device = ?1)",
     )?;
     let mut rows = rows.query([device.map(|device| device.0)])?;
     let mut held = Holdings::default();
@@ -232,7 +236,7 @@ pub(crate) fn believed(sql: &Connection, device: DeviceId) -> Result<Holds, Stor
     };
     let mut find = sql.prepare_cached("SELECT s FROM sessions WHERE device = ?1 AND session = ?2")?;
     for (actor, set) in &holds.changes.0 {
-        let place = params![device.as_bytes(), actor.session.as_bytes()];
+        let place = params![actor.device.as_bytes(), actor.session.as_bytes()];
         let s: Option<i64> = find.query_row(place, |row| row.get(0)).optional()?;
         if let Some(s) = s {
             holds.prints.insert(*actor, print_over(sql, s, set)?);
@@ -243,12 +247,14 @@ pub(crate) fn believed(sql: &Connection, device: DeviceId) -> Result<Holds, Stor
 
 /// What the hub holds of this device's sessions, as far as it told.
 pub(crate) fn acked(sql: &Connection, device: DeviceId) -> Result<Holdings, StoreError> {
-    let mut rows = sql.prepare_cached("SELECT session, first, last FROM link_acked")?;
-    let mut rows = rows.query([])?;
+    let mut rows = sql.prepare_cached(&format!(
+        "SELECT session, first, last, {DEVICE_OF_SESSION} FROM link_acked AS told"
+    ))?;
+    let mut rows = rows.query([device.as_bytes()])?;
     let mut acked = Holdings::default();
     while let Some(row) = rows.next()? {
         let actor = Actor {
-            device,
+            device: DeviceId(row.get(3)?),
             session: SessionId(row.get(0)?),
         };
         let (first, last) = (row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
@@ -288,10 +294,12 @@ pub(crate) fn add_acked(sql: &Connection, session: SessionId, more: &RangeSet) -
 
 /// Ends of this device's audit chains at the hub, as far as it told.
 pub(crate) fn acked_audit(sql: &Connection, device: DeviceId) -> Result<BTreeMap<Actor, u64>, StoreError> {
-    let mut rows = sql.prepare_cached("SELECT session, upto FROM link_acked_audit")?;
-    let ends = rows.query_map([], |row| {
+    let mut rows = sql.prepare_cached(&format!(
+        "SELECT session, upto, {DEVICE_OF_SESSION} FROM link_acked_audit AS told"
+    ))?;
+    let ends = rows.query_map([device.as_bytes()], |row| {
         let actor = Actor {
-            device,
+            device: DeviceId(row.get(2)?),
             session: SessionId(row.get(0)?),
         };
         Ok((actor, row.get::<_, i64>(1)?.cast_unsigned()))
@@ -325,14 +333,17 @@ pub(crate) fn clear_acked(sql: &Connection) -> Result<(), StoreError> {
 
 /// Contiguous ends of the audit chains of a device that are held here.
 pub(crate) fn audit_ends(sql: &Connection, device: DeviceId) -> Result<BTreeMap<Actor, u64>, StoreError> {
-    let mut rows =
-        sql.prepare_cached("SELECT session, max(n) FROM audit WHERE device = ?1 GROUP BY session")?;
+    let mut rows = sql.prepare_cached(
+        "SELECT device, session, max(n) FROM audit
+         WHERE device = ?1 OR device IN (SELECT predecessor FROM link_successions WHERE device = ?1)
+         GROUP BY device, session",
+    )?;
     let ends = rows.query_map([device.as_bytes()], |row| {
         let actor = Actor {
-            device,
-            session: SessionId(row.get(0)?),
+            device: DeviceId(row.get(0)?),
+            session: SessionId(row.get(1)?),
         };
-        Ok((actor, row.get::<_, i64>(1)?.cast_unsigned()))
+        Ok((actor, row.get::<_, i64>(2)?.cast_unsigned()))
     })?;
     Ok(ends.collect::<rusqlite::Result<_>>()?)
 }

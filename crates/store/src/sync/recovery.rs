@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use sync_core::wire::Lane;
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
-use crate::sync::{directory, feeds, state};
+use crate::sync::{directory, feeds, parked, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_heard(device BLOB PRIMARY KEY) WITHOUT ROWID;
@@ -44,7 +44,10 @@ pub(crate) fn may_feed(sql: &Connection, device: DeviceId) -> Result<bool, Store
         Ok(sql.prepare_cached(text)?.exists([device.as_bytes()])?)
     };
     Ok(other("SELECT 1 FROM link_heard WHERE device <> ?1")?
-        || !other("SELECT 1 FROM link_devices WHERE device <> ?1 AND revoked IS NULL")?)
+        || !other(
+            "SELECT 1 FROM link_devices WHERE device <> ?1 AND revoked IS NULL
+                 AND device NOT IN (SELECT predecessor FROM link_successions)",
+        )?)
 }
 
 /// A box told and handed back everything; `true` where it is not fed yet.
@@ -61,7 +64,8 @@ pub(crate) fn heard(tx: &mut Tx<'_>, device: DeviceId) -> Result<bool, StoreErro
         .sql
         .query_row("SELECT count(*) FROM link_heard", [], |row| row.get(0))?;
     let known: i64 = tx.sql.query_row(
-        "SELECT count(*) FROM link_devices WHERE revoked IS NULL",
+        "SELECT count(*) FROM link_devices WHERE revoked IS NULL
+             AND device NOT IN (SELECT predecessor FROM link_successions)",
         [],
         |row| row.get(0),
     )?;
@@ -69,7 +73,8 @@ pub(crate) fn heard(tx: &mut Tx<'_>, device: DeviceId) -> Result<bool, StoreErro
         state::put(tx.sql, RECOVERING, None)?;
     }
     if new > 0 {
-        // Others are fed now that this one was heard.
+        // Others are fed, and what they brought is taken, now that this one was heard.
+        parked::try_again(tx, None)?;
         tx.emit(StoreEvent::SyncState);
     }
     Ok(!may_feed(tx.sql, device)?)

@@ -232,6 +232,16 @@ pub(crate) fn enrolment(sql: &Connection) -> Result<Option<Enrolment>, StoreErro
         .map_err(|_| StoreError::Unreadable("enrolment"))
 }
 
+pub(crate) fn put_enrolment(tx: &mut Tx<'_>, enrolment: &Enrolment, epoch: u32) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec(enrolment).map_err(|_| StoreError::Unreadable("enrolment"))?;
+    put(tx.sql, ENROLMENT, Some(&bytes))?;
+    set_epoch(tx.sql, epoch)?;
+    settings::set_clinic(tx, &enrolment.clinic)?;
+    audit::append(tx, By::System, AuditAct::Enroll, None, None)?;
+    tx.emit(StoreEvent::SyncState);
+    Ok(())
+}
+
 /// How far the feed is held, lane by lane.
 pub(crate) fn feed_ends(sql: &Connection) -> Result<[FeedEnd; Lane::COUNT], StoreError> {
     let mut rows = sql.prepare_cached("SELECT lane, position, chain FROM link_feed_ends")?;
@@ -349,16 +359,7 @@ impl Store {
 
     /// Keeps what the hub said when it took the box in.
     pub async fn keep_enrolment(&self, enrolment: Enrolment, epoch: u32) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            let bytes = serde_json::to_vec(&enrolment).map_err(|_| StoreError::Unreadable("enrolment"))?;
-            put(tx.sql, ENROLMENT, Some(&bytes))?;
-            set_epoch(tx.sql, epoch)?;
-            settings::set_clinic(tx, &enrolment.clinic)?;
-            audit::append(tx, By::System, AuditAct::Enroll, None, None)?;
-            tx.emit(StoreEvent::SyncState);
-            Ok(())
-        })
-        .await
+        self.write(move |tx| put_enrolment(tx, &enrolment, epoch)).await
     }
 
     /// How the link stands.

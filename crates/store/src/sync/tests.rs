@@ -13,17 +13,17 @@ mod restores;
 mod schedules;
 mod spoiled;
 mod sticks;
+mod successions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use records::ids::{BlobId, ClinicCode, DocId, DocKind, StaffId};
+use records::ids::{BlobId, ClinicCode, DeviceId, DocId, DocKind, StaffId};
 use records::staff::{Role, StaffMember, StaffState};
 use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::Edit;
 use sync_core::exchange::{Answer, Ask, Counts, Credentials, Exchange, ExchangeFault};
-use sync_core::identity::DevicePublicKey;
 use sync_core::wire::{Ack, BlobHave, BlobOffer, BlobState, Bye, EnrolRefusal, EnrolRequest};
 use tempfile::TempDir;
 
@@ -129,11 +129,12 @@ async fn boxed(hub: &End, seed: u64, clinic: &str) -> End {
     end
 }
 
-fn credentials(of: &Store, peer: DevicePublicKey) -> Credentials {
+async fn credentials(of: &Store, with: &Store, of_box: DeviceId) -> Credentials {
     Credentials {
         key: of.device_key().clone(),
         county: COUNTY,
-        peer,
+        peer: with.device_key().public(),
+        predecessors: of.predecessors(of_box).await.unwrap(),
     }
 }
 
@@ -141,12 +142,12 @@ fn credentials(of: &Store, peer: DevicePublicKey) -> Credentials {
 async fn exchange(end: &Store, hub: &Store, most: usize) -> Result<(Counts, usize), ExchangeFault> {
     let hello = end.hello("test").await.unwrap().unwrap();
     let mut at_box = Exchange::for_box(
-        credentials(end, hub.device_key().public()),
+        credentials(end, hub, end.device()).await,
         &hello,
         Duration::ZERO,
         NOW,
     );
-    let mut at_hub = Exchange::for_hub(credentials(hub, end.device_key().public()), NOW);
+    let mut at_hub = Exchange::for_hub(credentials(hub, end, end.device()).await, NOW);
     let mut carried = 0;
     for _ in 0..100_000 {
         while let Some(ask) = at_box.poll_ask(NOW) {

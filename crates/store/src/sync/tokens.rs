@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use records::ids::ClinicCode;
+use records::ids::{ClinicCode, DeviceId};
 use records::time::WallTime;
 use rusqlite::{OptionalExtension, params};
 use sync_core::identity::DevicePublicKey;
-use sync_core::wire::{EnrolRefusal, EnrolRequest, FactKind, TOKEN_SECRET_LEN};
+use sync_core::wire::{EnrolRefusal, EnrolRequest, FactKind, SuccessionRequest, TOKEN_SECRET_LEN};
 
 use crate::engine::{Store, StoreError, Tx};
 use crate::sync::directory::{clinic_code, clinic_row, enrolment_body, known, put_device};
-use crate::sync::{facts, state};
+use crate::sync::{directory, facts, state, successions};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_tokens(
@@ -68,18 +68,99 @@ impl Store {
     }
 
     /// Hub: a box whose certificate is good but which is not in the directory (the hub was restored) is taken
-    /// in again. `false` where the clinic is not known.
-    pub async fn enrol_again(&self, key: DevicePublicKey, clinic: &ClinicCode) -> Result<bool, StoreError> {
-        let clinic = clinic.clone();
+    /// in again, with those before it that its certificate names. A clinic that was added after the backup is added
+    /// again, under its code until somebody names it.
+    pub async fn enrol_again(
+        &self,
+        key: DevicePublicKey,
+        clinic: &ClinicCode,
+        predecessors: &[DeviceId],
+    ) -> Result<(), StoreError> {
+        if self
+            .read({
+                let clinic = clinic.clone();
+                move |sql| clinic_row(sql, &clinic)
+            })
+            .await?
+            .is_none()
+        {
+            self.add_clinic(clinic, clinic.as_str()).await?;
+        }
+        let (clinic, predecessors) = (clinic.clone(), predecessors.to_vec());
         self.write(move |tx| {
             let Some(c) = clinic_row(tx.sql, &clinic)? else {
-                return Ok(false);
+                return Ok(());
             };
             put_device(tx, key, c, "")?;
-            Ok(true)
+            for predecessor in predecessors {
+                successions::note(tx.sql, key.device(), predecessor)?;
+            }
+            Ok(())
         })
         .await
     }
+
+    /// Hub: a box with a new key takes the place of the device that it was, whose key vouches for the new one. It may
+    /// ask again, in case the answer was lost; nobody else may.
+    pub async fn succeed_device(
+        &self,
+        request: &SuccessionRequest,
+    ) -> Result<Result<Taken, EnrolRefusal>, StoreError> {
+        let request = request.clone();
+        self.write(move |tx| succeed(tx, &request)).await
+    }
+
+    /// Devices of which this one took the place.
+    pub async fn predecessors(&self, device: DeviceId) -> Result<Vec<DeviceId>, StoreError> {
+        self.read(move |sql| successions::predecessors(sql, device)).await
+    }
+}
+
+fn succeed(tx: &mut Tx<'_>, request: &SuccessionRequest) -> Result<Result<Taken, EnrolRefusal>, StoreError> {
+    let county = directory::county(tx.sql)?.ok_or(StoreError::Unreadable("county"))?;
+    let Ok((key, old)) = request.verify(&county) else {
+        return Ok(Err(EnrolRefusal::BadProof));
+    };
+    let new = key.device();
+    let Some(before) = known(tx.sql, old)? else {
+        return Ok(Err(EnrolRefusal::BadProof));
+    };
+    let revoked =
+        before.revoked || directory::is_revoked(tx.sql, old)? || directory::is_revoked(tx.sql, new)?;
+    if revoked {
+        return Ok(Err(EnrolRefusal::Revoked));
+    }
+    let asked_before = successions::follows(tx.sql, new, old)?;
+    if !asked_before {
+        if successions::is_succeeded(tx.sql, old)? || known(tx.sql, new)?.is_some() {
+            return Ok(Err(EnrolRefusal::UsedToken));
+        }
+        if successions::predecessors(tx.sql, old)?.len() >= successions::PREDECESSORS_MAX {
+            return Ok(Err(EnrolRefusal::BadProof));
+        }
+        let clinic = clinic_code(tx.sql, before.c)?;
+        let name = &request.request.box_name;
+        put_device(tx, key, before.c, name)?;
+        successions::note(tx.sql, new, old)?;
+        facts::state_fact(tx, FactKind::Enrolment, &clinic, enrolment_body(key, name))?;
+        facts::state_fact(tx, FactKind::Succession, &clinic, successions::body(new, old))?;
+    }
+    Ok(Ok(taken(tx, before.c)?))
+}
+
+/// What a box is told that was taken in.
+fn taken(tx: &Tx<'_>, c: i64) -> Result<Taken, StoreError> {
+    let clinic_name = tx
+        .sql
+        .query_row("SELECT name FROM link_clinics WHERE c = ?1", [c], |row| {
+            row.get(0)
+        })?;
+    Ok(Taken {
+        clinic: clinic_code(tx.sql, c)?,
+        clinic_name,
+        epoch: state::epoch(tx.sql)?.unwrap_or(1),
+        at: tx.now.at,
+    })
 }
 
 fn digest(secret: &[u8; TOKEN_SECRET_LEN]) -> [u8; 32] {
@@ -125,16 +206,5 @@ fn enrol(
     put_device(tx, key, c, &request.box_name)?;
     let body = enrolment_body(key, &request.box_name);
     facts::state_fact(tx, FactKind::Enrolment, &clinic, body)?;
-    let clinic_name = tx
-        .sql
-        .query_row("SELECT name FROM link_clinics WHERE c = ?1", [c], |row| {
-            row.get(0)
-        })?;
-    let epoch = state::epoch(tx.sql)?.unwrap_or(1);
-    Ok(Ok(Taken {
-        clinic,
-        clinic_name,
-        epoch,
-        at: tx.now.at,
-    }))
+    Ok(Ok(taken(tx, c)?))
 }

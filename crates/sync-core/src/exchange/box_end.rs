@@ -6,6 +6,7 @@ use records::ids::BlobId;
 
 use crate::exchange::packing::{COMPACT_SINCE, SKETCH_SINCE};
 use crate::exchange::{Ask, End, Exchange, ExchangeFault, NextItems, Outgoing, Told, signed_messages};
+use crate::identity::Actor;
 use crate::wire::greeting::lacks_pages;
 use crate::wire::{
     Bye, Frame, Hello, Holds, MAX_HOLDS, MAX_WANTED, Message, Quiet, SessionSketch, Untold, Wanted,
@@ -93,14 +94,15 @@ impl Exchange {
     }
 
     pub(crate) fn box_handle_holds(&mut self, page: Holds) -> Result<(), ExchangeFault> {
-        let device = self.credentials.key.device();
+        let own = self.credentials.key.device();
+        let foreign = |actor: &Actor| !self.credentials.carries(own, actor.device);
+        if page.changes.0.keys().any(foreign) {
+            return Err(ExchangeFault::OutOfTurn("holdings of another device"));
+        }
         let end = self.box_end("holdings")?;
         let Some(holds) = end.holds.as_mut() else {
             return Err(ExchangeFault::OutOfTurn("holdings"));
         };
-        if page.changes.0.keys().any(|actor| actor.device != device) {
-            return Err(ExchangeFault::OutOfTurn("holdings of another device"));
-        }
         let last = page.last;
         holds.extend(page);
         if last {

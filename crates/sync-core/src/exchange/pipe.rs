@@ -79,6 +79,7 @@ impl Pipe {
                 | Frame::Lacking(_)
                 | Frame::Bye(_)
                 | Frame::Enrol(_)
+                | Frame::Succeed(_)
                 | Frame::EnrolAnswer(_)) => return Ok(Some(Incoming::Control(Box::new(other)))),
             }
         }

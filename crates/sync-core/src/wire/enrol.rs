@@ -1,6 +1,6 @@
 //! Enrolment: the only thing that a client without a certificate can do at a hub.
 
-use records::ids::ClinicCode;
+use records::ids::{ClinicCode, DeviceId, SessionId};
 use records::time::WallTime;
 use sha2::{Digest, Sha256};
 
@@ -106,6 +106,80 @@ impl EnrolRequest {
             box_name: from.text(MAX_BOX_NAME, "box name")?,
             signature: from.array("signature")?,
         })
+    }
+}
+
+/// A box with a new key asks to take the place of the device that it was. The old key vouches for the new one, so that
+/// no token and no person is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuccessionRequest {
+    /// The new device's own request; its token counts for nothing.
+    pub request: EnrolRequest,
+    /// The public key of the device before.
+    pub predecessor: [u8; PUBLIC_KEY_LEN],
+    /// Its signature over the new key.
+    pub signature: [u8; SIGNATURE_LEN],
+}
+
+impl SuccessionRequest {
+    /// Makes the request, signed by both keys.
+    pub fn sign(
+        old: &DeviceKey,
+        new: &DeviceKey,
+        session: SessionId,
+        county: &[u8; 32],
+        clinic: Option<ClinicCode>,
+        box_name: &str,
+    ) -> Self {
+        let actor = Actor {
+            device: new.device(),
+            session,
+        };
+        let request = EnrolRequest::sign(new, actor, [0; TOKEN_SECRET_LEN], clinic, box_name);
+        let signature = old.sign(&succession(old.public(), &request, county));
+        Self {
+            request,
+            predecessor: old.public().to_bytes(),
+            signature,
+        }
+    }
+
+    /// Checks both signatures; gives the new key and the old device.
+    pub fn verify(&self, county: &[u8; 32]) -> Result<(DevicePublicKey, DeviceId), SignatureFault> {
+        let new = self.request.verify()?;
+        let old = DevicePublicKey::from_slice(&self.predecessor)?;
+        old.verify(&succession(old, &self.request, county), &self.signature)?;
+        if old.device() == new.device() {
+            return Err(SignatureFault::DoesNotFit);
+        }
+        Ok((new, old.device()))
+    }
+
+    pub(crate) fn write(&self, out: &mut Writer) {
+        self.request.write(out);
+        out.put(&self.predecessor);
+        out.put(&self.signature);
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
+        Ok(Self {
+            request: EnrolRequest::read(from)?,
+            predecessor: from.array("predecessor")?,
+            signature: from.array("signature")?,
+        })
+    }
+}
+
+fn succession<'a>(old: DevicePublicKey, request: &EnrolRequest, county: &'a [u8; 32]) -> Claim<'a> {
+    Claim {
+        purpose: Purpose::Succession,
+        protocol: super::VERSION,
+        county,
+        actor: Actor {
+            device: old.device(),
+            session: request.actor.session,
+        },
+        root: Sha256::digest(request.public_key).into(),
     }
 }
 

@@ -65,13 +65,8 @@ impl FactKind {
     /// Whether every clinic hears of it, so that any box can hand it back to a hub that forgot it.
     pub fn is_for_all(self) -> bool {
         match self {
-            Self::Revocation | Self::Purge => true,
-            Self::Roster
-            | Self::Enrolment
-            | Self::Panel
-            | Self::NumberBlock
-            | Self::Succession
-            | Self::Unknown(_) => false,
+            Self::Revocation | Self::Purge | Self::Succession => true,
+            Self::Roster | Self::Enrolment | Self::Panel | Self::NumberBlock | Self::Unknown(_) => false,
         }
     }
 }

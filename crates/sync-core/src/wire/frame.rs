@@ -4,7 +4,7 @@ use records::ids::SessionId;
 
 use crate::wire::ack::Ack;
 use crate::wire::bytes::{Reader, WireFault, Writer};
-use crate::wire::enrol::{EnrolAnswer, EnrolRequest};
+use crate::wire::enrol::{EnrolAnswer, EnrolRequest, SuccessionRequest};
 use crate::wire::greeting::{Hello, Holds, Welcome, read_lacks, write_lacks};
 use crate::wire::sketch::SessionSketch;
 use crate::wire::{Holdings, Lane, MAX_FRAME, MAX_HOLDS, MAX_MESSAGE, MAX_SEGMENT, Message, WantedBlob};
@@ -126,6 +126,8 @@ pub enum Frame {
     Bye(Bye),
     /// A box asks to be taken in.
     Enrol(EnrolRequest),
+    /// A box with a new key asks to take the place of the device that it was.
+    Succeed(SuccessionRequest),
     /// The hub's answer to that.
     EnrolAnswer(EnrolAnswer),
 }
@@ -201,6 +203,10 @@ impl Frame {
                 out.byte(11);
                 request.write(&mut out);
             }
+            Self::Succeed(request) => {
+                out.byte(19);
+                request.write(&mut out);
+            }
             Self::EnrolAnswer(answer) => {
                 out.byte(12);
                 answer.write(&mut out);
@@ -256,6 +262,7 @@ impl Frame {
                 )
             }
             18 => Self::Lacks(read_lacks(&mut from)?),
+            19 => Self::Succeed(SuccessionRequest::read(&mut from)?),
             _ => return Err(WireFault::BadValue("frame type")),
         };
         from.end("frame")?;

@@ -231,6 +231,14 @@ fn frames() -> Vec<Frame> {
             ..Holds::default()
         })),
         Frame::Tell(vec![actor(1).session]),
+        Frame::Succeed(SuccessionRequest::sign(
+            &key(),
+            &DeviceKey::from_seed(&[77; 32]),
+            actor(2).session,
+            &[7; 32],
+            Some(clinic()),
+            "box",
+        )),
         Frame::Lacks(own_lacks()),
         Frame::Segment(Segment {
             lane: Lane::P1,

@@ -76,12 +76,12 @@ async fn a_cut_before_the_acknowledgement_costs_no_list_either() {
     // The hub stored it, and the connection broke before the box heard.
     let hello = end.store.hello("test").await.unwrap().unwrap();
     let mut at_box = Exchange::for_box(
-        credentials(&end.store, hub.store.device_key().public()),
+        credentials(&end.store, &hub.store, end.store.device()).await,
         &hello,
         Duration::ZERO,
         NOW,
     );
-    let mut at_hub = Exchange::for_hub(credentials(&hub.store, end.store.device_key().public()), NOW);
+    let mut at_hub = Exchange::for_hub(credentials(&hub.store, &end.store, end.store.device()).await, NOW);
     for _ in 0..3 {
         while let Some(ask) = at_box.poll_ask(NOW) {
             at_box

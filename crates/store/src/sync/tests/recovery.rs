@@ -24,7 +24,7 @@ async fn refused(end: &End, hub: &End) -> Option<ExchangeFault> {
 /// A certificate is good and the directory does not know it: the hub's listener takes the box in again.
 async fn enrol_again(hub: &End, end: &End, clinic: &str) {
     let key = end.store.device_key().public();
-    assert!(hub.store.enrol_again(key, &code(clinic)).await.unwrap());
+    hub.store.enrol_again(key, &code(clinic), &[]).await.unwrap();
 }
 
 /// What happens after the backup and is lost with the hub, and what must be so again.
@@ -245,12 +245,12 @@ async fn hand_back_until_taken(end: &End, hub: &End) {
     // Until the hub took everything, and not so far that it fed anything: the connection breaks there.
     let hello = end.store.hello("test").await.unwrap().unwrap();
     let mut at_box = Exchange::for_box(
-        credentials(&end.store, hub.store.device_key().public()),
+        credentials(&end.store, &hub.store, end.store.device()).await,
         &hello,
         Duration::ZERO,
         NOW,
     );
-    let mut at_hub = Exchange::for_hub(credentials(&hub.store, end.store.device_key().public()), NOW);
+    let mut at_hub = Exchange::for_hub(credentials(&hub.store, &end.store, end.store.device()).await, NOW);
     for _ in 0..6 {
         while let Some(ask) = at_box.poll_ask(NOW) {
             at_box

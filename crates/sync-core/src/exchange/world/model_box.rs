@@ -101,6 +101,7 @@ impl ModelBox {
             key: self.key.clone(),
             county: COUNTY,
             peer: hub.key.public(),
+            predecessors: Vec::new(),
         }
     }
 

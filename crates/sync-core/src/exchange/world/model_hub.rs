@@ -63,6 +63,7 @@ impl ModelHub {
             key: self.key.clone(),
             county: COUNTY,
             peer: end.key.public(),
+            predecessors: Vec::new(),
         }
     }
 
