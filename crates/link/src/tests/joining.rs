@@ -271,17 +271,7 @@ async fn a_restored_hub_takes_its_boxes_in_again() {
     let machine = joined(&hub, "0017").await;
     let patient = chart(&machine.store, "0017", "示例").await;
     sync_once(&machine.store, None, &options()).await.unwrap();
-    let fresh = Machine::new(Side::Hub);
-    fresh.store.add_clinic(&code("0017"), "示例").await.unwrap();
-    for file in ["county.pem", "county.key.pem", "device.key"] {
-        let from = hub.machine.folder.path().join(file);
-        if from.exists() {
-            std::fs::copy(from, fresh.folder.path().join(file)).unwrap();
-        }
-    }
-    let fresh = fresh.restart();
-    hub.server.stop().await;
-    let hub = Hub::serve(fresh, "127.0.0.1:0").await;
+    let hub = hub.emptied().await;
     let report = sync_once(&machine.store, Some(&hub.url()), &options()).await;
     assert!(report.is_ok(), "{report:?}");
     assert!(name_of(&hub.machine.store, patient).await.is_some());
@@ -307,4 +297,44 @@ async fn clocks_do_not_matter() {
         );
         hub.server.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_box_with_a_new_key_is_known_to_a_hub_that_forgot_everything() {
+    let hub = Hub::new().await;
+    let machine = joined(&hub, "0017").await;
+    let patient = chart(&machine.store, "0017", "示例甲").await;
+    sync_once(&machine.store, None, &options()).await.unwrap();
+    visit(&machine.store, "0017", patient, "咳嗽").await;
+    let old = machine.store.device();
+    crate::enrol::change_key(&machine.store, "box", &Cable::default())
+        .await
+        .unwrap();
+    // Before the next start the box is still the old device, which is not served any more.
+    assert!(sync_once(&machine.store, None, &options()).await.is_err());
+    let machine = machine.restart();
+    assert_ne!(machine.store.device(), old);
+    let report = sync_once(&machine.store, None, &options()).await.unwrap();
+    assert_eq!((report.changes_sent, report.pending), (1, 0));
+    same(&machine, &hub, "0017").await;
+    // A hub of the same county whose directory is empty: the certificate says whose place the box took.
+    let hub = hub.emptied().await;
+    let url = hub.url();
+    for _ in 0..2 {
+        sync_once(&machine.store, Some(&url), &options()).await.unwrap();
+    }
+    assert_eq!(
+        hub.machine
+            .store
+            .predecessors(machine.store.device())
+            .await
+            .unwrap(),
+        [old]
+    );
+    assert_eq!(
+        name_of(&hub.machine.store, patient).await.as_deref(),
+        Some("示例甲")
+    );
+    assert_eq!(status(&machine).await.pending, 0);
+    hub.server.stop().await;
 }
