@@ -6,10 +6,24 @@
     reason = "a command-line program talks to its terminal"
 )]
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+mod terminal;
 
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use anyhow::{Context, Result};
+use card::{BlockDevice, FileDevice};
 use clap::{Parser, Subcommand};
+use image_builder::flashing::{Batch, Target, admit, block_map, refuse_twice};
+use image_builder::ledger::Ledger;
+use image_builder::media::Machine;
+use image_builder::size::Size;
+use image_builder::verify::{State, verify};
+use image_builder::{inspect, media};
+use serde_json::{Value, json};
+
+use crate::terminal::Bars;
 
 /// Card images of the clinic box.
 #[derive(Parser)]
@@ -31,31 +45,233 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Lists the disks of this machine: which may be a card, and why each other one is refused.
+    Devices {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes an image to cards, several at once, and reads every byte back.
+    ///
+    /// Each card is first tried for a false capacity. What was on it is lost. The first block is written last: a
+    /// card that is not ready does not start. Exit code 1 where a card is not ready.
+    Flash {
+        /// The image; its block map is IMAGE.map where that is there.
+        image: PathBuf,
+        /// A card as DEVICE:CODE, the code as `devices` shows it; may be given several times.
+        #[arg(long = "card", required = true)]
+        cards: Vec<Target>,
+        /// Another block map.
+        #[arg(long)]
+        map: Option<PathBuf>,
+        /// The ledger that gets a line for each card.
+        #[arg(long, default_value = "cards.jsonl")]
+        ledger: PathBuf,
+        /// Write a card that is ready already once more.
+        #[arg(long)]
+        again: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compares a card with its image again, and tells traces of a computer that mounted it from damage.
+    ///
+    /// Exit code 1 where the card is damaged.
+    Verify {
+        /// The card's device file, or a file.
+        device: PathBuf,
+        /// The image that was written.
+        #[arg(long)]
+        image: PathBuf,
+        /// Another block map than IMAGE.map.
+        #[arg(long)]
+        map: Option<PathBuf>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What a verb has to say: lines for a person, one object for a script, and whether all is well.
+struct Said {
+    text: String,
+    object: Value,
+    is_well: bool,
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().verb {
-        Verb::Inspect { file, json } => match image_builder::inspect::inspect(&file) {
-            Ok(inspection) => {
-                if json {
-                    println!("{}", inspection.to_json());
-                } else {
-                    print!("{}", inspection.to_text());
-                }
-                if inspection.cut_short() {
-                    ExitCode::FAILURE
-                } else {
-                    ExitCode::SUCCESS
-                }
-            }
-            Err(error) => {
-                if json {
-                    println!("{}", serde_json::json!({ "error": format!("{error:#}") }));
-                } else {
-                    eprintln!("image-builder: {error:#}");
-                }
-                ExitCode::FAILURE
-            }
-        },
+    let (json, said) = match Arguments::parse().verb {
+        Verb::Inspect { file, json } => (json, look_into(&file)),
+        Verb::Devices { json } => (json, list()),
+        Verb::Flash {
+            image,
+            cards,
+            map,
+            ledger,
+            again,
+            json,
+        } => (json, write(&image, cards, map.as_deref(), &ledger, again)),
+        Verb::Verify {
+            device,
+            image,
+            map,
+            json,
+        } => (json, compare(&device, &image, map.as_deref())),
+    };
+    match &said {
+        Ok(said) if json => println!("{}", said.object),
+        Ok(said) => print!("{}", said.text),
+        Err(error) if json => println!("{}", json!({ "error": format!("{error:#}") })),
+        Err(error) => eprintln!("image-builder: {error:#}"),
     }
+    match said {
+        Ok(Said { is_well: true, .. }) => ExitCode::SUCCESS,
+        Ok(_) | Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn look_into(file: &Path) -> Result<Said> {
+    let inspection = inspect::inspect(file)?;
+    Ok(Said {
+        text: inspection.to_text(),
+        object: inspection.to_json(),
+        is_well: !inspection.cut_short(),
+    })
+}
+
+fn disks() -> Result<Vec<media::Disk>> {
+    Machine::at(Path::new("/"))
+        .disks()
+        .context("cannot list the disks of this machine")
+}
+
+fn list() -> Result<Said> {
+    let disks = disks()?;
+    let mut text = String::new();
+    // What the system made up is nobody's card; a script still gets it.
+    for disk in disks.iter().filter(|disk| disk.bus != media::Bus::Virtual) {
+        let size = if disk.bytes == 0 {
+            "-".to_owned()
+        } else {
+            Size(disk.bytes).to_string()
+        };
+        let state = match disk.refusals.as_slice() {
+            [] => format!("may be written as {}:{}", disk.path.display(), disk.check_code()),
+            refusals => {
+                let reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+                format!("refused: {}", reasons.join("; "))
+            }
+        };
+        text.push_str(&format!(
+            "{:<14} {size:>9}  {:<20} {state}\n",
+            disk.path.display(),
+            disk.model
+        ));
+    }
+    if !disks.iter().any(media::Disk::is_offered) {
+        text.push_str("No card found. Put one into the reader and ask again.\n");
+    }
+    let objects: Vec<Value> = disks
+        .iter()
+        .map(|disk| {
+            let refusals: Vec<Value> = disk
+                .refusals
+                .iter()
+                .map(|refusal| json!({ "why": refusal, "text": refusal.to_string() }))
+                .collect();
+            json!({
+                "path": disk.path, "bytes": disk.bytes, "bus": disk.bus, "model": disk.model,
+                "serial": disk.serial, "code": disk.check_code(), "offered": disk.is_offered(),
+                "refusals": refusals,
+            })
+        })
+        .collect();
+    Ok(Said {
+        text,
+        object: json!({ "devices": objects }),
+        is_well: true,
+    })
+}
+
+fn write(image: &Path, targets: Vec<Target>, map: Option<&Path>, ledger: &Path, again: bool) -> Result<Said> {
+    refuse_twice(&targets)?;
+    let disks = disks()?;
+    // All are admitted before the first is written: a slip in one name is noticed while nothing was done.
+    let cards = targets
+        .into_iter()
+        .map(|target| admit(&target, &disks).map(|card| (target, card)))
+        .collect::<Result<Vec<_>>>()?;
+    let map = block_map(image, map)?;
+    let bars = Bars::new(cards.len());
+    let batch = Batch {
+        image,
+        map: &map,
+        ledger: Mutex::new(Ledger::open(ledger).with_context(|| ledger.display().to_string())?),
+        again,
+    };
+    let now = || jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let outcomes = batch.run(cards, now, rand::random, |path| bars.of(path));
+    let ready = outcomes.iter().filter(|outcome| outcome.word == "ready").count();
+    let mut text: String = outcomes
+        .iter()
+        .map(|outcome| format!("{}: {}\n", outcome.path.display(), outcome.sentence))
+        .collect();
+    text.push_str(&format!(
+        "{ready} of {} cards ready, {} written and verified on each\n",
+        outcomes.len(),
+        Size(map.mapped_bytes())
+    ));
+    let cards: Vec<Value> = outcomes
+        .iter()
+        .map(|outcome| json!({ "path": outcome.path, "result": outcome.word, "text": outcome.sentence }))
+        .collect();
+    Ok(Said {
+        text,
+        object: json!({
+            "cards": cards, "ready": ready, "image": hex::encode(map.image_hash()),
+            "image_bytes": map.image_bytes(), "mapped_bytes": map.mapped_bytes(),
+        }),
+        is_well: ready == outcomes.len(),
+    })
+}
+
+fn compare(device: &Path, image: &Path, map: Option<&Path>) -> Result<Said> {
+    let map = block_map(image, map)?;
+    let mut card =
+        FileDevice::open_to_read(device).with_context(|| format!("cannot open {}", device.display()))?;
+    let bars = Bars::new(1);
+    let state = verify(
+        &mut card,
+        image,
+        &map,
+        &mut bars.verifying(device, map.mapped_bytes()),
+    )?;
+    let (word, text, list) = match &state {
+        State::Whole => (
+            "whole",
+            "The card is whole: every byte of the image is there.\n".to_owned(),
+            Vec::new(),
+        ),
+        State::Touched { traces } => (
+            "touched",
+            format!(
+                "The system on the card is whole. A computer that mounted it left: {}.\n",
+                traces.join(", ")
+            ),
+            traces.clone(),
+        ),
+        State::Damaged { places } => (
+            "damaged",
+            format!(
+                "The card is damaged: {}. Write it again, or take another one.\n",
+                places.join("; ")
+            ),
+            places.clone(),
+        ),
+    };
+    Ok(Said {
+        text,
+        object: json!({ "state": word, "details": list, "bytes": card.capacity() }),
+        is_well: !matches!(state, State::Damaged { .. }),
+    })
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What each crate of the workspace may use; dev-dependencies count too.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("context-mixing", &[]),
     ("records", &[]),
     ("ecg", &["records"]),
@@ -34,7 +34,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
         "demo",
         &["appliance", "sync-server", "device-drivers", "records", "ecg"],
     ),
-    ("image-builder", &[]),
+    ("card", &[]),
+    ("image-builder", &["card"]),
     (
         "tests",
         &[
