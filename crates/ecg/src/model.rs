@@ -387,6 +387,16 @@ impl Waveform {
         &self.marks
     }
 
+    /// For each sample of the lead at this place, whether it lies in a gap.
+    pub fn gaps(&self, place: usize) -> Vec<bool> {
+        let mut gaps = vec![false; self.len()];
+        let marks = self.marks.iter();
+        for mark in marks.filter(|mark| mark.kind == MarkKind::Gap && mark.covers(place)) {
+            gaps[mark.range()].fill(true);
+        }
+        gaps
+    }
+
     /// Number of samples of each lead.
     pub fn len(&self) -> usize {
         self.leads.first().map_or(0, |lead| lead.samples.len())

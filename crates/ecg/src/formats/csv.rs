@@ -325,7 +325,7 @@ pub fn write(waveform: &Waveform) -> String {
     }
     out.push('\n');
     let gaps: Vec<Vec<bool>> = (0..waveform.leads().len())
-        .map(|place| gaps(waveform, place))
+        .map(|place| waveform.gaps(place))
         .collect();
     for at in 0..waveform.len() {
         let _ = write!(out, "{:.6}", waveform.rate().seconds(at));
@@ -339,18 +339,6 @@ pub fn write(waveform: &Waveform) -> String {
         out.push('\n');
     }
     out
-}
-
-fn gaps(waveform: &Waveform, place: usize) -> Vec<bool> {
-    let mut gaps = vec![false; waveform.len()];
-    for mark in waveform
-        .marks()
-        .iter()
-        .filter(|mark| mark.kind == MarkKind::Gap && mark.covers(place))
-    {
-        gaps[mark.range()].fill(true);
-    }
-    gaps
 }
 
 /// Exact decimal millivolts without trailing zeros.

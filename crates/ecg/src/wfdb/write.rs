@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::WfdbError;
-use crate::model::{MarkKind, Waveform};
+use crate::model::Waveform;
 
 /// A record in the form of its two files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub fn write(waveform: &Waveform, record: &str) -> Result<Export, WfdbError> {
         (32, i32::MIN)
     };
     let gaps: Vec<Vec<bool>> = (0..waveform.leads().len())
-        .map(|place| gaps(waveform, place))
+        .map(|place| waveform.gaps(place))
         .collect();
     let raw = |place: usize, sample: usize| {
         if gaps[place][sample] {
@@ -64,22 +64,10 @@ pub fn write(waveform: &Waveform, record: &str) -> Result<Export, WfdbError> {
     Ok(Export { header, samples })
 }
 
-fn gaps(waveform: &Waveform, place: usize) -> Vec<bool> {
-    let mut gaps = vec![false; waveform.len()];
-    for mark in waveform
-        .marks()
-        .iter()
-        .filter(|mark| mark.kind == MarkKind::Gap && mark.covers(place))
-    {
-        gaps[mark.range()].fill(true);
-    }
-    gaps
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Lead, LeadName, Mark, SampleRateHz, Scale};
+    use crate::model::{Lead, LeadName, Mark, MarkKind, SampleRateHz, Scale};
     use crate::wfdb::{read, read_header};
     use proptest::prelude::*;
 
