@@ -1,3 +1,5 @@
+//! Cards that lie, fail and vanish: none of them passes, and none that is not ready starts.
+
 use std::io::Cursor;
 
 use card::simulated::{Beyond, Defect, SimulatedCard};
