@@ -34,6 +34,12 @@ impl Workload {
         generate(path, &numbers, &["--per-patient", "2", "--no-vitals"]);
     }
 
+    /// Writes the charts of the clinic with one visit each, without readings.
+    pub fn write_charts(self, path: &Path) {
+        let numbers = [("--patients", u64::from(self.patients)), ("--seed", self.seed)];
+        generate(path, &numbers, &["--per-patient", "1", "--no-vitals"]);
+    }
+
     /// Writes a working day of the clinic of [`Self::write_base`].
     pub fn write_day_after_base(self, path: &Path) {
         let numbers = [("--patients", u64::from(self.patients)), ("--seed", self.seed)];

@@ -10,11 +10,14 @@
     reason = "a measurement prints, and fails by panicking"
 )]
 
+mod commits;
+mod disk;
 mod figures;
 mod import;
 mod pages;
 mod restored;
 mod rows;
+mod search;
 mod start;
 mod wire;
 
@@ -45,6 +48,12 @@ enum Name {
     Import,
     /// Patient pages and search over HTTP on that panel, and the rows behind them.
     Pages,
+    /// Bytes on the disk on that panel.
+    Disk,
+    /// Durable single commits against bare SQLite.
+    Commits,
+    /// Finding a person among 50,000.
+    Search,
     /// Process start to the first page.
     Start,
     /// Bytes on the link: first fill, nothing new, a working day.
@@ -68,20 +77,39 @@ const SHORT_PANEL: Workload = Workload {
     seed: 1,
 };
 
+/// People among whom one is searched.
+const PEOPLE: Workload = Workload {
+    patients: 50_000,
+    ..PANEL
+};
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let wanted = |name: Name| arguments.names.is_empty() || arguments.names.contains(&name);
     let panel = if arguments.short { SHORT_PANEL } else { PANEL };
     let mut figures = Vec::new();
-    if wanted(Name::Import) || wanted(Name::Pages) {
+    if [Name::Import, Name::Pages, Name::Disk].into_iter().any(wanted) {
         let folder = tempfile::tempdir().unwrap();
         let imported = import::import(panel, folder.path());
         if wanted(Name::Import) {
             figures.extend(import::figures(panel, &imported));
         }
+        if wanted(Name::Disk) {
+            figures.extend(disk::figures(&folder.path().join(import::DATA), arguments.short));
+        }
         if wanted(Name::Pages) {
             figures.extend(pages::figures(panel, folder.path()));
         }
+    }
+    if wanted(Name::Commits) {
+        figures.extend(commits::figures(arguments.short));
+    }
+    if wanted(Name::Search) {
+        figures.extend(search::figures(if arguments.short {
+            SHORT_PANEL
+        } else {
+            PEOPLE
+        }));
     }
     if wanted(Name::Start) {
         figures.extend(start::figures());

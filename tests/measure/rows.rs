@@ -56,6 +56,11 @@ impl Panel {
         })
     }
 
+    /// Searches as a page does.
+    pub(crate) async fn search(&self, query: &str, limit: usize) -> Vec<PatientLine> {
+        self.0.search_patients(query, limit).await.unwrap()
+    }
+
     /// Reads what a patient's page shows; the number of rows.
     async fn read(&self, patient: PatientId) -> usize {
         let record = self.0.patient_record(patient, VISITS, READINGS).await.unwrap();

@@ -4,7 +4,8 @@
 //! from each of its characters on, its pinyin from each syllable on, its initials from each letter on, numbers
 //! and their tails. A search is then a range of keys.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashSet};
 
 use records::ids::PatientId;
 use records::patients::{Chart, PatientLine};
@@ -18,8 +19,12 @@ use crate::engine::{Store, StoreError};
 
 /// Words of a search that count; more are left out.
 const WORDS_MAX: usize = 4;
-/// Most patients that are looked at for one search before they are ranked.
-const CANDIDATES_MAX: i64 = 1_000;
+/// Most patients that each of several words is looked up for.
+const CANDIDATES_MAX: usize = 1_000;
+/// Most patients that are ranked for one word: everybody of the commonest surname in a village.
+const RANKED_MAX: usize = 400;
+/// Of a word that finds more, so many are ranked, the shortest names first: the next letter is typed anyway.
+const BROAD: usize = 100;
 /// Above every character that a key holds.
 const LAST: char = char::MAX;
 
@@ -137,45 +142,104 @@ fn search(sql: &Connection, words: &[Vec<String>], limit: usize) -> Result<Vec<P
     let Some((first, rest)) = words.split_first() else {
         return Ok(Vec::new());
     };
-    let mut candidates = matching(sql, first)?;
-    for word in rest {
-        let others = matching(sql, word)?;
-        candidates.retain(|d| others.contains(d));
-    }
+    let candidates = if rest.is_empty() {
+        let mut found = matching(sql, first, RANKED_MAX + 1)?;
+        if found.len() > RANKED_MAX {
+            found.truncate(BROAD);
+        }
+        found
+    } else {
+        let mut found = matching(sql, first, CANDIDATES_MAX)?;
+        for word in rest {
+            let others: HashSet<i64> = matching(sql, word, CANDIDATES_MAX)?.into_iter().collect();
+            found.retain(|d| others.contains(d));
+        }
+        found
+    };
     let mut find = sql.prepare_cached(&format!("SELECT {LINE} FROM patients p WHERE p.d = ?1"))?;
-    let mut lines = Vec::with_capacity(candidates.len());
-    for d in candidates {
-        lines.extend(
-            find.query_map([d], read_line)?
-                .collect::<rusqlite::Result<Vec<_>>>()?,
-        );
+    let mut lines = Vec::with_capacity(limit.min(candidates.len()));
+    for d in ranked(sql, first, &candidates)?.into_iter().take(limit) {
+        lines.push(find.query_row([d], read_line)?);
     }
-    // Names that begin as was typed come first, then who was here last.
-    lines.sort_by_key(|line| {
-        let name = fold_search(&line.name);
-        let begins = first.iter().any(|form| name.starts_with(form.as_str()));
-        (
-            !begins,
-            std::cmp::Reverse(line.last_visit),
-            line.name.clone(),
-            line.id,
-        )
-    });
-    lines.truncate(limit);
     Ok(lines)
 }
 
-/// Rows of the charts that have a key which begins with one of the forms.
-fn matching(sql: &Connection, forms: &[String]) -> Result<BTreeSet<i64>, StoreError> {
-    let mut find =
-        sql.prepare_cached("SELECT DISTINCT d FROM patient_keys WHERE key >= ?1 AND key < ?2 LIMIT ?3")?;
-    let mut found = BTreeSet::new();
+/// The candidates, the best first: names that begin as was typed, then who was here last.
+fn ranked(sql: &Connection, first: &[String], candidates: &[i64]) -> Result<Vec<i64>, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT p.name, p.id, (SELECT max(e.opened) FROM encounters e WHERE e.patient = p.id)
+         FROM patients p WHERE p.d = ?1",
+    )?;
+    let mut ranks = Vec::with_capacity(candidates.len());
+    for d in candidates {
+        let mut rows = find.query([d])?;
+        while let Some(row) = rows.next()? {
+            let (name, id): (String, [u8; 16]) = (row.get(0)?, row.get(1)?);
+            let last: Option<i64> = row.get(2)?;
+            let folded = fold_search(&name);
+            let begins = first.iter().any(|form| folded.starts_with(form.as_str()));
+            ranks.push(((!begins, Reverse(last), name, id), *d));
+        }
+    }
+    ranks.sort_unstable();
+    Ok(ranks.into_iter().map(|(_, d)| d).collect())
+}
+
+/// Rows of the charts that have a key which begins with one of the forms, shorter keys first: at most so many of each
+/// form.
+fn matching(sql: &Connection, forms: &[String], most: usize) -> Result<Vec<i64>, StoreError> {
+    let mut find = sql
+        .prepare_cached("SELECT d FROM patient_keys WHERE key >= ?1 AND key < ?2 ORDER BY key, d LIMIT ?3")?;
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
     for form in forms {
         let end = format!("{form}{LAST}");
-        let rows = find.query_map(params![form, end, CANDIDATES_MAX], |row| row.get::<_, i64>(0))?;
+        let rows = find.query_map(params![form, end, most as i64], |row| row.get::<_, i64>(0))?;
         for d in rows {
-            found.insert(d?);
+            let d = d?;
+            if seen.insert(d) {
+                found.push(d);
+            }
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use records::ids::DocKind;
+    use records::tree::Edit;
+
+    use super::*;
+    use crate::workbench::{Bench, new_doc, write};
+
+    #[tokio::test]
+    async fn a_name_that_more_people_bear_than_are_ranked_finds_the_one_who_bears_it_alone() {
+        let bench = Bench::new();
+        let store = bench.open();
+        let name = |name: &str| new_doc(DocKind::Chart, vec![Edit::put(&["person", "name"], name)]);
+        let filled = store
+            .write(|tx| {
+                // One person's keys stand for those of many.
+                for d in 0..(RANKED_MAX as i64 + 50) {
+                    tx.sql.execute(
+                        "INSERT INTO patients(d, id, name, sex, village_group, allergies, clash, deceased)
+                         VALUES(?1, randomblob(16), '王' || ?1, '', '', '', 0, 0)",
+                        [d + 1_000],
+                    )?;
+                    tx.sql.execute(
+                        "INSERT INTO patient_keys(key, d) VALUES('王' || ?1, ?1)",
+                        [d + 1_000],
+                    )?;
+                }
+                Ok::<_, StoreError>(())
+            })
+            .await;
+        filled.unwrap();
+        let alone = write(&store, name("王")).await.docs[0].patient().unwrap();
+        let found = store.search_patients("王", 30).await.unwrap();
+        assert_eq!(found.len(), 30);
+        assert!(found.iter().any(|line| line.id == alone));
+        // One more character narrows it, and nobody is left out.
+        assert_eq!(store.search_patients("王144", 30).await.unwrap().len(), 10);
+    }
 }
