@@ -106,6 +106,13 @@ fn put_item(tape: &mut Tape, scene: &mut Scene<'_>, item: &ChangeItem) {
 
 /// A change's operations and its hash, where its bytes can be put together again from them.
 fn parted(bytes: &[u8]) -> Option<(ExpandedChange, [u8; 32])> {
+    let (expanded, hash) = taken_apart(bytes)?;
+    let again = automerge::Change::from(expanded.clone());
+    (again.raw_bytes() == bytes).then_some((expanded, hash))
+}
+
+/// A change's operations and its hash, where a stream has words for them; whether its bytes come back is open.
+fn taken_apart(bytes: &[u8]) -> Option<(ExpandedChange, [u8; 32])> {
     let change = automerge::Change::try_from(bytes).ok()?;
     if change.raw_bytes() != bytes || change.author().is_some() {
         return None;
@@ -113,8 +120,7 @@ fn parted(bytes: &[u8]) -> Option<(ExpandedChange, [u8; 32])> {
     let expanded = change.decode();
     let end = u64::from(expanded.start_op) + expanded.operations.len() as u64;
     let fits = end <= COUNTER_MAX && expanded.deps.len() <= DEPS_MAX && ops::fit(&expanded.operations);
-    let again = fits.then(|| automerge::Change::from(expanded.clone()))?;
-    (again.raw_bytes() == bytes).then(|| (expanded, change.hash().0))
+    fits.then(|| (expanded, change.hash().0))
 }
 
 fn put_doc(tape: &mut Tape, scene: &mut Scene<'_>, item: &ChangeItem) {

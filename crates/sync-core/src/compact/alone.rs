@@ -6,14 +6,14 @@ use records::ids::{DocId, DocKind};
 
 use super::scene::Scene;
 use super::tape::{Tape, TapeReader};
-use super::{Nothing, parted, put_change, take_change};
+use super::{Nothing, put_change, take_change, taken_apart};
 use crate::identity::Actor;
 use crate::wire::WireFault;
 
 /// The operations of a change by `actor` in a document of this kind. `None` where its bytes would not come back as
 /// they are: such a change is kept whole.
 pub fn fold(actor: Actor, kind: DocKind, bytes: &[u8]) -> Option<Vec<u8>> {
-    let (expanded, hash) = parted(bytes)?;
+    let (expanded, hash) = taken_apart(bytes)?;
     let mut scene = lasting(actor);
     let mut tape = Tape::default();
     put_change(&mut tape, &mut scene, any_of(kind), &expanded, hash);
