@@ -298,14 +298,8 @@ fn builds_on_parked(tx: &Tx<'_>, foreign: &Foreign<'_>) -> Result<bool, StoreErr
 fn park_dependants(tx: &mut Tx<'_>, doc: DocId) -> Result<(), StoreError> {
     loop {
         let mut moved = false;
-        for (p, position, lane, body) in waiting(tx, doc)? {
-            let bytes = log::unpack(&body)?;
-            let foreign = Foreign {
-                position,
-                doc,
-                lane,
-                bytes: &bytes,
-            };
+        for waiting in waiting(tx, doc)? {
+            let (p, foreign) = (waiting.p, waiting.as_foreign());
             if builds_on_parked(tx, &foreign)? {
                 tx.sql.execute(
                     "UPDATE parked SET reason = ?2 WHERE p = ?1",
@@ -332,17 +326,11 @@ fn release(tx: &mut Tx<'_>, doc: DocId, permit: Permit<'_>) -> Result<Vec<(i64, 
     let mut released = Vec::new();
     loop {
         let before = released.len();
-        for (p, position, lane, body) in waiting(tx, doc)? {
-            let bytes = log::unpack(&body)?;
-            let foreign = Foreign {
-                position,
-                doc,
-                lane,
-                bytes: &bytes,
-            };
+        for waiting in waiting(tx, doc)? {
+            let (p, foreign) = (waiting.p, waiting.as_foreign());
             let reason = match accept(tx, &foreign, permit)? {
                 Outcome::Stored(stored) => {
-                    released.push((stored.k, position));
+                    released.push((stored.k, waiting.position));
                     None
                 }
                 Outcome::Known => None,
@@ -363,26 +351,62 @@ fn release(tx: &mut Tx<'_>, doc: DocId, permit: Permit<'_>) -> Result<Vec<(i64, 
     }
 }
 
-type WaitingRow = (i64, Position, Lane, Vec<u8>);
+/// A change that was set aside.
+pub(crate) struct Waiting {
+    /// Its row.
+    pub(crate) p: i64,
+    /// Where it stands in its session.
+    pub(crate) position: Position,
+    /// Its document.
+    pub(crate) doc: DocId,
+    /// The lane that brought it.
+    pub(crate) lane: Lane,
+    /// The raw chunk.
+    pub(crate) bytes: Vec<u8>,
+    /// Why it was set aside.
+    pub(crate) reason: String,
+}
 
-fn waiting(tx: &Tx<'_>, doc: DocId) -> Result<Vec<WaitingRow>, StoreError> {
-    let mut find = tx.sql.prepare_cached(
-        "SELECT p, s, seq, lane, body FROM parked WHERE doc = ?1 AND reason = ?2 ORDER BY p",
-    )?;
-    let rows = find.query_map(params![doc.as_bytes(), ORPHAN], |row| {
-        Ok((
-            row.get(0)?,
-            row.get::<_, i64>(1)?,
-            row.get::<_, i64>(2)?,
-            row.get::<_, u8>(3)?,
-            row.get(4)?,
-        ))
-    })?;
-    rows.map(|row| {
-        let (p, s, seq, lane, body) = row?;
-        let position = log::actor_of(tx.sql, s)?.at(seq.cast_unsigned());
-        let lane = Lane::from_number(lane).ok_or(StoreError::Unreadable("lane"))?;
-        Ok((p, position, lane, body))
-    })
-    .collect()
+impl Waiting {
+    /// The change as it arrived.
+    pub(crate) fn as_foreign(&self) -> Foreign<'_> {
+        Foreign {
+            position: self.position,
+            doc: self.doc,
+            lane: self.lane,
+            bytes: &self.bytes,
+        }
+    }
+}
+
+/// Changes that only wait for what they build on, of one document.
+fn waiting(tx: &Tx<'_>, doc: DocId) -> Result<Vec<Waiting>, StoreError> {
+    set_aside(tx, Some(doc), "reason = ?2", i64::MAX)
+}
+
+/// Changes that were set aside, of one document or all. `which` is a condition in which ?2 is [`ORPHAN`].
+pub(crate) fn set_aside(
+    tx: &Tx<'_>,
+    doc: Option<DocId>,
+    which: &str,
+    most: i64,
+) -> Result<Vec<Waiting>, StoreError> {
+    // Said apart, so that the index by document is used.
+    let of = if doc.is_some() { "doc = ?1" } else { "?1 IS NULL" };
+    let mut find = tx.sql.prepare_cached(&format!(
+        "SELECT p, s, seq, doc, lane, body, reason FROM parked WHERE {of} AND {which} ORDER BY p LIMIT ?3"
+    ))?;
+    let mut rows = find.query(params![doc.map(|doc| doc.0), ORPHAN, most])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(Waiting {
+            p: row.get(0)?,
+            position: log::actor_of(tx.sql, row.get(1)?)?.at(row.get::<_, i64>(2)?.cast_unsigned()),
+            doc: DocId(row.get(3)?),
+            lane: Lane::from_number(row.get(4)?).ok_or(StoreError::Unreadable("lane"))?,
+            bytes: log::unpack(&row.get::<_, Vec<u8>>(5)?)?,
+            reason: row.get(6)?,
+        });
+    }
+    Ok(found)
 }

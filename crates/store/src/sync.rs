@@ -13,6 +13,7 @@ mod facts;
 mod feeds;
 mod hand_back;
 mod hub_end;
+mod kept;
 mod panels;
 mod parcel;
 mod parked;
@@ -62,6 +63,7 @@ pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
         hand_back::TABLES,
         successions::TABLES,
         panels::TABLES,
+        kept::TABLES,
         purge::TABLES,
         recovery::TABLES,
         ranges::TABLES,

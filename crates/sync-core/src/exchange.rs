@@ -39,7 +39,7 @@ use packing::{COMPACT_SINCE, Packing};
 use pipe::{Incoming, Pipe};
 use sources::Sources;
 
-pub use outgoing::{Outgoing, signed_messages};
+pub use outgoing::{Outgoing, signed_messages, unsigned_stretch};
 
 pub use ask::{Answer, Ask, Greeting, LaneItem, NextItems, Taken, Told};
 

@@ -6,6 +6,7 @@ use sync_core::wire::{BLOB_PIECE, BlobHave, BlobOffer, BlobPiece, BlobState, Lan
 
 use crate::commit::CommitError;
 use crate::engine::{StoreError, Tx};
+use crate::sync::kept;
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_blobs(
@@ -138,7 +139,10 @@ pub(crate) fn read(sql: &Connection, blob: BlobId, offset: u64) -> Result<Vec<u8
     let bytes = find.query_row(params![blob.as_bytes(), from, BLOB_PIECE as i64], |row| {
         row.get(0)
     });
-    Ok(bytes.optional()?.unwrap_or_default())
+    match bytes.optional()? {
+        Some(bytes) => Ok(bytes),
+        None => kept::read(sql, blob, from),
+    }
 }
 
 /// The hub has no room for a blob: it is offered again after one contact, then two, four ... so that a full hub

@@ -11,7 +11,9 @@ use crate::engine::{Store, StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, ingest};
 use crate::log;
 use crate::sync::recovery::UNKNOWN_PRINT;
-use crate::sync::{again, blobs, facts, hand_back, parked, purge, queue, ranges, repair, state, successions};
+use crate::sync::{
+    again, blobs, facts, hand_back, kept, parked, purge, queue, ranges, repair, state, successions,
+};
 
 impl Store {
     /// Carries out what the exchange of a box asks. What it writes is one transaction.
@@ -83,6 +85,7 @@ impl Store {
                         if fingerprint != UNKNOWN_PRINT && hand_back::look_after(tx)? {
                             return Ok::<_, StoreError>(None);
                         }
+                        kept::settled(tx.sql)?;
                         let equal = state::settled(tx, fingerprint)?;
                         Ok(Some((equal, blobs::wanted(tx.sql)?)))
                     })

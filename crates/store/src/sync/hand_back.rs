@@ -12,7 +12,7 @@ use sync_core::wire::{Fact, FedChange, FeedBatch, FeedEnd, FeedItem, HandBack, L
 use crate::engine::{StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, Stored, ingest, retry};
 use crate::log;
-use crate::sync::{blobs, facts, hub_end, purge, queue, ranges, state, successions};
+use crate::sync::{blobs, facts, hub_end, kept, purge, queue, ranges, state, successions};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_relays(
@@ -96,6 +96,7 @@ pub(crate) fn part_ways(tx: &Tx<'_>, welcome: &Welcome) -> Result<(), StoreError
         ends = [FeedEnd::default(); Lane::COUNT];
     }
     tx.sql.execute("DELETE FROM link_handed", [])?;
+    kept::part_ways(tx.sql)?;
     let mut found = Vec::new();
     for (lane, end) in Lane::ALL.into_iter().zip(ends) {
         state::set_feed_end(tx.sql, lane, end)?;
@@ -268,6 +269,7 @@ fn at(sql: &Connection, s: i64, seq: u64) -> Result<Option<Held>, StoreError> {
     let mut find = sql.prepare_cached(
         "SELECT id, hash, body FROM log JOIN documents USING(d) WHERE s = ?1 AND seq = ?2
          UNION ALL SELECT doc, hash, body FROM parked WHERE s = ?1 AND seq = ?2
+         UNION ALL SELECT doc, hash, body FROM link_kept WHERE s = ?1 AND seq = ?2
          UNION ALL SELECT doc, hash, NULL FROM link_void WHERE s = ?1 AND seq = ?2 LIMIT 1",
     )?;
     let held = find.query_row([s, seq.cast_signed()], |row| {

@@ -416,7 +416,12 @@ fn take_change(
 
 /// Whether a clinic holds a document, or held it when its box last heard: a relation that ended meanwhile does not
 /// undo what was written before.
-fn is_related(sql: &Connection, writer: &Writer, doc: DocId, knows: u64) -> Result<bool, StoreError> {
+pub(crate) fn is_related(
+    sql: &Connection,
+    writer: &Writer,
+    doc: DocId,
+    knows: u64,
+) -> Result<bool, StoreError> {
     if feeds::holds(sql, writer.c, doc)? {
         return Ok(true);
     }

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use sync_core::wire::{FactKind, Lane};
 
 use crate::engine::{Store, StoreError, Tx};
-use crate::sync::{directory, facts, feeds, purge, state};
+use crate::sync::{directory, facts, feeds, kept, purge, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_left(
@@ -122,6 +122,7 @@ pub(crate) fn put_away(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let mut find = tx.sql.prepare_cached(READY_TO_LEAVE)?;
     let docs = find.query_map([], |row| Ok(DocId(row.get(0)?)))?;
     for doc in docs.collect::<rusqlite::Result<Vec<DocId>>>()? {
+        kept::keep(tx, doc)?;
         purge::remove(tx, doc)?;
         tx.sql
             .execute("DELETE FROM link_leaving WHERE doc = ?1", [doc.as_bytes()])?;

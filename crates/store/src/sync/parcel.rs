@@ -6,11 +6,11 @@ use std::io;
 
 use records::ids::{ClinicCode, DeviceId};
 use rusqlite::{Connection, OptionalExtension};
-use sync_core::exchange::{Answer, Ask, LaneItem, NextItems, Outgoing, Taken, signed_messages};
+use sync_core::exchange::{Answer, Ask, LaneItem, Outgoing, Taken, signed_messages, unsigned_stretch};
 use sync_core::identity::{Actor, Claim, DevicePublicKey, Purpose, SIGNATURE_LEN, SignatureFault};
 use sync_core::wire::{
-    Ack, BLOB_PIECE, BlobOffer, BlobPiece, FeedBatch, FeedItem, FeedMarks, Frame, FrameReader, Hello,
-    Holdings, Lane, MAX_ACK_ENTRIES, Message, VERSION, WireFault,
+    Ack, BLOB_PIECE, BlobOffer, BlobPiece, FeedMarks, Frame, FrameReader, Hello, Holdings, Lane,
+    MAX_ACK_ENTRIES, Message, VERSION, WireFault,
 };
 
 use crate::engine::{Store, StoreError};
@@ -265,7 +265,8 @@ impl Store {
                     .read(move |sql| feeds::next(sql, c, signer, lane, after, BUDGET, &held))
                     .await?;
                 let (more, upto) = (next.more, next.upto);
-                let Some((feed, offers)) = as_feed(next, after) else {
+                let mut offers = Vec::new();
+                let Some(feed) = unsigned_stretch(next, after, |offer| offers.push(offer)) else {
                     break;
                 };
                 counts.changes += feed.items.len() as u64 - offers.len() as u64;
@@ -430,31 +431,4 @@ fn start(sql: &Connection, hello: &Hello) -> Result<(i64, [u64; Lane::COUNT], Ho
         Holdings::default()
     };
     Ok((known.c, hello.feeds.ends, held))
-}
-
-fn as_feed(next: NextItems, after: u64) -> Option<(FeedBatch, Vec<BlobOffer>)> {
-    let ((epoch, end), actor) = (next.feed?, next.signer?);
-    let mut offers = Vec::new();
-    let mut items = Vec::with_capacity(next.items.len());
-    for (position, item) in next.items {
-        let item = match item {
-            LaneItem::Change(change) => FeedItem::Change(change),
-            LaneItem::Fact(fact) => FeedItem::Fact(fact),
-            LaneItem::Blob(offer) => {
-                offers.push(offer);
-                FeedItem::Blob(offer)
-            }
-            LaneItem::Audit(..) | LaneItem::HandBack(_) => continue,
-        };
-        items.push((position, item));
-    }
-    let feed = FeedBatch {
-        epoch,
-        after,
-        end,
-        actor,
-        items,
-        signature: [0; SIGNATURE_LEN],
-    };
-    Some((feed, offers))
 }

@@ -5,14 +5,13 @@ use records::ids::{ClinicCode, DocId};
 use rusqlite::params;
 use sync_core::check::{Checked, RULES};
 use sync_core::identity::Position;
-use sync_core::wire::{ChangeItem, Lane};
+use sync_core::wire::ChangeItem;
 
 use crate::engine::{StoreError, Tx};
-use crate::ingest::{Foreign, retry};
+use crate::ingest::{Foreign, UNHEARD, Waiting, retry, set_aside};
 use crate::open::Side;
 use crate::sync::hub_end::{self, Writer};
 use crate::sync::state;
-use crate::{ingest, log};
 
 /// Under which rules parked changes were tried last.
 const TRIED_UNDER: &str = "parked_tried_under";
@@ -32,22 +31,13 @@ pub(crate) fn after_start(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     state::put(tx.sql, TRIED_UNDER, Some(&now))
 }
 
-struct Waiting {
-    p: i64,
-    position: Position,
-    doc: DocId,
-    lane: Lane,
-    bytes: Vec<u8>,
-    reason: String,
-}
-
 /// Tries parked changes again, of one document or all; gives how many were taken.
 pub(crate) fn try_again(tx: &mut Tx<'_>, doc: Option<DocId>) -> Result<u64, StoreError> {
     let mut taken = 0;
     // One that is taken may be what the next one builds on.
     loop {
         let before = taken;
-        for waiting in waiting(tx, doc)? {
+        for waiting in set_aside(tx, doc, "reason <> ?2", TRIED_MAX)? {
             taken += u64::from(take_up(tx, &waiting)?);
         }
         if taken == before {
@@ -56,33 +46,8 @@ pub(crate) fn try_again(tx: &mut Tx<'_>, doc: Option<DocId>) -> Result<u64, Stor
     }
 }
 
-fn waiting(tx: &Tx<'_>, doc: Option<DocId>) -> Result<Vec<Waiting>, StoreError> {
-    let mut find = tx.sql.prepare_cached(
-        "SELECT p, s, seq, doc, lane, body, reason FROM parked WHERE reason <> ?1 AND (?2 IS NULL OR doc = ?2)
-         ORDER BY p LIMIT ?3",
-    )?;
-    let mut rows = find.query(params![ingest::ORPHAN, doc.map(|doc| doc.0), TRIED_MAX])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(Waiting {
-            p: row.get(0)?,
-            position: log::actor_of(tx.sql, row.get(1)?)?.at(row.get::<_, i64>(2)?.cast_unsigned()),
-            doc: DocId(row.get(3)?),
-            lane: Lane::from_number(row.get(4)?).ok_or(StoreError::Unreadable("lane"))?,
-            bytes: log::unpack(&row.get::<_, Vec<u8>>(5)?)?,
-            reason: row.get(6)?,
-        });
-    }
-    Ok(found)
-}
-
 fn take_up(tx: &mut Tx<'_>, waiting: &Waiting) -> Result<bool, StoreError> {
-    let foreign = Foreign {
-        position: waiting.position,
-        doc: waiting.doc,
-        lane: waiting.lane,
-        bytes: &waiting.bytes,
-    };
+    let foreign = waiting.as_foreign();
     if tx.state.side == Side::Box {
         return Ok(retry(tx, &foreign, &|_, _, _| Ok(()), waiting.p)?.is_some());
     }
@@ -97,12 +62,17 @@ fn take_up(tx: &mut Tx<'_>, waiting: &Waiting) -> Result<bool, StoreError> {
         doc: waiting.doc,
         bytes: waiting.bytes.clone(),
     };
-    let related = super::feeds::holds(tx.sql, writer.c, waiting.doc)?;
+    // What came to a hub that had forgotten is judged as before anybody left: how far its writer knew is not kept.
+    let related = if waiting.reason == UNHEARD {
+        hub_end::is_related(tx.sql, &writer, waiting.doc, 0)?
+    } else {
+        super::feeds::holds(tx.sql, writer.c, waiting.doc)?
+    };
     let permit = |_: &Foreign<'_>, checked: &Checked, owner: Option<&ClinicCode>| {
         hub_end::judge(&writer, &change, checked, owner, related)
     };
     // Whoever was told that it is set aside took it out.
-    let returned = waiting.reason != ingest::UNHEARD;
+    let returned = waiting.reason != UNHEARD;
     let Some(stored) = retry(tx, &foreign, &permit, waiting.p)? else {
         return Ok(false);
     };

@@ -8,7 +8,7 @@ use sync_core::identity::Position;
 use sync_core::wire::FactKind;
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
-use crate::sync::{directory, facts, feeds, queue, ranges};
+use crate::sync::{directory, facts, feeds, kept, queue, ranges};
 use crate::{AuditAct, By};
 use crate::{audit, derive, log};
 
@@ -44,6 +44,9 @@ pub(crate) fn is_back(tx: &Tx<'_>, position: Position) -> Result<(), StoreError>
     tx.sql
         .prepare_cached("DELETE FROM link_void WHERE s = ?1 AND seq = ?2")?
         .execute([s, position.seq.cast_signed()])?;
+    tx.sql
+        .prepare_cached("DELETE FROM link_kept WHERE s = ?1 AND seq = ?2")?
+        .execute([s, position.seq.cast_signed()])?;
     Ok(())
 }
 
@@ -60,6 +63,7 @@ pub(crate) fn carry_out(tx: &mut Tx<'_>, body: &[u8]) -> Result<(), StoreError> 
             continue;
         }
         remove(tx, doc)?;
+        kept::forget(tx.sql, doc)?;
         forget_refused(tx, doc)?;
         forget_local(tx, doc)?;
         audit::append(tx, By::Hub, AuditAct::Purge, None, Some(doc))?;

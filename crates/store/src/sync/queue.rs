@@ -16,7 +16,8 @@ use sync_core::wire::{
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
-use crate::sync::{again, blobs, facts, hand_back, panels, ranges, state, successions};
+use crate::sync::kept::{KEPT, KEPT_BLOB};
+use crate::sync::{again, blobs, facts, hand_back, kept, panels, ranges, state, successions};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_queue(
@@ -198,10 +199,11 @@ pub(crate) fn report(sql: &Connection) -> Result<[QueueReport; Lane::COUNT], Sto
 
 /// Changes and blobs that the hub has not acknowledged; audit entries apart.
 pub(crate) fn pending(sql: &Connection) -> Result<u64, StoreError> {
-    let mut count =
-        sql.prepare_cached("SELECT coalesce(sum(items), 0) FROM link_queue_sums WHERE kind IN (?1, ?2)")?;
+    let mut count = sql.prepare_cached(
+        "SELECT coalesce(sum(items), 0) FROM link_queue_sums WHERE kind IN (?1, ?2, ?3, ?4)",
+    )?;
     Ok(count
-        .query_row([CHANGE, BLOB], |row| row.get::<_, i64>(0))?
+        .query_row([CHANGE, BLOB, KEPT, KEPT_BLOB], |row| row.get::<_, i64>(0))?
         .cast_unsigned())
 }
 
@@ -252,8 +254,17 @@ pub(crate) fn next(
                 let back = hand_back::read(sql, row, own)?.map(LaneItem::HandBack);
                 next.items.extend(back.map(|item| (place, item)));
             }
-            BLOB => {
-                if let Some(offer) = blob(sql, row)?
+            KEPT => {
+                let change = kept::change(sql, row)?.map(LaneItem::Change);
+                next.items.extend(change.map(|item| (place, item)));
+            }
+            BLOB | KEPT_BLOB => {
+                let offer = if kind == BLOB {
+                    blob(sql, row)?
+                } else {
+                    kept::offer(sql, row)?
+                };
+                if let Some(offer) = offer
                     && !blobs::is_deferred(sql, offer.blob)?
                 {
                     next.items.push((place, LaneItem::Blob(offer)));
@@ -389,9 +400,10 @@ pub(crate) fn acked(tx: &mut Tx<'_>, ack: &Ack) -> Result<(), StoreError> {
     }
     for have in ack.blobs.iter().filter(|have| have.state == BlobState::Complete) {
         let mut done = tx.sql.prepare_cached(
-            "DELETE FROM link_queue WHERE kind = ?1 AND row = (SELECT b FROM blobs WHERE id = ?2)",
+            "DELETE FROM link_queue WHERE (kind = ?1 AND row = (SELECT b FROM blobs WHERE id = ?2))
+                 OR (kind = ?3 AND row = (SELECT kept FROM link_kept_blobs WHERE id = ?2))",
         )?;
-        done.execute(params![BLOB, have.blob.as_bytes()])?;
+        done.execute(params![BLOB, have.blob.as_bytes(), KEPT_BLOB])?;
     }
     for have in &ack.blobs {
         match have.state {
@@ -413,14 +425,21 @@ fn forget_changes(tx: &Tx<'_>, actor: Actor, held: &RangeSet) -> Result<(), Stor
              (SELECT k FROM log JOIN sessions USING(s)
               WHERE device = ?2 AND session = ?3 AND seq BETWEEN ?4 AND ?5)",
     )?;
+    let mut done_kept = tx.sql.prepare_cached(
+        "DELETE FROM link_queue WHERE kind = ?1 AND row IN
+             (SELECT kept FROM link_kept JOIN sessions USING(s)
+              WHERE device = ?2 AND session = ?3 AND seq BETWEEN ?4 AND ?5)",
+    )?;
     for (first, last) in held.iter() {
-        done.execute(params![
-            CHANGE,
-            actor.device.as_bytes(),
-            actor.session.as_bytes(),
-            first.cast_signed(),
-            last.min(i64::MAX as u64).cast_signed()
-        ])?;
+        for (kind, done) in [(CHANGE, &mut done), (KEPT, &mut done_kept)] {
+            done.execute(params![
+                kind,
+                actor.device.as_bytes(),
+                actor.session.as_bytes(),
+                first.cast_signed(),
+                last.min(i64::MAX as u64).cast_signed()
+            ])?;
+        }
     }
     Ok(())
 }
@@ -457,10 +476,11 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, holds: &Holds) -> Result<(), StoreError> 
         if doubted.is_empty() && held.is_some_and(|held| held.covers(&here)) {
             continue;
         }
-        let mut rows = tx
-            .sql
-            .prepare_cached("SELECT k, seq, lane, length(body) FROM log WHERE s = ?1 ORDER BY k")?;
-        let mut rows = rows.query([s])?;
+        let mut rows = tx.sql.prepare_cached(
+            "SELECT k, seq, lane, length(body), ?2 FROM log WHERE s = ?1
+             UNION ALL SELECT kept, seq, lane, length(body), ?3 FROM link_kept WHERE s = ?1 ORDER BY seq",
+        )?;
+        let mut rows = rows.query([s, CHANGE, KEPT])?;
         while let Some(row) = rows.next()? {
             let seq = row.get::<_, i64>(1)?.cast_unsigned();
             if !held.is_some_and(|held| held.contains(seq)) || doubted.contains(seq) {
@@ -468,7 +488,7 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, holds: &Holds) -> Result<(), StoreError> 
                 add(
                     tx,
                     lane,
-                    CHANGE,
+                    row.get(4)?,
                     row.get(0)?,
                     row.get::<_, i64>(3)?.unsigned_abs() as usize,
                 )?;
@@ -563,7 +583,7 @@ pub(crate) fn requeue_blobs(tx: &Tx<'_>) -> Result<(), StoreError> {
          WHERE blobs.id NOT IN (SELECT blob FROM link_blob_places)",
         params![BLOB, tx.now.at.0],
     )?;
-    Ok(())
+    kept::offer_again(tx)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use sync_core::wire::{FeedEnd, Hello, Lane, ParkReason, QueueReport, VERSIONS, W
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
 use crate::sync::recovery::UNKNOWN_PRINT;
-use crate::sync::{blobs, hand_back, queue, ranges};
+use crate::sync::{blobs, hand_back, kept, queue, ranges};
 use crate::{AuditAct, By, audit, settings};
 
 pub(crate) const TABLES: &str = "
@@ -298,6 +298,9 @@ pub(crate) fn welcomed(tx: &mut Tx<'_>, welcome: &Welcome) -> Result<(), StoreEr
         hand_back::part_ways(tx, welcome)?;
     }
     hand_back::forget(tx.sql, &welcome.safe_through)?;
+    if welcome.wanted != Wanted::All {
+        kept::forget_safe(tx.sql, &welcome.safe_through)?;
+    }
     let agreed = welcome.wanted != Wanted::All;
     for (lane, from) in Lane::ALL.into_iter().zip(welcome.feeds_from).filter(|_| agreed) {
         if feed_ends(tx.sql)?[lane.index()].position != from {

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use records::ids::SessionId;
 
 use crate::exchange::packing::{COMPACT_SINCE, SKETCH_SINCE};
-use crate::exchange::{Ask, End, Exchange, ExchangeFault, Greeting, LaneItem, NextItems};
-use crate::identity::SIGNATURE_LEN;
+use crate::exchange::{Ask, End, Exchange, ExchangeFault, Greeting, NextItems, unsigned_stretch};
 use crate::wire::{
-    Bye, FeedBatch, FeedItem, Frame, Hello, Holdings, Holds, LISTED_MAX, Lane, Message, Quiet, SessionSketch,
-    VERSION, VERSIONS, Wanted, WantedBlob, beside,
+    Bye, Frame, Hello, Holdings, Holds, LISTED_MAX, Lane, Message, Quiet, SessionSketch, VERSION, VERSIONS,
+    Wanted, WantedBlob, beside,
 };
 
 /// Most facts that a box may hand back before it is fed.
@@ -231,32 +230,11 @@ impl Exchange {
         let after = self.sources.place(lane);
         let more = next.more;
         self.sources.read(lane, next.upto, more);
-        let (Some((epoch, end)), Some(actor)) = (next.feed, next.signer) else {
+        let blobs = &mut self.blobs;
+        let Some(feed) = unsigned_stretch(next, after, |offer| {
+            blobs.offered(lane, offer);
+        }) else {
             return;
-        };
-        if end.position <= after {
-            return;
-        }
-        let mut items = Vec::with_capacity(next.items.len());
-        for (position, item) in next.items {
-            let item = match item {
-                LaneItem::Change(change) => FeedItem::Change(change),
-                LaneItem::Fact(fact) => FeedItem::Fact(fact),
-                LaneItem::Blob(offer) => {
-                    self.blobs.offered(lane, offer);
-                    FeedItem::Blob(offer)
-                }
-                LaneItem::Audit(..) | LaneItem::HandBack(_) => continue,
-            };
-            items.push((position, item));
-        }
-        let feed = FeedBatch {
-            epoch,
-            after,
-            end,
-            actor,
-            items,
-            signature: [0; SIGNATURE_LEN],
         };
         let feed = feed.signed(&self.credentials.key, VERSION, &self.credentials.county);
         self.send_all(lane, vec![Message::Feed(feed)], more);

@@ -1,8 +1,8 @@
 //! Items of a lane as signed messages: the same for the network and for a stick.
 
 use crate::exchange::{LaneItem, NextItems};
-use crate::identity::{Actor, DeviceKey};
-use crate::wire::{AuditBatch, Batch, BlobOffer, ChangeItem, Fact, Message, VERSION};
+use crate::identity::{Actor, DeviceKey, SIGNATURE_LEN};
+use crate::wire::{AuditBatch, Batch, BlobOffer, ChangeItem, Fact, FeedBatch, FeedItem, Message, VERSION};
 
 /// What goes out.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +11,40 @@ pub enum Outgoing {
     Message(Message),
     /// A blob that could go out.
     Blob(BlobOffer),
+}
+
+/// What a hub read of a feed behind a position as one stretch, not signed yet; `on_blob` hears of each blob in it. `None`
+/// where nothing stands behind the position.
+pub fn unsigned_stretch(
+    next: NextItems,
+    after: u64,
+    mut on_blob: impl FnMut(BlobOffer),
+) -> Option<FeedBatch> {
+    let ((epoch, end), actor) = (next.feed?, next.signer?);
+    if end.position <= after {
+        return None;
+    }
+    let mut items = Vec::with_capacity(next.items.len());
+    for (position, item) in next.items {
+        let item = match item {
+            LaneItem::Change(change) => FeedItem::Change(change),
+            LaneItem::Fact(fact) => FeedItem::Fact(fact),
+            LaneItem::Blob(offer) => {
+                on_blob(offer);
+                FeedItem::Blob(offer)
+            }
+            LaneItem::Audit(..) | LaneItem::HandBack(_) => continue,
+        };
+        items.push((position, item));
+    }
+    Some(FeedBatch {
+        epoch,
+        after,
+        end,
+        actor,
+        items,
+        signature: [0; SIGNATURE_LEN],
+    })
 }
 
 /// Runs of items that can share one message.

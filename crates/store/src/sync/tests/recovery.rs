@@ -319,3 +319,55 @@ async fn a_hub_copied_back_within_its_epoch_is_given_everything_again() {
     );
     assert_eq!(sync(&far, &hub).await.round_trips, 1);
 }
+
+#[tokio::test]
+async fn what_a_box_put_away_outlives_a_hub_that_goes_back_until_a_backup_holds_it() {
+    let hub = hub().await;
+    let (near, far) = (boxed(&hub, 450, "0017").await, boxed(&hub, 451, "0018").await);
+    let patient = chart(&near, "0017", "示例甲").await;
+    sync(&near, &hub).await;
+    let person = patient.patient().unwrap();
+    hub.store.join_patient(&code("0018"), person).await.unwrap();
+    sync(&far, &hub).await;
+    let (hub, backup) = hub.copied(Side::Hub).await;
+    edit(&far, patient, vec![Edit::put(&["person", "phone"], "138")]).await;
+    let blob = attach(&far, patient, 30_000).await;
+    edit(&near, patient, vec![Edit::put(&["address", "group"], "3组")]).await;
+    for end in [&near, &far, &near, &far] {
+        sync(end, &hub).await;
+    }
+    hub.store.leave_patient(&code("0018"), person).await.unwrap();
+    sync(&far, &hub).await;
+    sync(&far, &hub).await;
+    // Put away: nobody reads it here.
+    assert_eq!(name_of(&far, patient).await, None);
+    assert_eq!(far.store.blob(blob).await.unwrap(), None);
+    let kept = |end: &End| {
+        let store = end.store.clone();
+        async move { store.read(super::super::kept::count).await.unwrap() }
+    };
+    assert!(kept(&far).await.0 >= 4 && kept(&far).await.1 == 1);
+    let before = hub.store.fingerprint().await.unwrap();
+    // The hub goes back, and the other box burnt.
+    drop(near);
+    let hub = hub.restored(backup, Side::Hub);
+    hub.store.begin_epoch().await.unwrap();
+    hub.clock.0.fetch_add(25 * 3600 * 1000, Ordering::SeqCst);
+    for _ in 0..3 {
+        sync(&far, &hub).await;
+    }
+    assert_eq!(hub.store.fingerprint().await.unwrap(), before);
+    assert_eq!(
+        phone_and_group(&hub, patient).await,
+        (Some("138".into()), Some("3组".into()))
+    );
+    assert!(hub.store.blob(blob).await.unwrap().is_some());
+    assert_eq!(name_of(&far, patient).await, None);
+    assert_eq!(far.store.link_status().await.unwrap().pending, 0);
+    // Once a backup holds it, it goes for good.
+    let extent = hub.store.feed_extent().await.unwrap();
+    hub.store.note_safe(extent).await.unwrap();
+    sync(&far, &hub).await;
+    assert_eq!(kept(&far).await, (0, 0));
+    assert_eq!(sync(&far, &hub).await.round_trips, 1);
+}
