@@ -176,13 +176,25 @@ fn ranked(sql: &Connection, first: &[String], candidates: &[i64]) -> Result<Vec<
         while let Some(row) = rows.next()? {
             let (name, id): (String, [u8; 16]) = (row.get(0)?, row.get(1)?);
             let last: Option<i64> = row.get(2)?;
-            let folded = fold_search(&name);
-            let begins = first.iter().any(|form| folded.starts_with(form.as_str()));
-            ranks.push(((!begins, Reverse(last), name, id), *d));
+            ranks.push(((!begins(&name, first), Reverse(last), name, id), *d));
         }
     }
     ranks.sort_unstable();
     Ok(ranks.into_iter().map(|(_, d)| d).collect())
+}
+
+/// Whether a name begins with one of the forms. It is folded only where that can matter: hundreds are asked.
+fn begins(name: &str, forms: &[String]) -> bool {
+    if forms.iter().any(|form| name.starts_with(form.as_str())) {
+        return true;
+    }
+    // Folding makes no letter or digit out of Chinese characters.
+    let han = name.chars().all(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+    if han && forms.iter().all(|form| form.is_ascii()) {
+        return false;
+    }
+    let folded = fold_search(name);
+    forms.iter().any(|form| folded.starts_with(form.as_str()))
 }
 
 /// Rows of the charts that have a key which begins with one of the forms, shorter keys first: at most so many of each
@@ -211,6 +223,25 @@ mod tests {
 
     use super::*;
     use crate::workbench::{Bench, new_doc, write};
+
+    #[test]
+    fn a_name_begins_as_its_folded_form_does() {
+        for name in [
+            "王秀英",
+            "單田芳",
+            "古丽·示例",
+            "Ｗang",
+            "wang 王",
+            "⻝力",
+            "囍",
+            "",
+        ] {
+            for form in ["王", "单", "单田", "古丽示", "w", "wxy", "wang王", "食", "1", ""] {
+                let plain = fold_search(name).starts_with(form) || name.starts_with(form);
+                assert_eq!(begins(name, &[form.to_owned()]), plain, "{name} {form}");
+            }
+        }
+    }
 
     #[tokio::test]
     async fn a_name_that_more_people_bear_than_are_ranked_finds_the_one_who_bears_it_alone() {
