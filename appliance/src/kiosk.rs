@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use device_drivers::catalogue::Measures;
 use records::text::fold_name;
+use shell::storage::Storage;
 use store::{AuditAct, By, Clock, Store};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -18,7 +19,6 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::bays::attachment::Person;
 use crate::bays::{BayRefusal, Bays, News};
 use crate::live::Live;
-use crate::storage::Storage;
 use flow::{Desk, Effect, Flow, Guest, Press, Step};
 
 /// All kiosks of the box. A cheap clone.

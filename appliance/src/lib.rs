@@ -21,7 +21,6 @@ mod running;
 pub mod setup;
 pub mod state;
 pub mod status;
-pub mod storage;
 mod tls;
 #[cfg(test)]
 mod workbench;

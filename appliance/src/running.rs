@@ -8,6 +8,7 @@ use std::time::Duration;
 use shell::closing::Closing;
 use shell::listening::{self, Bound, ListenFault, Served};
 use shell::opening::{self, OpeningFault};
+use shell::upkeep;
 use store::{Clock, CrashPoint, Mode, Side, Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -221,6 +222,7 @@ fn start(
         tokio::spawn(state.kiosks.clone().follow(state.bays.news())),
         tokio::spawn(tick(state.clone())),
         tokio::spawn(look_at_clock(state.clone())),
+        tokio::spawn(upkeep::look_after(state.store.clone())),
     ];
     state.link.start(&state);
     let threads = state.bays.start_devices().map_err(StartError::Thread)?;

@@ -8,6 +8,7 @@ use records::ids::{ClinicCode, PatientId};
 use records::time::{ClockSource, Stamp, WallTime};
 use shell::closing::Closing;
 use shell::errors::PageError;
+use shell::storage::Storage;
 use store::Store;
 use web::light::StatusLight;
 use web::trouble::Trouble;
@@ -21,7 +22,6 @@ use crate::kiosk::Kiosks;
 use crate::limits::Limits;
 use crate::live::Live;
 use crate::setup::Lan;
-use crate::storage::Storage;
 
 /// Shared by all pages; a cheap clone.
 #[derive(Clone)]

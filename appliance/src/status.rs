@@ -4,12 +4,12 @@ use std::path::Path;
 
 use records::time::WallTime;
 use serde_json::{Map, Value, json};
+use shell::storage::{Room, Storage};
 use store::{Alarm, Lane, LinkStatus, Store, StoreError};
 use web::light::StatusLight;
 
 use crate::clock::BUILT_AT;
 use crate::state::AppState;
-use crate::storage::Storage;
 
 /// Key of the setting in which `serve` keeps the state of its bays for other verbs.
 pub const DEVICES_SETTING: &str = "devices";
@@ -77,6 +77,7 @@ pub async fn object(store: &Store, data: &Path) -> Result<Value, StoreError> {
             "size_bytes": storage.size,
             "read_only": storage.read_only,
             "encrypted": storage.encrypted,
+            "checked": time(store.checked_at().await?),
         },
         "devices": devices,
         "alarms": alarms(&store.alarms().await?, &storage),
@@ -102,12 +103,13 @@ fn alarms(raised: &[Alarm], storage: &Storage) -> Vec<Value> {
         .iter()
         .map(|alarm| json!({ "kind": alarm.kind, "text": alarm.text, "at": time(Some(alarm.at)) }));
     let mut all: Vec<Value> = raised.collect();
-    if storage.read_only == Some(true) {
-        all.push(json!({ "kind": "read_only", "text": "the data folder takes no writes" }));
-    }
-    if storage.is_low() {
-        all.push(json!({ "kind": "disk_low", "text": "less than 512 MiB are free" }));
-    }
+    let room = match storage.room() {
+        Room::Enough => None,
+        Room::Low => Some(("disk_low", "less than 512 MiB are free")),
+        Room::Full => Some(("disk_full", "less than 16 MiB are free: nothing is saved")),
+        Room::ReadOnly => Some(("read_only", "the data folder takes no writes")),
+    };
+    all.extend(room.map(|(kind, text)| json!({ "kind": kind, "text": text })));
     all
 }
 

@@ -12,6 +12,7 @@ use link::{CaFault, Cable};
 use shell::closing::Closing;
 use shell::listening::{self, Bound, ListenFault, Served};
 use shell::opening::{self, OpeningFault};
+use shell::upkeep;
 use store::{Clock, CrashPoint, Mode, Side, Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -139,7 +140,10 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         closing,
         notice: options.notice.as_deref().map(Arc::from),
     };
-    let mut tasks = vec![tokio::spawn(state.live.clone().follow(store.changes()))];
+    let mut tasks = vec![
+        tokio::spawn(state.live.clone().follow(store.changes())),
+        tokio::spawn(upkeep::look_after(store.clone())),
+    ];
     let router = router::pages(state.clone());
     let desks = if secure {
         let names = desk_names(desk.ip());

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod logs;
 pub mod page_check;
 pub mod plain_browser;
+pub mod power;
 mod profile;
 pub mod programs;
 pub mod slow_line;

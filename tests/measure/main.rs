@@ -15,6 +15,7 @@ mod disk;
 mod figures;
 mod import;
 mod pages;
+mod power;
 mod restored;
 mod rows;
 mod search;
@@ -60,6 +61,8 @@ enum Name {
     Wire,
     /// A hub that went back seven days, and a contact with nothing new, for a box with ten years of old sessions.
     RestoredHub,
+    /// Power cuts while a store writes, and what they lose.
+    Powercut,
 }
 
 /// The panel on which figures are promised.
@@ -119,6 +122,9 @@ fn main() -> ExitCode {
     }
     if wanted(Name::RestoredHub) {
         figures.extend(restored::figures(!arguments.short));
+    }
+    if wanted(Name::Powercut) {
+        figures.extend(power::figures(arguments.short));
     }
     if arguments.short {
         figures.iter_mut().for_each(Figure::judge_no_time);

@@ -10,6 +10,7 @@ mod kills;
 mod page_list;
 mod pages_box;
 mod pages_hub;
+mod power_cuts;
 mod privacy;
 mod replay;
 mod tidy;

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use records::staff::Action;
 use records::time::{ClockSource, WallTime};
 use shell::errors::Page as Answer;
+use shell::storage::{Room, room_row};
 use store::{Cause, Lane, LinkStatus};
 use web::layout::{Page, heading};
 use web::moments;
@@ -182,26 +183,11 @@ async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>
         let words = format!("{} · {}", at(visitor, Some(alarm.at)), alarm.text);
         rows.push(row(Level::Bad, alarm_words(lang, &alarm.kind), words));
     }
-    let storage = visitor.state.storage();
-    if storage.read_only == Some(true) {
-        rows.push(row(
-            Level::Bad,
-            lang.t("alarm-read-only"),
-            lang.t("trouble-read-only-do"),
-        ));
-    } else if !storage.takes_writes() || visitor.state.bays.is_stuck() {
-        rows.push(row(
-            Level::Bad,
-            lang.t("alarm-disk-full"),
-            lang.t("trouble-disk-full-do"),
-        ));
-    } else if storage.is_low() {
-        rows.push(row(
-            Level::Known,
-            lang.t("alarm-disk-low"),
-            lang.t("alarm-disk-low-do"),
-        ));
-    }
+    let room = match visitor.state.storage().room() {
+        Room::Enough | Room::Low if visitor.state.bays.is_stuck() => Room::Full,
+        room => room,
+    };
+    rows.extend(room_row(lang, room));
     if link.parked > 0 {
         rows.push(row(
             Level::Bad,
@@ -237,6 +223,9 @@ fn alarm_words(lang: Lang, kind: &str) -> String {
     match kind {
         "damaged" => lang.t("alarm-damaged"),
         "repaired" => lang.t("alarm-repaired"),
+        "salvaged" => lang.t("alarm-salvaged"),
+        "suspect" => lang.t("alarm-suspect"),
+        "rebuilt" => lang.t("alarm-rebuilt"),
         "disk_full" => lang.t("alarm-disk-full"),
         "clone" => lang.t("alarm-clone"),
         "session_spoiled" => lang.t("alarm-spoiled"),

@@ -28,6 +28,8 @@ pub mod session;
 pub mod sessions;
 pub mod station;
 pub mod sticks;
+pub mod storage;
 pub mod streaming;
+pub mod upkeep;
 pub mod verbs;
 pub mod visitor;

@@ -82,6 +82,8 @@ pub(crate) struct Inner {
     pub(crate) last_used: Mutex<HashMap<[u8; 32], Duration>>,
     /// What was learned for packing messages.
     pub(crate) packing: Arc<Mutex<crate::sync::Packing>>,
+    /// How far the look for damage has come.
+    pub(crate) round: tokio::sync::Mutex<crate::upkeep::Round>,
     events: broadcast::Sender<StoreEvent>,
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
@@ -91,6 +93,11 @@ pub(crate) struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // The writer closes last: it brings the write-ahead log into the file.
+        self.idle
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         drop(self.jobs.get_mut().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self
             .thread
@@ -122,6 +129,9 @@ impl Store {
             return Err(OpenError::Missing);
         }
         let lock = serving.then(|| folder::lock(folder)).transpose()?;
+        if serving {
+            folder::clear_scratch(folder);
+        }
         let key = folder::device_key(folder, serving, || {
             let mut seed = [0; 32];
             (options.random)(&mut seed);
@@ -168,6 +178,7 @@ impl Store {
             clock: options.clock.clone(),
             events: events.clone(),
             folder: folder.to_owned(),
+            log_limit: writer::LOG_HIGH,
             _lock: lock,
         };
         Self::start(folder, key, options, actor, events, writer, aside)
@@ -196,8 +207,7 @@ impl Store {
                 .map_err(|error: StoreError| OpenError::Rebuild(Box::new(error)))?;
         }
         if let Some(aside) = aside {
-            let text = aside.path.display().to_string();
-            let kind = if aside.repaired { "repaired" } else { "damaged" };
+            let (kind, text) = aside.alarm();
             writer
                 .transact(move |tx| raise_alarm(tx, kind, &text))
                 .map_err(|error: StoreError| OpenError::Rebuild(Box::new(error)))?;
@@ -223,6 +233,7 @@ impl Store {
                 hashing: Semaphore::new(HASHINGS),
                 last_used: Mutex::new(HashMap::new()),
                 packing,
+                round: tokio::sync::Mutex::default(),
                 events,
                 idle: Mutex::new(Vec::new()),
                 permits: Semaphore::new(READERS),

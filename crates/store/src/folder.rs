@@ -34,6 +34,27 @@ pub(crate) fn is_lock(name: &str) -> bool {
     name == LOCK
 }
 
+/// What work leaves behind whose process died: copies of the database and tables under construction. They hold
+/// records, and take room.
+const SCRATCH: [&str; 4] = ["backup.work", "compact.work", "rebuild.scratch", "upkeep.scratch"];
+
+/// Takes away what work left behind. For whoever has the folder's lock.
+pub(crate) fn clear_scratch(folder: &Path) {
+    for name in SCRATCH {
+        let path = folder.join(name);
+        let gone = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        match gone {
+            Ok(()) => tracing::info!(name, "took away what a process that died had left"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%error, name, "what a process that died had left stays"),
+        }
+    }
+}
+
 /// Makes the folder where it is missing.
 pub(crate) fn make(folder: &Path) -> Result<(), OpenError> {
     std::fs::create_dir_all(folder).map_err(failed(folder))

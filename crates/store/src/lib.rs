@@ -16,6 +16,8 @@ mod commit;
 #[cfg(test)]
 mod damage_tests;
 mod derive;
+#[cfg(test)]
+mod disk_tests;
 mod drafts;
 mod engine;
 mod exports;
@@ -26,8 +28,6 @@ mod json;
 mod log;
 mod node;
 mod open;
-#[cfg(test)]
-mod power_cut_tests;
 mod schema;
 mod sealing;
 mod search;
@@ -42,6 +42,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod tray;
+mod upkeep;
 mod verify;
 #[cfg(test)]
 mod workbench;
@@ -73,6 +74,7 @@ pub use sync::{
 };
 pub use sync_core::wire::Lane;
 pub use tray::{TrayItem, TrayState};
+pub use upkeep::Looked;
 pub use verify::Verify;
 
 /// A value and the heads at which it was read: a form sends the heads back, so that what others wrote in

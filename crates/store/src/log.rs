@@ -105,7 +105,7 @@ pub(crate) fn load(sql: &Connection, doc: DocId) -> Result<Option<Document>, Sto
     d.map(|d| load_row(sql, d, doc)).transpose()
 }
 
-/// Loads the document of a row.
+/// Loads the document of a row. A body whose bits rotted never reaches Automerge, which panics on some.
 pub(crate) fn load_row(sql: &Connection, d: i64, doc: DocId) -> Result<Document, StoreError> {
     let mut rows = sql.prepare_cached(
         "SELECT device, session, hash, body FROM log JOIN sessions USING(s) WHERE d = ?1 ORDER BY k",
@@ -211,15 +211,31 @@ pub(crate) fn stored_fingerprint(sql: &Connection) -> Result<Fingerprint, StoreE
     Ok(bytes.map(Fingerprint::from_bytes).unwrap_or_default())
 }
 
+/// Makes the fingerprint anew from the rows of all documents.
+pub(crate) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
+    let mut sum = Fingerprint::default();
+    let mut rows = sql.prepare("SELECT print FROM documents")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        sum.add(&row.get(0)?);
+    }
+    put_fingerprint(sql, sum)
+}
+
+fn put_fingerprint(sql: &Connection, sum: Fingerprint) -> Result<(), StoreError> {
+    let mut put = sql.prepare_cached(
+        "INSERT INTO totals(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
+    )?;
+    put.execute(params![FINGERPRINT, sum.to_bytes()])?;
+    Ok(())
+}
+
 /// Writes the fingerprint if the transaction changed it.
 pub(crate) fn flush_fingerprint(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    if let Some(sum) = tx.fingerprint.take() {
-        let mut put = tx.sql.prepare_cached(
-            "INSERT INTO totals(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
-        )?;
-        put.execute(params![FINGERPRINT, sum.to_bytes()])?;
+    match tx.fingerprint.take() {
+        Some(sum) => put_fingerprint(tx.sql, sum),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Refuses to write documents where another process serves the folder.

@@ -111,6 +111,9 @@ CREATE TABLE IF NOT EXISTS local_clock_notes(
     source TEXT NOT NULL);
 ";
 
+/// How long a statement waits for another process.
+pub(crate) const BUSY_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Settings of a connection that writes.
 pub(crate) fn prepare_writer(sql: &Connection, pages_max: Option<u32>) -> rusqlite::Result<()> {
     sql.pragma_update(None, "journal_mode", "WAL")?;
@@ -133,7 +136,7 @@ pub(crate) fn prepare(sql: &Connection) -> rusqlite::Result<()> {
     sql.pragma_update(None, "temp_store", "MEMORY")?;
     sql.pragma_update(None, "cache_size", -16_384)?;
     sql.pragma_update(None, "trusted_schema", false)?;
-    sql.busy_timeout(std::time::Duration::from_secs(10))?;
+    sql.busy_timeout(BUSY_MAX)?;
     sql.set_prepared_statement_cache_capacity(128);
     Ok(())
 }

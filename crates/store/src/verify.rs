@@ -10,10 +10,13 @@ use sync_core::fingerprint::{Fingerprint, print_of};
 
 use crate::derive::rebuild::Progress;
 use crate::engine::{Store, StoreError};
-use crate::{audit, folder, log, schema, sync};
+use crate::{audit, folder, log, schema, sync, upkeep};
 
 /// Most problems that are listed.
 const PROBLEMS_MAX: usize = 1_000;
+
+/// Most problems of the file's pages that are listed.
+const PAGE_PROBLEMS_MAX: usize = 20;
 
 /// What a check of the store found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,14 +73,8 @@ pub(crate) fn verify(
 }
 
 fn check_pages(sql: &Connection, problems: &mut Vec<String>) -> Result<(), StoreError> {
-    let mut rows = sql.prepare("PRAGMA quick_check(20)")?;
-    let verdicts = rows.query_map([], |row| row.get::<_, String>(0))?;
-    for verdict in verdicts {
-        let verdict = verdict?;
-        if verdict != "ok" {
-            problems.push(format!("database: {verdict}"));
-        }
-    }
+    let verdicts = upkeep::verdicts(sql, PAGE_PROBLEMS_MAX)?;
+    problems.extend(verdicts.iter().map(|verdict| format!("database: {verdict}")));
     Ok(())
 }
 

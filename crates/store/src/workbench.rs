@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
 use records::ids::{ClinicCode, DocId, DocKind};
 use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::Edit;
@@ -109,4 +112,48 @@ pub(crate) fn on(doc: DocId, edits: Vec<Edit>) -> Write {
 
 pub(crate) async fn write(store: &Store, write: Write) -> Committed {
     store.commit(commit(vec![write])).await.unwrap()
+}
+
+/// Bytes of a page of the database.
+pub(crate) const PAGE: usize = 4096;
+
+/// The first page of a table or index.
+pub(crate) fn root_page(path: &Path, name: &str) -> usize {
+    let sql = rusqlite::Connection::open(path).unwrap();
+    let find = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+    sql.query_row(find, [name], |row| row.get::<_, u32>(0)).unwrap() as usize
+}
+
+/// The pages that hold the rows of a table, in their order; see "B-tree Pages" in SQLite's file format.
+pub(crate) fn leaf_pages(path: &Path, name: &str) -> Vec<usize> {
+    let root = root_page(path, name);
+    let bytes = std::fs::read(path).unwrap();
+    let mut leaves = Vec::new();
+    collect_leaves(&bytes, root, &mut leaves);
+    leaves
+}
+
+fn collect_leaves(bytes: &[u8], page: usize, leaves: &mut Vec<usize>) {
+    const INTERIOR_TABLE: u8 = 5;
+    let content = &bytes[(page - 1) * PAGE..page * PAGE];
+    let number = |at: usize, width: usize| {
+        content[at..at + width]
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+    };
+    if content[0] != INTERIOR_TABLE {
+        leaves.push(page);
+        return;
+    }
+    for cell in 0..number(3, 2) {
+        collect_leaves(bytes, number(number(12 + 2 * cell, 2), 4), leaves);
+    }
+    collect_leaves(bytes, number(8, 4), leaves);
+}
+
+/// Overwrites a page of the file with one byte, also while the database is open.
+pub(crate) fn tear_page(path: &Path, page: usize) {
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.write_all_at(&[0x5a; PAGE], ((page - 1) * PAGE) as u64)
+        .unwrap();
 }

@@ -5,6 +5,7 @@ use axum::response::IntoResponse;
 use maud::{Markup, html};
 use records::staff::Action;
 use shell::errors::Page as Answer;
+use shell::storage::{Room, Storage, room_row};
 use store::{Alarm, ClinicRow};
 use web::layout::{Page, heading};
 use web::light::StatusLight;
@@ -22,8 +23,9 @@ const NAMED: usize = 50;
 /// What the light shows.
 pub async fn light_of(state: &HubState) -> Answer<StatusLight> {
     let alarms = state.store.alarms().await?;
-    if !alarms.is_empty() {
-        let count = alarms.len() as u64;
+    let no_room = Storage::of(state.store.folder()).room() > Room::Low;
+    if !alarms.is_empty() || no_room {
+        let count = alarms.len() as u64 + u64::from(no_room);
         return Ok(StatusLight::NeedsPerson { count });
     }
     let clinics = state.store.clinics().await?;
@@ -77,7 +79,8 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
 
 fn attention(visitor: &Visitor, alarms: &[Alarm]) -> Vec<StateRow> {
     let lang = visitor.lang;
-    if alarms.is_empty() {
+    let room = room_row(lang, Storage::of(visitor.state.store.folder()).room());
+    if alarms.is_empty() && room.is_none() {
         let words = lang.t("hub-no-alarms");
         return vec![StateRow {
             level: Level::Good,
@@ -96,7 +99,7 @@ fn attention(visitor: &Visitor, alarms: &[Alarm]) -> Vec<StateRow> {
         ),
         action: None,
     };
-    alarms.iter().map(row).collect()
+    room.into_iter().chain(alarms.iter().map(row)).collect()
 }
 
 /// The words for a kind of alarm; one of a newer release is shown by its own word.
@@ -104,6 +107,9 @@ fn alarm_words(lang: Lang, kind: &str) -> String {
     match kind {
         "damaged" => lang.t("hub-alarm-damaged"),
         "repaired" => lang.t("hub-alarm-repaired"),
+        "salvaged" => lang.t("hub-alarm-salvaged"),
+        "suspect" => lang.t("hub-alarm-suspect"),
+        "rebuilt" => lang.t("hub-alarm-rebuilt"),
         "twin" | "clone" => lang.t("hub-alarm-twin"),
         "parked" => lang.t("hub-alarm-parked"),
         other => lang.t_with("hub-alarm-other", &[("kind", other)]),

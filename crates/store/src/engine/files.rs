@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::StoreError;
 use super::salvage::{self, Aside};
 use crate::open::{Mode, OpenError, OpenOptions};
-use crate::{folder, schema};
+use crate::{folder, schema, upkeep, verify};
 
 /// How long a start checks the database; one that gave reason to is checked to its end.
 const CHECK_MAX: Duration = Duration::from_secs(5);
@@ -50,32 +50,33 @@ pub(super) fn set_aside_if_damaged(
         tracing::warn!("the process died while a damaged database was set aside; its copy is in place now");
         return Ok(Some(Aside {
             path: folder.to_owned(),
-            repaired: true,
+            lost: Some(salvage::Lost::default()),
         }));
     }
     if !path.exists() {
         return Ok(None);
     }
     let bound = (!folder::is_suspect(folder)).then_some(CHECK_MAX);
-    let aside = match check(path, options, bound) {
+    let checked = check(path, options, bound).and_then(|()| match bound {
+        Some(_) => Ok(()),
+        None => check_contents(folder),
+    });
+    let aside = match checked {
         Ok(()) => None,
         Err(StoreError::Damaged) => {
-            let copied = salvage::copy(folder, path);
-            let repaired = copied.is_ok();
+            let lost = salvage::copy(folder, path).ok();
             let aside = folder::set_aside(folder, options.clock.now().at.0)?;
-            tracing::error!(path = %aside.display(), repaired, "the database was damaged and has been set aside");
-            if repaired {
+            tracing::error!(path = %aside.display(), ?lost, "the database was damaged and has been set aside");
+            if lost.is_some() {
                 salvage::put_in_place(folder, path)?;
             }
-            Some(Aside {
-                path: aside,
-                repaired,
-            })
+            Some(Aside { path: aside, lost })
         }
         Err(StoreError::Database(error)) => return Err(OpenError::Database(error)),
         Err(other) => return Err(OpenError::Rebuild(Box::new(other))),
     };
     folder::clear_suspect(folder);
+    upkeep::compact_if_wasteful(folder, path);
     Ok(aside)
 }
 
@@ -88,9 +89,8 @@ fn check(path: &Path, options: &OpenOptions, bound: Option<Duration>) -> Result<
         let (clock, end) = (options.clock.clone(), options.clock.uptime() + bound);
         sql.progress_handler(CHECK_STEPS, Some(move || clock.uptime() > end))?;
     }
-    let verdict: rusqlite::Result<String> = sql.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
-    match verdict {
-        Ok(verdict) if verdict == "ok" => Ok(()),
+    match upkeep::verdicts(&sql, 1) {
+        Ok(verdicts) if verdicts.is_empty() => Ok(()),
         Ok(_) => Err(StoreError::Damaged),
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
             tracing::info!("the check of the database did not end in its time; no damage was found so far");
@@ -98,6 +98,23 @@ fn check(path: &Path, options: &OpenOptions, bound: Option<Duration>) -> Result<
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Looks at what the pages hold, where an earlier run gave reason to: a spoilt change leaves its page in order.
+fn check_contents(folder: &Path) -> Result<(), StoreError> {
+    let found = verify::verify(folder, None, Box::new(|_, _| {}))?;
+    match found.problems.first() {
+        Some(problem) if !problem.contains("audit entry") => Err(StoreError::Damaged),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Brings the write-ahead log into the file and empties it; `false` where a reader was inside for longer than `wait`.
+pub(super) fn start_log_over(sql: &Connection, wait: Duration) -> rusqlite::Result<bool> {
+    sql.busy_timeout(wait)?;
+    let busy = sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    sql.busy_timeout(schema::BUSY_MAX)?;
+    Ok(busy? == 0)
 }
 
 /// Bytes of one row that fills free pages.

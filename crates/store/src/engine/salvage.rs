@@ -1,13 +1,18 @@
-//! A damaged database whose records can still be read: everything that is not derived is copied into a new file,
-//! which is checked whole before it takes the place of the damaged one. That one is set aside all the same. So a
-//! torn page of a list, of an index or of the free space costs no record.
+//! A damaged database: everything that is not derived is copied into a new file, which is checked whole before it
+//! takes the place of the damaged one. That one is set aside all the same. So a torn page of a list, of an index or
+//! of the free space costs no record. Where a page of the records themselves is torn, they are copied row by row:
+//! what can be read is saved, what builds on lost changes waits for them, and what the other side holds is fetched
+//! again, because it is not claimed to be held any more.
+
+mod rows;
+mod settle;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::StoreError;
+use super::{StoreError, open_reader};
 use crate::open::OpenError;
 use crate::sync::queue;
 use crate::{derive, folder, schema, verify};
@@ -17,17 +22,23 @@ const WORK: &str = "salvage.work";
 /// Name of a copy that was found whole.
 const SOUND: &str = "sound.db";
 
-/// Copies what is not derived, and checks the copy. Nothing is changed where that fails.
-pub(super) fn copy(folder: &Path, damaged: &Path) -> Result<(), StoreError> {
+/// What could not be saved from a damaged database. It stays readable in the file that was set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Lost {
+    /// Stretches of tables that could not be read.
+    pub(super) stretches: u64,
+    /// Rows whose content is not what its hash says: changes and blobs.
+    pub(super) spoilt: u64,
+    /// Documents of which a change is missing.
+    pub(super) documents: u64,
+}
+
+/// Copies what is not derived, and checks the copy; what could not be saved. Nothing is changed where that fails.
+pub(super) fn copy(folder: &Path, damaged: &Path) -> Result<Lost, StoreError> {
     let work = folder.join(WORK);
-    let outcome = fresh(&work).and_then(|()| {
-        let made = work.join(folder::DATABASE);
-        copy_tables(damaged, &made)?;
-        let found = verify::verify(&work, None, Box::new(|_, _| {}))?;
-        if !found.problems.is_empty() {
-            return Err(StoreError::Damaged);
-        }
-        keep(&made, &work.join(SOUND))
+    let outcome = whole(&work, damaged).or_else(|error| {
+        tracing::warn!(%error, "not everything can be copied: row by row");
+        row_by_row(&work, damaged)
     });
     if outcome.is_err() {
         let _nothing_was_made = fs::remove_dir_all(&work);
@@ -58,6 +69,58 @@ pub(super) fn put_in_place(folder: &Path, path: &Path) -> Result<bool, OpenError
     Ok(wanted)
 }
 
+/// Table by table: only where every row can be read and all fits together.
+fn whole(work: &Path, damaged: &Path) -> Result<Lost, StoreError> {
+    fresh(work)?;
+    let made = work.join(folder::DATABASE);
+    copy_tables(damaged, &made)?;
+    let found = verify::verify(work, None, Box::new(|_, _| {}))?;
+    if !found.problems.is_empty() {
+        return Err(StoreError::Damaged);
+    }
+    keep(&made, &work.join(SOUND))?;
+    Ok(Lost::default())
+}
+
+/// Row by row, and what is left of each document brought into a state that holds by itself.
+fn row_by_row(work: &Path, damaged: &Path) -> Result<Lost, StoreError> {
+    fresh(work)?;
+    let made = work.join(folder::DATABASE);
+    let mut lost = Lost::default();
+    {
+        let from = open_reader(damaged)?;
+        let sql = open_copy(&made)?;
+        let copying = sql.unchecked_transaction()?;
+        for table in tables(&sql)? {
+            lost.stretches += rows::copy(&from, &sql, &table)?;
+        }
+        settle::settle(&sql, &mut lost)?;
+        schema::outdate_derived(&sql)?;
+        copying.commit()?;
+    }
+    let found = verify::verify(work, None, Box::new(|_, _| {}))?;
+    // A chain of the audit log that lost an entry stays broken for everybody to see.
+    if found
+        .problems
+        .iter()
+        .any(|problem| !problem.contains("audit entry"))
+    {
+        return Err(StoreError::Damaged);
+    }
+    keep(&made, &work.join(SOUND))?;
+    Ok(lost)
+}
+
+fn open_copy(made: &Path) -> Result<Connection, StoreError> {
+    let sql = Connection::open(made)?;
+    schema::prepare(&sql)?;
+    // The copy counts only once it is whole and on the disk.
+    sql.pragma_update(None, "journal_mode", "OFF")?;
+    sql.pragma_update(None, "synchronous", "OFF")?;
+    schema::create(&sql)?;
+    Ok(sql)
+}
+
 fn fresh(work: &Path) -> Result<(), StoreError> {
     let made = match fs::remove_dir_all(work) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
@@ -80,16 +143,11 @@ fn unusable(error: std::io::Error) -> StoreError {
 }
 
 fn copy_tables(damaged: &Path, made: &Path) -> Result<(), StoreError> {
-    let sql = Connection::open(made)?;
-    schema::prepare(&sql)?;
-    // The copy counts only once it is whole and on the disk.
-    sql.pragma_update(None, "journal_mode", "OFF")?;
-    sql.pragma_update(None, "synchronous", "OFF")?;
-    schema::create(&sql)?;
+    let sql = open_copy(made)?;
     sql.execute("ATTACH ?1 AS damaged", [damaged.to_string_lossy()])?;
     let copying = sql.unchecked_transaction()?;
     for table in tables(&sql)? {
-        let columns = columns(&sql, &table)?;
+        let columns = rows::columns(&sql, &table)?;
         sql.execute_batch(&format!(
             "DELETE FROM main.{table}; INSERT INTO main.{table}({columns}) SELECT {columns} FROM damaged.{table} NOT INDEXED"
         ))?;
@@ -111,16 +169,29 @@ fn tables(sql: &Connection) -> Result<Vec<String>, StoreError> {
     Ok(kept)
 }
 
-fn columns(sql: &Connection, table: &str) -> Result<String, StoreError> {
-    let mut names = sql.prepare("SELECT name FROM pragma_table_info(?1)")?;
-    let names = names.query_map([table], |row| row.get::<_, String>(0))?;
-    let quoted = names.map(|name| Ok(format!("\"{}\"", name?)));
-    Ok(quoted.collect::<rusqlite::Result<Vec<_>>>()?.join(", "))
-}
-
-/// Where a database was set aside, and whether its records stand in the new one.
+/// Where a database was set aside, and what of its records does not stand in the new one; `None`: nothing could be
+/// saved.
 #[derive(Debug)]
 pub(super) struct Aside {
     pub(super) path: PathBuf,
-    pub(super) repaired: bool,
+    pub(super) lost: Option<Lost>,
+}
+
+impl Aside {
+    /// The alarm that tells of it: its kind, and the path with what was lost.
+    pub(super) fn alarm(&self) -> (&'static str, String) {
+        let path = self.path.display();
+        match self.lost {
+            None => ("damaged", path.to_string()),
+            Some(lost) if lost == Lost::default() => ("repaired", path.to_string()),
+            Some(Lost {
+                stretches,
+                spoilt,
+                documents,
+            }) => (
+                "salvaged",
+                format!("{path} · stretches {stretches}, rows {spoilt}, documents {documents}"),
+            ),
+        }
+    }
 }

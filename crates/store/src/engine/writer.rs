@@ -21,6 +21,14 @@ use crate::open::{Clock, CrashPoint, Mode, Random, Side};
 
 /// Changed documents of one transaction that are told one by one.
 const EVENTS_EACH_MAX: usize = 64;
+/// Bytes of the write-ahead log above which a commit brings it into the file and has it start over. SQLite's own
+/// checkpoint after each 4 MiB does so only where no reader is inside at that very moment; with ten pages that read
+/// without pause there always is one.
+pub(super) const LOG_HIGH: u64 = 16 * 1024 * 1024;
+/// Growth after which that is tried again where a reader did not leave in time, or the disk was full.
+const LOG_STEP: u64 = 4 * 1024 * 1024;
+/// How long readers are waited for. None of them takes longer than the building of one page.
+const LOG_WAIT: Duration = Duration::from_millis(500);
 /// Views of records are written to the audit log together at least this often.
 const VIEW_GROUP: Duration = Duration::from_secs(1);
 
@@ -34,6 +42,8 @@ pub(crate) struct Writer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) events: broadcast::Sender<StoreEvent>,
     pub(super) folder: PathBuf,
+    /// Bytes of the write-ahead log at which it is brought into the file.
+    pub(super) log_limit: u64,
     /// Held until the thread ends; another process cannot serve the folder before.
     pub(super) _lock: Option<File>,
 }
@@ -126,6 +136,9 @@ impl Writer {
                 tracing::error!(%error, "rollback failed");
             }
         }
+        if outcome.is_ok() {
+            self.bound_log();
+        }
         if outcome.is_ok() && self.state.scrub {
             self.state
                 .packing
@@ -135,6 +148,24 @@ impl Writer {
             self.scrub();
         }
         outcome
+    }
+
+    /// Keeps the write-ahead log from growing while readers come without pause: new ones need nothing of it once all
+    /// of it is in the file, and those inside leave soon.
+    fn bound_log(&mut self) {
+        let log = self.folder.join(format!("{}-wal", crate::folder::DATABASE));
+        let size = log.metadata().map_or(0, |meta| meta.len());
+        if size < self.log_limit {
+            return;
+        }
+        self.log_limit = match files::start_log_over(&self.sql, LOG_WAIT) {
+            Ok(true) => LOG_HIGH,
+            Ok(false) => size + LOG_STEP,
+            Err(error) => {
+                tracing::warn!(%error, size, "the write-ahead log could not be brought into the file; tried again later");
+                size + LOG_STEP
+            }
+        };
     }
 
     /// Overwrites free pages and empties the write-ahead log; tried again while a reader is in the way.

@@ -12,6 +12,7 @@ use records::ids::{DeviceId, DocId, SessionId};
 use sync_core::compact;
 use sync_core::document::CHANGE_BYTES_MAX;
 use sync_core::identity::Actor;
+use sync_core::wire::change_hash;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 use zstd::zstd_safe::CParameter;
@@ -78,7 +79,12 @@ pub(crate) fn fold(actor: Actor, doc: DocId, bytes: &[u8]) -> Vec<u8> {
 /// The body is damaged: it gives no change, or one with another hash.
 pub(crate) fn unfold(body: &[u8], actor: Actor, doc: DocId, hash: &[u8; 32]) -> Result<Vec<u8>, StoreError> {
     let Some((&FOLDED, content)) = body.split_first() else {
-        return unpack(body);
+        let bytes = unpack(body)?;
+        return if change_hash(&bytes) == *hash {
+            Ok(bytes)
+        } else {
+            Err(UNREADABLE)
+        };
     };
     let stream = expand(&[&MAGIC[..], content].concat()).ok_or(UNREADABLE)?;
     let kind = doc.kind().ok_or(UNREADABLE)?;
@@ -212,7 +218,8 @@ mod tests {
         for (doc, bytes) in [(doc, vec![1, 2, 3]), (DocId([0xee; 16]), change.bytes)] {
             let body = fold(ACTOR, doc, &bytes);
             assert_ne!(body[0], FOLDED);
-            assert_eq!(unfold(&body, ACTOR, doc, &[0; 32]).unwrap(), bytes);
+            assert_eq!(unfold(&body, ACTOR, doc, &change_hash(&bytes)).unwrap(), bytes);
+            assert!(unfold(&body, ACTOR, doc, &[0; 32]).is_err(), "another change");
         }
     }
 

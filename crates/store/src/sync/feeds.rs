@@ -232,6 +232,17 @@ pub(crate) fn forget_blob(tx: &Tx<'_>, blob: BlobId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Entries whose row is gone say so: what comes back is fed anew.
+pub(crate) fn void_gone(sql: &Connection) -> Result<(), StoreError> {
+    sql.execute(
+        "UPDATE link_feed SET kind = ?1, row = 0 WHERE (kind IN (?2, ?3) AND row NOT IN (SELECT k FROM log))
+             OR (kind = ?4 AND row NOT IN (SELECT b FROM blobs))
+             OR (kind = ?5 AND row NOT IN (SELECT p FROM parked))",
+        params![VOID, CHANGE, RETURNED, BLOB, UNREAD],
+    )?;
+    Ok(())
+}
+
 /// A whole blob of a document goes to those who hold the document.
 pub(crate) fn spread_blob(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane) -> Result<(), StoreError> {
     let mut find = tx.sql.prepare_cached("SELECT b FROM blobs WHERE id = ?1")?;

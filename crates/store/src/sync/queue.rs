@@ -152,6 +152,21 @@ pub(crate) fn facts_waiting(sql: &Connection) -> Result<u64, StoreError> {
         .cast_unsigned())
 }
 
+/// Nothing waits whose row is gone.
+pub(crate) fn forget_gone(sql: &Connection) -> Result<(), StoreError> {
+    for (kind, rows) in [
+        (CHANGE, "SELECT k FROM log"),
+        (AUDIT, "SELECT a FROM audit"),
+        (BLOB, "SELECT b FROM blobs"),
+    ] {
+        sql.execute(
+            &format!("DELETE FROM link_queue WHERE kind = ?1 AND row NOT IN ({rows})"),
+            [kind],
+        )?;
+    }
+    Ok(())
+}
+
 /// A change does not wait any more.
 pub(crate) fn forget(tx: &Tx<'_>, k: i64) -> Result<(), StoreError> {
     tx.sql

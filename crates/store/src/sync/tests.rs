@@ -10,6 +10,7 @@ mod purges;
 mod recovery;
 mod repairs;
 mod restores;
+mod salvage;
 mod schedules;
 mod spoiled;
 mod sticks;

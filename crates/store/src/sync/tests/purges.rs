@@ -1,14 +1,25 @@
 //! Records that go: for ever, or from one clinic.
 
+use records::ids::{ObservationId, TrayId};
+
 use super::*;
+use crate::LocalEffect;
 
 const NAME: &str = "示例要删除的人";
 const COMPLAINT: &str = "一句任何地方都不该剩下的话";
 
 /// Whether any file of the folder holds these bytes.
 fn is_anywhere(end: &End, needle: &[u8]) -> bool {
-    std::fs::read_dir(end.folder.path()).unwrap().any(|entry| {
-        let bytes = std::fs::read(entry.unwrap().path()).unwrap_or_default();
+    is_below(end.folder.path(), needle)
+}
+
+fn is_below(folder: &std::path::Path, needle: &[u8]) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return is_below(&path, needle);
+        }
+        let bytes = std::fs::read(path).unwrap_or_default();
         bytes.windows(needle.len()).any(|window| window == needle)
     })
 }
@@ -47,8 +58,35 @@ async fn a_purge_leaves_no_byte_behind_and_never_comes_back() {
         .put_draft(form, StaffId([1; 8]), &page, &draft)
         .await
         .unwrap();
+    // A reading that waited in the tray under that name, and is attached to the visit now.
+    let (item, told) = (TrayId([9; 16]), serde_json::json!({ "card": NAME }));
+    let now = near.store.clock().now().at;
+    assert!(
+        near.store
+            .tray_put(item, "bay", now, "no-session", &told)
+            .await
+            .unwrap()
+    );
+    let claimed = Commit {
+        settle: vec![LocalEffect::ClaimTray {
+            item,
+            by: StaffId([1; 8]),
+            write: 0,
+            entry: ObservationId([3; 8]),
+        }],
+        ..commit(vec![Write {
+            target: Target::Existing(visited),
+            base: None,
+            edits: vec![Edit::put(&["ext", "claimed"], 1)],
+        }])
+    };
+    near.store.commit(claimed).await.unwrap();
     sync(&near, &hub).await;
     sync(&away, &hub).await;
+    // Every way to type the name is a key of the search, too.
+    let keys = records::pinyin::name_keys(NAME).keys;
+    let typed = keys.iter().max_by_key(|key| key.len()).unwrap();
+    assert!(is_anywhere(&near, typed.as_bytes()), "{typed}");
     assert!(is_anywhere(&near, NAME.as_bytes()) && is_anywhere(&hub, NAME.as_bytes()));
     // One box writes on while it is away.
     edit(
@@ -64,6 +102,7 @@ async fn a_purge_leaves_no_byte_behind_and_never_comes_back() {
     for end in [&near, &away, &hub] {
         assert_eq!(name_of(end, patient).await, None);
         assert!(!is_anywhere(end, NAME.as_bytes()), "the name is still in a file");
+        assert!(!is_anywhere(end, typed.as_bytes()), "a key is still in a file");
         assert!(
             !is_anywhere(end, COMPLAINT.as_bytes()),
             "the text is still in a file"
@@ -78,6 +117,7 @@ async fn a_purge_leaves_no_byte_behind_and_never_comes_back() {
         assert!(end.store.search_patients("示例要", 5).await.unwrap().is_empty());
     }
     assert_eq!(near.store.draft(form).await.unwrap(), None);
+    assert_eq!(near.store.tray_item(item).await.unwrap(), None);
     for end in [&near, &away] {
         assert_eq!(end.store.link_status().await.unwrap().pending, 0);
         same(end, &hub, "0017").await;

@@ -4,12 +4,30 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Free space below which the box says so, in bytes: a day of a busy clinic with its ECGs, many times over.
+use web::status::{Level, StateRow};
+use web::texts::Lang;
+
+/// Free space below which somebody is told to make room, in bytes: a day of a busy clinic with its ECGs, many times
+/// over.
 pub const LOW_BYTES: u64 = 512 * 1024 * 1024;
-/// Free space that saving a reading needs, with its database's working room.
-const NEEDED_BYTES: u64 = 16 * 1024 * 1024;
+/// Free space that saving needs, with the database's working room, in bytes. Below it nothing is measured or typed
+/// that would be lost.
+pub const NEEDED_BYTES: u64 = 16 * 1024 * 1024;
 /// Devices below devices that are looked at: a logical volume on LUKS on a RAID is three.
 const DEPTH_MAX: usize = 8;
+
+/// What the room that is left means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Room {
+    /// Nothing needs to be done.
+    Enough,
+    /// Less than [`LOW_BYTES`]: somebody should make room.
+    Low,
+    /// Less than [`NEEDED_BYTES`]: nothing is saved any more; reading goes on.
+    Full,
+    /// The file system takes no writes: nothing is saved; reading goes on.
+    ReadOnly,
+}
 
 /// What the data folder lies on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,15 +62,48 @@ impl Storage {
         }
     }
 
-    /// Whether a reading can be saved: nothing is measured that would be lost.
-    pub fn takes_writes(&self) -> bool {
-        self.read_only != Some(true) && self.free.is_none_or(|free| free > NEEDED_BYTES)
+    /// What the room that is left means. What cannot be seen counts as enough.
+    pub fn room(&self) -> Room {
+        match (self.read_only, self.free) {
+            (Some(true), _) => Room::ReadOnly,
+            (_, Some(free)) if free <= NEEDED_BYTES => Room::Full,
+            (_, Some(free)) if free < LOW_BYTES => Room::Low,
+            _ => Room::Enough,
+        }
     }
 
-    /// Whether so little is free that somebody should make room.
-    pub fn is_low(&self) -> bool {
-        self.free.is_some_and(|free| free < LOW_BYTES)
+    /// Whether a reading can be saved: nothing is measured that would be lost.
+    pub fn takes_writes(&self) -> bool {
+        self.room() < Room::Full
     }
+}
+
+/// What a status page says of the room that is left; nothing where there is enough.
+pub fn room_row(lang: Lang, room: Room) -> Option<StateRow> {
+    let (level, title, words) = match room {
+        Room::Enough => return None,
+        Room::Low => (
+            Level::Known,
+            lang.t("alarm-disk-low"),
+            lang.t("alarm-disk-low-do"),
+        ),
+        Room::Full => (
+            Level::Bad,
+            lang.t("alarm-disk-full"),
+            lang.t("trouble-disk-full-do"),
+        ),
+        Room::ReadOnly => (
+            Level::Bad,
+            lang.t("alarm-read-only"),
+            lang.t("trouble-read-only-do"),
+        ),
+    };
+    Some(StateRow {
+        level,
+        title,
+        words,
+        action: None,
+    })
 }
 
 fn encrypted(folder: &Path, mounts: &Path, devices: &Path) -> Option<bool> {
@@ -106,6 +157,28 @@ mod tests {
     const MOUNTS: &str = "21 1 253:0 / / rw - ext4 /dev/root rw\n\
                           22 21 253:1 / /data rw - ext4 /dev/mapper/data rw\n\
                           23 22 0:40 / /data/tmp\\040x rw - tmpfs tmpfs rw\n";
+
+    #[test]
+    fn room_has_two_levels_before_it_is_gone() {
+        let with = |free, read_only| Storage {
+            free,
+            size: None,
+            read_only,
+            encrypted: None,
+        };
+        for (free, room, saves) in [
+            (LOW_BYTES, Room::Enough, true),
+            (LOW_BYTES - 1, Room::Low, true),
+            (NEEDED_BYTES + 1, Room::Low, true),
+            (NEEDED_BYTES, Room::Full, false),
+            (0, Room::Full, false),
+        ] {
+            let storage = with(Some(free), Some(false));
+            assert_eq!((storage.room(), storage.takes_writes()), (room, saves), "{free}");
+        }
+        assert_eq!(with(None, None).room(), Room::Enough);
+        assert_eq!(with(Some(LOW_BYTES), Some(true)).room(), Room::ReadOnly);
+    }
 
     #[test]
     fn the_nearest_mount_counts() {
