@@ -10,8 +10,8 @@ use appliance::clock::SystemClock;
 use harness::workload::Workload;
 use records::ids::ClinicCode;
 use store::{Enrolment, OpenOptions, Side, Store};
-use sync_core::exchange::{Counts, Credentials, Exchange};
-use sync_core::wire::EnrolRequest;
+use sync_core::exchange::{Ask, Counts, Credentials, Exchange, ExchangeFault};
+use sync_core::wire::{Bye, EnrolRequest};
 
 use crate::figures::{Figure, Unit};
 
@@ -71,7 +71,26 @@ pub(crate) async fn enrol(end: &Store, hub: &Store) {
     end.keep_enrolment(enrolment, taken.epoch).await.unwrap();
 }
 
+/// One contact. An end that lacks what a message builds on (a hub that went back) says so and closes, as over a real
+/// link: the next connection tells everything in full, and both count.
 pub(crate) async fn contact(end: &Store, hub: &Store) -> Contact {
+    let (mut bytes, mut round_trips) = (0, 0);
+    loop {
+        match connection(end, hub, &mut bytes).await {
+            Ok(mut counts) => {
+                counts.round_trips += round_trips;
+                return Contact { counts, bytes };
+            }
+            Err(counts) => {
+                round_trips += counts.round_trips.max(1);
+                end.answer_as_box(Ask::TellInFull).await.unwrap();
+            }
+        }
+    }
+}
+
+/// One connection until the box is settled; `Err` where the hub lacks what a message builds on.
+async fn connection(end: &Store, hub: &Store, bytes: &mut u64) -> Result<Counts, Counts> {
     let hello = end.hello("measure").await.unwrap().unwrap();
     let speaks = |of: &Store, with: &Store| Credentials {
         key: of.device_key().clone(),
@@ -81,7 +100,6 @@ pub(crate) async fn contact(end: &Store, hub: &Store) -> Contact {
     };
     let mut up = Exchange::for_box(speaks(end, hub), &hello, Duration::ZERO, NOW);
     let mut down = Exchange::for_hub(speaks(hub, end), NOW);
-    let mut bytes = 0;
     loop {
         while let Some(ask) = up.poll_ask(NOW) {
             let answer = end.answer_as_box(ask).await.unwrap();
@@ -89,18 +107,21 @@ pub(crate) async fn contact(end: &Store, hub: &Store) -> Contact {
         }
         while let Some(ask) = down.poll_ask(NOW) {
             let answer = hub.answer_as_hub(end.device(), ask).await.unwrap();
-            down.handle_answer(answer, NOW).unwrap();
+            match down.handle_answer(answer, NOW) {
+                Ok(()) => {}
+                Err(ExchangeFault::Refused(Bye::NotHere)) => return Err(up.counts()),
+                Err(fault) => panic!("the exchange broke: {fault}"),
+            }
         }
         if up.is_settled() {
-            let counts = up.counts();
-            return Contact { counts, bytes };
+            return Ok(up.counts());
         }
         if let Some(sent) = up.poll_transmit(NOW) {
-            bytes += sent.len() as u64;
+            *bytes += sent.len() as u64;
             down.handle_bytes(&sent, NOW).unwrap();
         }
         while let Some(sent) = down.poll_transmit(NOW) {
-            bytes += sent.len() as u64;
+            *bytes += sent.len() as u64;
             up.handle_bytes(&sent, NOW).unwrap();
         }
     }
