@@ -114,7 +114,7 @@ impl FarHub {
             "--json",
         ];
         let began = Instant::now();
-        let said = run_in(line.map(NarrowLine::near), "appliance", &sync, b"");
+        let said = run_in(line.and_then(NarrowLine::near), "appliance", &sync, b"");
         let took = began.elapsed();
         if said.code == 0 {
             Ok(Exchanged {
@@ -124,6 +124,18 @@ impl FarHub {
         } else {
             Err(said)
         }
+    }
+
+    /// Starts the box beside a hub at this URL.
+    pub fn serve_box(&self, url: &str) -> Program {
+        let data = self.path("box");
+        let arguments = ["serve", "--data", &data, "--listen", "127.0.0.1:0", "--hub", url];
+        Program::start("appliance", &arguments, &[], &self.folder.join("logs"))
+    }
+
+    /// Folder of the box's data.
+    pub fn box_data(&self) -> PathBuf {
+        self.folder.join("box")
     }
 
     /// Fingerprint of what the hub holds of the clinic, and of the box.

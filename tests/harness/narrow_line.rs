@@ -27,6 +27,8 @@ pub const ORDINARY_PACKET: u32 = 1500;
 pub struct NarrowLine {
     names: [String; 2],
     emulator: Child,
+    /// Whether the near end is this machine itself.
+    from_here: bool,
 }
 
 impl NarrowLine {
@@ -35,9 +37,18 @@ impl NarrowLine {
     const NEAR: &'static str = "10.77.64.1";
 
     /// Lays a line; `None`, with the reason on standard error, where the machine does not let this process do so.
-    #[expect(clippy::print_stderr, reason = "says why something is not tried here")]
     pub fn lay(narrow: Narrow) -> Option<Self> {
-        match Self::try_lay(narrow) {
+        Self::told(Self::try_lay(narrow, false))
+    }
+
+    /// The same with this machine itself at the near end: programs that a test talks to stand there.
+    pub fn lay_from_here(narrow: Narrow) -> Option<Self> {
+        Self::told(Self::try_lay(narrow, true))
+    }
+
+    #[expect(clippy::print_stderr, reason = "says why something is not tried here")]
+    fn told(laid: Result<Self, String>) -> Option<Self> {
+        match laid {
             Ok(line) => Some(line),
             Err(why) => {
                 eprintln!("no network namespaces here: {why}");
@@ -46,7 +57,7 @@ impl NarrowLine {
         }
     }
 
-    fn try_lay(narrow: Narrow) -> Result<Self, String> {
+    fn try_lay(narrow: Narrow, from_here: bool) -> Result<Self, String> {
         let run = format!("{}{:x}", std::process::id() % 100_000, rand::random::<u8>());
         // A device's name has 15 characters at most.
         let names = [format!("clin{run}"), format!("clif{run}")];
@@ -67,12 +78,21 @@ impl NarrowLine {
         BufReader::new(out)
             .read_line(&mut ready)
             .map_err(|error| error.to_string())?;
-        let line = Self { names, emulator };
+        let line = Self {
+            names,
+            emulator,
+            from_here,
+        };
         if ready.trim() != "ready" {
             return Err("no TUN devices".to_owned());
         }
         for (name, address) in line.names.iter().zip([Self::NEAR, Self::FAR]) {
             let address = format!("{address}/24");
+            if from_here && address.starts_with(Self::NEAR) {
+                ip(&["addr", "add", &address, "dev", name])?;
+                ip(&["link", "set", name, "up"])?;
+                continue;
+            }
             ip(&["netns", "add", name])?;
             ip(&["link", "set", name, "netns", name])?;
             ip(&["-n", name, "addr", "add", &address, "dev", name])?;
@@ -83,9 +103,9 @@ impl NarrowLine {
         Ok(line)
     }
 
-    /// Namespace of the near end.
-    pub fn near(&self) -> &str {
-        &self.names[0]
+    /// Namespace of the near end; `None` where it is this machine itself.
+    pub fn near(&self) -> Option<&str> {
+        (!self.from_here).then_some(self.names[0].as_str())
     }
 
     /// Namespace of the far end, which has the address [`Self::FAR`].

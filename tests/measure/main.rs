@@ -17,12 +17,13 @@ mod import;
 mod kills;
 mod narrow;
 mod pages;
-mod power;
 mod paint;
+mod power;
 mod restored;
 mod rows;
 mod search;
 mod start;
+mod urgent;
 mod wire;
 
 use std::process::ExitCode;
@@ -129,6 +130,7 @@ fn main() -> ExitCode {
     }
     if wanted(Name::Narrow) {
         figures.extend(narrow::figures(panel, arguments.short));
+        figures.extend(urgent::figures(arguments.short));
     }
     if wanted(Name::Wire) {
         figures.extend(wire::figures(panel, !arguments.short));

@@ -11,7 +11,7 @@ use harness::workload::Workload;
 use crate::figures::{Figure, Times, Unit};
 
 /// A phone network at the edge of its cell: 64 kbit/s, 600 ms there and back, one packet in twenty lost.
-const EDGE: Narrow = Narrow {
+pub(crate) const EDGE: Narrow = Narrow {
     kbit: 64,
     delay_ms: 300,
     loss_percent: 5,

@@ -14,7 +14,6 @@ const FEW: Workload = Workload {
 /// A way that carries the handshake's small packets and drops full ones without a word (no ICMP tells the sender), as
 /// tunnels of carriers do.
 #[test]
-#[expect(clippy::print_stdout, reason = "says where it was not tried")]
 fn the_day_arrives_where_full_packets_vanish() {
     let narrow = Narrow {
         kbit: 2_000,
