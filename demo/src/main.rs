@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Parser;
 use demo::stage::{self, BOX_SIGN_IN, Plan, Stage};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A hub, a box and simulated devices in one process, with a seeded village.
 #[derive(Debug, Parser)]
@@ -57,15 +58,25 @@ async fn main() -> Result<()> {
         seed: arguments.seed,
         today: records::time::WallTime(jiff::Timestamp::now().as_millisecond()).china_date(),
     };
+    // Before anything says that the demo is there: who hears that may stop it at once.
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for the signal to end")?;
+    let stopped = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    tokio::pin!(stopped);
     let mut stage = stage::set(plan).await?;
     tell(&stage);
     tokio::select! {
         filled = stage.filled() => {
             filled?;
             println!("village filled");
-            tokio::signal::ctrl_c().await.context("cannot listen for Ctrl-C")?;
+            stopped.await;
         }
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for Ctrl-C")?,
+        () = &mut stopped => {}
     }
     println!("stopping");
     stage.stop().await;

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::programs::{Program, Said, run};
 
+/// The password of the clinic's Wi-Fi.
+pub const WIFI_PASSWORD: &str = "secret-of-the-clinic";
+
 /// A device on the bench: what it is and how its simulator is started.
 pub struct Bay<'a> {
     /// Its name on screens.
@@ -26,10 +29,16 @@ pub struct ClinicBox {
 impl ClinicBox {
     /// Starts the simulators, then the box on an empty folder below `folder`. Logs go there too.
     pub fn start(folder: &Path, bays: &[Bay<'_>]) -> Self {
+        Self::start_telling(folder, bays, "info")
+    }
+
+    /// The same with a log of this level.
+    pub fn start_telling(folder: &Path, bays: &[Bay<'_>], level: &str) -> Self {
         let logs = folder.join("logs");
         std::fs::create_dir_all(&logs).unwrap();
-        let mut settings =
-            String::from("[lan]\nwifi_name = \"clinic\"\nwifi_password = \"secret-of-the-clinic\"\n");
+        let mut settings = format!(
+            "[log]\nlevel = {level:?}\n[lan]\nwifi_name = \"clinic\"\nwifi_password = {WIFI_PASSWORD:?}\n"
+        );
         let mut devices = Vec::new();
         for bay in bays {
             let arguments: Vec<&str> = ["--device", bay.device]
@@ -58,7 +67,8 @@ impl ClinicBox {
         this
     }
 
-    fn serve(&mut self) {
+    /// Starts the box again after [`Self::stop`].
+    pub fn serve(&mut self) {
         let (data, config) = (self.data(), self.folder.join("box.toml").display().to_string());
         let free = "127.0.0.1:0";
         let arguments = [

@@ -24,6 +24,11 @@ pub struct CountyHub {
 impl CountyHub {
     /// Starts a hub on an empty folder below `folder`. Logs go there too.
     pub fn start(folder: &Path) -> Self {
+        Self::start_telling(folder, "info")
+    }
+
+    /// The same with a log of this level.
+    pub fn start_telling(folder: &Path, level: &str) -> Self {
         std::fs::create_dir_all(folder.join("logs")).unwrap();
         let mut this = Self {
             folder: folder.to_owned(),
@@ -34,7 +39,12 @@ impl CountyHub {
         let data = this.data();
         let free = "127.0.0.1:0";
         let arguments = ["serve", "--data", &data, "--listen", free, "--link", free];
-        let mut program = Program::start("sync-server", &arguments, &[], &folder.join("logs"));
+        let mut program = Program::start(
+            "sync-server",
+            &arguments,
+            &[("RUST_LOG", level)],
+            &folder.join("logs"),
+        );
         this.desk = program.url("desk");
         this.link = program.url("link");
         this.program = Some(program);

@@ -37,9 +37,20 @@ pub struct Program {
 impl Program {
     /// Starts a program of the workspace; its standard error is appended to a file in `logs`.
     pub fn start(name: &str, arguments: &[&str], environment: &[(&str, &str)], logs: &Path) -> Self {
+        Self::start_in(None, name, arguments, environment, logs)
+    }
+
+    /// The same in a network namespace.
+    pub fn start_in(
+        namespace: Option<&str>,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        logs: &Path,
+    ) -> Self {
         let log = logs.join(format!("{name}.log"));
         let errors = File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = Command::new(program_path(name))
+        let mut child = command(namespace, name)
             .args(arguments)
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
@@ -160,9 +171,25 @@ impl Said {
     }
 }
 
+/// A program of the workspace, in a network namespace where one is named: `ip` becomes the program there.
+fn command(namespace: Option<&str>, name: &str) -> Command {
+    let program = program_path(name);
+    let Some(namespace) = namespace else {
+        return Command::new(program);
+    };
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program);
+    command
+}
+
 /// Runs a program of the workspace to its end with this input.
 pub fn run(name: &str, arguments: &[&str], input: &[u8]) -> Said {
-    let mut child = Command::new(program_path(name))
+    run_in(None, name, arguments, input)
+}
+
+/// The same in a network namespace.
+pub fn run_in(namespace: Option<&str>, name: &str, arguments: &[&str], input: &[u8]) -> Said {
+    let mut child = command(namespace, name)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -17,6 +17,8 @@ pub(crate) enum Unit {
     Times,
     /// Mebibytes.
     Mebibytes,
+    /// Kilobytes, of 1,000 bytes: as tariffs and page weights count.
+    Kilobytes,
     /// Things.
     Count,
 }
@@ -29,6 +31,7 @@ impl Unit {
             Self::PerSecond => "/s",
             Self::Times => "x",
             Self::Mebibytes => "MiB",
+            Self::Kilobytes => "kB",
             Self::Count => "",
         }
     }
@@ -36,7 +39,7 @@ impl Unit {
     fn is_time(self) -> bool {
         match self {
             Self::Milliseconds | Self::Seconds | Self::PerSecond | Self::Times => true,
-            Self::Mebibytes | Self::Count => false,
+            Self::Mebibytes | Self::Kilobytes | Self::Count => false,
         }
     }
 }
@@ -71,10 +74,15 @@ impl Figure {
         }
     }
 
+    /// A figure that this machine cannot give.
+    pub(crate) fn absent(what: impl Into<String>, unit: Unit) -> Self {
+        Self::told(what, f64::NAN, unit)
+    }
+
     /// Promises that the figure is at most this.
     pub(crate) fn at_most(mut self, target: f64) -> Self {
         self.target = Some(target);
-        self.holds = Some(self.measured <= target);
+        self.holds = self.measured.is_finite().then_some(self.measured <= target);
         self
     }
 
@@ -146,7 +154,12 @@ pub(crate) fn object(figures: &[Figure]) -> Value {
 
 /// All figures as a table.
 pub(crate) fn print(figures: &[Figure]) {
-    let text = |value: f64, unit: Unit| format!("{} {}", rounded(value), unit.word()).trim().to_owned();
+    let text = |value: f64, unit: Unit| {
+        if value.is_nan() {
+            return "not here".to_owned();
+        }
+        format!("{} {}", rounded(value), unit.word()).trim().to_owned()
+    };
     println!(
         "{:<72} {:>12} {:>28} {:>12}  holds",
         "what", "measured", "baseline", "target"

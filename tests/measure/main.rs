@@ -14,12 +14,16 @@ mod commits;
 mod disk;
 mod figures;
 mod import;
+mod kills;
+mod narrow;
 mod pages;
+mod paint;
 mod power;
 mod restored;
 mod rows;
 mod search;
 mod start;
+mod urgent;
 mod wire;
 
 use std::process::ExitCode;
@@ -57,6 +61,10 @@ enum Name {
     Search,
     /// Process start to the first page.
     Start,
+    /// The process killed under load: what it had acknowledged, and what of it is lost.
+    Kills,
+    /// Real programs over a line of 64 kbit/s with loss, and over one on which full packets vanish.
+    Narrow,
     /// Bytes on the link: first fill, nothing new, a working day.
     Wire,
     /// A hub that went back seven days, and a contact with nothing new, for a box with ten years of old sessions.
@@ -116,6 +124,13 @@ fn main() -> ExitCode {
     }
     if wanted(Name::Start) {
         figures.extend(start::figures());
+    }
+    if wanted(Name::Kills) {
+        figures.extend(kills::figures(arguments.short));
+    }
+    if wanted(Name::Narrow) {
+        figures.extend(narrow::figures(panel, arguments.short));
+        figures.extend(urgent::figures(arguments.short));
     }
     if wanted(Name::Wire) {
         figures.extend(wire::figures(panel, !arguments.short));

@@ -14,6 +14,7 @@ use records::pinyin::name_keys;
 
 use crate::figures::{Figure, Times, Unit, mebibytes};
 use crate::import::DATA;
+use crate::paint;
 use crate::rows::{self, Panel};
 
 /// Requests of each kind that are timed.
@@ -82,6 +83,8 @@ pub(crate) fn figures(panel: Workload, folder: &Path) -> Vec<Figure> {
     figures.push(Figure::told("serve: memory when idle", idle, Unit::Mebibytes).at_most(IDLE_MAX_MIB));
     let busy = resident(&program, "VmHWM:");
     figures.push(Figure::told("serve: memory at most", busy, Unit::Mebibytes).at_most(BUSY_MAX_MIB));
+    let somebody = lines[0].id.to_string();
+    figures.extend(paint::figures(&program.url("pages"), &somebody));
     let file = std::fs::metadata(data.join("clinic.db")).unwrap().len();
     figures.push(Figure::told("database", mebibytes(file), Unit::Mebibytes));
     assert!(program.stop().success());

@@ -61,6 +61,11 @@ impl Panel {
         self.0.search_patients(query, limit).await.unwrap()
     }
 
+    /// How the link of the running box stands.
+    pub(crate) async fn link_status(&self) -> store::LinkStatus {
+        self.0.link_status().await.unwrap()
+    }
+
     /// Reads what a patient's page shows; the number of rows.
     async fn read(&self, patient: PatientId) -> usize {
         let record = self.0.patient_record(patient, VISITS, READINGS).await.unwrap();

@@ -4,9 +4,11 @@
 
 mod architecture;
 mod browser_ecg;
+mod browser_privacy;
 mod browser_races;
 mod browser_story;
 mod kills;
+mod narrow_line;
 mod page_list;
 mod pages_box;
 mod pages_hub;

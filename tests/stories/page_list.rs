@@ -80,3 +80,10 @@ pub(crate) fn assert_all_seen(pages: &BTreeSet<String>, seen: &BTreeSet<String>)
     let missed: Vec<&String> = pages.difference(seen).collect();
     assert!(missed.is_empty(), "nobody looked at {missed:?}");
 }
+
+#[test]
+#[should_panic(expected = "nobody looked at")]
+fn a_page_that_nobody_looked_at_fails() {
+    let list = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+    assert_all_seen(&list(&["/more", "/new-page"]), &list(&["/more", "/help"]));
+}

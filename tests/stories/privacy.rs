@@ -17,12 +17,19 @@ pub(crate) fn assert_logs_name_nobody(folders: &[&Path], used: &[&str]) {
 }
 
 #[test]
-fn a_name_in_a_log_is_found() {
+fn a_name_in_a_log_is_found_however_it_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
-        folder.path().join("appliance.log"),
-        "{\"message\":\"saved 王秀英\"}\n",
-    )
-    .unwrap();
-    assert_eq!(leaks(folder.path(), &["王秀英", "110101"]).len(), 1);
+    let written = [
+        "{\"message\":\"saved 王秀英\"}",
+        "GET /patients?q=%E7%8E%8B%E7%A7%80%E8%8B%B1",
+        "b\"\\xe7\\x8e\\x8b\\xe7\\xa7\\x80\\xe8\\x8b\\xb1\"",
+        "{\"bytes\":\"b\\\"\\\\xe7\\\\x8e\\\\x8b\\\\xe7\\\\xa7\\\\x80\\\\xe8\\\\x8b\\\\xb1\\\"\"}",
+        "[231, 142, 139, 231, 167, 128, 232, 139, 177]",
+        "E78E8BE7A780E88BB1",
+        "\\u738b\\u79c0\\u82f1",
+    ];
+    for text in written {
+        std::fs::write(folder.path().join("appliance.log"), format!("{text}\n")).unwrap();
+        assert_eq!(leaks(folder.path(), &["王秀英", "110101"]).len(), 1, "{text}");
+    }
 }

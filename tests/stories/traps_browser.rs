@@ -45,9 +45,9 @@ async fn searches(browser: &Browser) -> Vec<String> {
         .await
 }
 
-/// A second goes by in the page: a pause in mid-word, six times as long as the page waits before it searches.
+/// Two seconds go by in the page: a pause in mid-word, much longer than the page waits before it searches.
 async fn pause(browser: &Browser) {
-    let script = "setTimeout(arguments[arguments.length - 1], 1000);";
+    let script = "setTimeout(arguments[arguments.length - 1], 2000);";
     browser.page.execute_async(script, vec![]).await.unwrap();
 }
 

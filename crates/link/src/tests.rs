@@ -4,6 +4,7 @@ mod cuts;
 mod garbage;
 mod joining;
 mod portals;
+mod tariff;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

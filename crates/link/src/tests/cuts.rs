@@ -6,34 +6,48 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A proxy that lets so many bytes through each way, over all, and then drops the connection.
-struct BreakingWay {
-    url: String,
+pub(super) struct BreakingWay {
+    pub(super) url: String,
     task: tokio::task::JoinHandle<()>,
+    carried: Arc<AtomicU64>,
 }
 
 impl BreakingWay {
-    async fn new(hub: &Hub, after: usize) -> Self {
+    pub(super) async fn new(hub: &Hub, after: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
         let to = hub.server.local_addr();
+        let carried = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&carried);
         let task = tokio::spawn(async move {
             let (near, _) = listener.accept().await.unwrap();
             let far = TcpStream::connect(to).await.unwrap();
             let (near_read, near_write) = near.into_split();
             let (far_read, far_write) = far.into_split();
-            let up = pass(near_read, far_write, after);
-            let down = pass(far_read, near_write, after);
+            let up = pass(near_read, far_write, after, &counted);
+            let down = pass(far_read, near_write, after, &counted);
             // Whichever way breaks first takes the other with it.
             tokio::select! {
                 () = up => {}
                 () = down => {}
             }
         });
-        Self { url, task }
+        Self { url, task, carried }
+    }
+
+    /// Takes the way away; the bytes that it carried, both ways.
+    pub(super) fn end(self) -> u64 {
+        self.task.abort();
+        self.carried.load(Ordering::SeqCst)
     }
 }
 
-async fn pass(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, mut left: usize) {
+async fn pass(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut left: usize,
+    carried: &AtomicU64,
+) {
     let mut buffer = [0; 1024];
     while left > 0 {
         let most = left.min(buffer.len());
@@ -44,6 +58,7 @@ async fn pass(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + 
             return;
         }
         left -= count;
+        carried.fetch_add(count as u64, Ordering::SeqCst);
     }
 }
 
@@ -68,7 +83,7 @@ async fn a_way_that_breaks_anywhere_loses_nothing() {
         let _ = sync_once(&machine.store, Some(&way.url), &options())
             .await
             .map(|_| ());
-        way.task.abort();
+        way.end();
         if round % 5 == 4 {
             machine = machine.restart();
         }

@@ -1,0 +1,177 @@
+//! A box and a hub with a line of packets between them: folders, enrolment, single exchanges.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::narrow_line::NarrowLine;
+use crate::programs::{Program, Said, run, run_in};
+use crate::workload::Workload;
+
+/// The clinic of the workload.
+const CODE: &str = "0017";
+
+/// Folders of a box that has sent everything to its hub, of that hub, and what they say.
+pub struct FarHub {
+    folder: PathBuf,
+}
+
+/// How one exchange went.
+pub struct Exchanged {
+    /// What the box said, as its last line.
+    pub told: Value,
+    /// From the start of the process to its end.
+    pub took: Duration,
+}
+
+impl FarHub {
+    /// Enrols a box at a hub and sends it the charts of a panel, over this machine's loopback.
+    pub fn with_base(folder: &Path, panel: Workload) -> Self {
+        let this = Self {
+            folder: folder.to_owned(),
+        };
+        std::fs::create_dir_all(folder.join("logs")).unwrap();
+        let base = folder.join("base");
+        panel.write_base(&base);
+        this.hub_verb(&["clinic", "add"], &["--code", CODE, "--name", "示例卫生室"]);
+        let token = this.hub_verb(&["token"], &["--clinic", CODE]).out;
+        this.import(&base);
+        let (hub, url) = this.serve(None, "127.0.0.1");
+        let enrol = [
+            "enroll",
+            "--data",
+            &this.path("box"),
+            "--hub",
+            &url,
+            "--token-file",
+            "-",
+        ];
+        let said = run("appliance", &enrol, token.as_bytes());
+        assert_eq!(said.code, 0, "{} {}", said.out, said.err);
+        let first = this
+            .exchange(None, &url)
+            .unwrap_or_else(|said| panic!("{} {}", said.out, said.err));
+        assert_eq!(first.told["pending"], 0, "the base is at the hub");
+        assert!(hub.stop().success());
+        this
+    }
+
+    /// Adds lines to the box.
+    pub fn import(&self, lines: &Path) {
+        let import = [
+            "import",
+            "--data",
+            &self.path("box"),
+            lines.to_str().unwrap(),
+            "--json",
+        ];
+        let said = run("appliance", &import, b"");
+        assert_eq!(said.code, 0, "{} {}", said.out, said.err);
+    }
+
+    /// The same folders once more.
+    pub fn copy_to(&self, folder: &Path) -> Self {
+        for side in ["box", "hub", "logs"] {
+            copy(&self.folder.join(side), &folder.join(side));
+        }
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Starts the hub at this address, in a namespace; gives it with its URL.
+    pub fn serve(&self, namespace: Option<&str>, address: &str) -> (Program, String) {
+        let link = format!("{address}:0");
+        let arguments = [
+            "serve",
+            "--data",
+            &self.path("hub"),
+            "--listen",
+            "127.0.0.1:0",
+            "--link",
+            &link,
+        ];
+        let logs = self.folder.join("logs");
+        let mut hub = Program::start_in(namespace, "sync-server", &arguments, &[], &logs);
+        let url = hub.url("link").trim_end_matches('/').to_owned();
+        (hub, url)
+    }
+
+    /// One exchange from the near end of a line; what the box said where it came to nothing.
+    ///
+    /// # Errors
+    ///
+    /// The exchange did not come to its end.
+    pub fn exchange(&self, line: Option<&NarrowLine>, url: &str) -> Result<Exchanged, Said> {
+        let sync = [
+            "sync",
+            "--data",
+            &self.path("box"),
+            "--once",
+            "--hub",
+            url,
+            "--json",
+        ];
+        let began = Instant::now();
+        let said = run_in(line.and_then(NarrowLine::near), "appliance", &sync, b"");
+        let took = began.elapsed();
+        if said.code == 0 {
+            Ok(Exchanged {
+                told: said.json(),
+                took,
+            })
+        } else {
+            Err(said)
+        }
+    }
+
+    /// Starts the box beside a hub at this URL.
+    pub fn serve_box(&self, url: &str) -> Program {
+        let data = self.path("box");
+        let arguments = ["serve", "--data", &data, "--listen", "127.0.0.1:0", "--hub", url];
+        Program::start("appliance", &arguments, &[], &self.folder.join("logs"))
+    }
+
+    /// Folder of the box's data.
+    pub fn box_data(&self) -> PathBuf {
+        self.folder.join("box")
+    }
+
+    /// Fingerprint of what the hub holds of the clinic, and of the box.
+    pub fn fingerprints(&self) -> [Value; 2] {
+        let hub = self.hub_verb(&["verify"], &["--clinic", CODE, "--json"]);
+        let verify = ["verify", "--data", &self.path("box"), "--json"];
+        let here = run("appliance", &verify, b"");
+        [&hub, &here].map(|said| said.json()["fingerprint"].clone())
+    }
+
+    fn hub_verb(&self, words: &[&str], arguments: &[&str]) -> Said {
+        let data = self.path("hub");
+        let all: Vec<&str> = words
+            .iter()
+            .chain(&["--data", &data])
+            .chain(arguments)
+            .copied()
+            .collect();
+        let said = run("sync-server", &all, b"");
+        assert_eq!(said.code, 0, "{words:?}: {} {}", said.out, said.err);
+        said
+    }
+
+    fn path(&self, side: &str) -> String {
+        self.folder.join(side).display().to_string()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
