@@ -4,7 +4,7 @@ use std::path::Path;
 
 use records::time::WallTime;
 use serde_json::{Map, Value, json};
-use store::{Alarm, Lane, LinkStatus, Store, StoreError};
+use store::{Alarm, AlarmKind, Lane, LinkStatus, Store, StoreError};
 use web::light::StatusLight;
 
 use crate::clock::BUILT_AT;
@@ -100,13 +100,13 @@ fn queue(link: &LinkStatus) -> Value {
 fn alarms(raised: &[Alarm], storage: &Storage) -> Vec<Value> {
     let raised = raised
         .iter()
-        .map(|alarm| json!({ "kind": alarm.kind, "text": alarm.text, "at": time(Some(alarm.at)) }));
+        .map(|alarm| json!({ "kind": alarm.kind.word(), "text": alarm.text, "at": time(Some(alarm.at)) }));
     let mut all: Vec<Value> = raised.collect();
     if storage.read_only == Some(true) {
-        all.push(json!({ "kind": "read_only", "text": "the data folder takes no writes" }));
+        all.push(json!({ "kind": AlarmKind::ReadOnly.word(), "text": "the data folder takes no writes" }));
     }
     if storage.is_low() {
-        all.push(json!({ "kind": "disk_low", "text": "less than 512 MiB are free" }));
+        all.push(json!({ "kind": AlarmKind::DiskLow.word(), "text": "less than 512 MiB are free" }));
     }
     all
 }

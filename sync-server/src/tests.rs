@@ -14,7 +14,7 @@ use records::patients::AllergyState;
 use records::staff::Role;
 use records::units::Bpm;
 use shell::closing::Closing;
-use store::{AuditAct, By, Commit, Lane, Store, Target, Write};
+use store::{AlarmKind, AuditAct, AuditFilter, By, Commit, Lane, Store, Target, Write};
 use tempfile::TempDir;
 use web::guard::Access;
 
@@ -438,4 +438,40 @@ async fn over_plain_http_only_loopback_names_are_answered() {
         .await
         .unwrap();
     assert_eq!(answer.status(), StatusCode::MISDIRECTED_REQUEST);
+}
+
+#[tokio::test]
+async fn an_alarm_says_whose_box_it_is_and_goes_when_somebody_saw_to_it() {
+    let bench = Bench::new().await;
+    let store = &bench.state.store;
+    store
+        .raise_alarm(AlarmKind::Clone, "0102030405060708 1112131415161718")
+        .await
+        .unwrap();
+    let mut expert = bench.desk("何县医").await;
+    let page = expert.get("/status").await;
+    assert!(page.body.contains("两台机器在用同一个身份"), "{}", page.body);
+    assert!(page.body.contains("由县中心管理员处理") && page.body.contains("01020304"));
+    assert!(!page.body.contains("0102030405060708"), "a raw id");
+    assert!(!page.body.contains("/alarms/settle"));
+    let at = store.alarms().await.unwrap()[0].at.0;
+    let fields = |at: i64| [("kind", "clone".to_owned()), ("at", at.to_string())];
+    async fn send(desk: &mut Desk, fields: &[(&str, String)]) -> StatusCode {
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        desk.post("/alarms/settle", &fields).await.status
+    }
+    assert_eq!(send(&mut expert, &fields(at)).await, StatusCode::FORBIDDEN);
+    let mut administrator = bench.desk("管理员").await;
+    // It was raised again after the page was drawn: it stays.
+    send(&mut administrator, &fields(at - 1)).await;
+    assert_eq!(store.alarms().await.unwrap().len(), 1);
+    assert_eq!(send(&mut administrator, &fields(at)).await, StatusCode::SEE_OTHER);
+    assert!(store.alarms().await.unwrap().is_empty());
+    let page = administrator.get("/status").await;
+    assert!(page.body.contains("没有报警"));
+    let lines = store.audit_lines(AuditFilter::default(), 20).await.unwrap();
+    assert!(lines.iter().any(|(_, line)| line.act == "alarm_settle"));
 }

@@ -5,8 +5,9 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use records::staff::Action;
 use records::time::{ClockSource, WallTime};
+use shell::alarms;
 use shell::errors::Page as Answer;
-use store::{Cause, Lane, LinkStatus};
+use store::{AlarmKind, Cause, Lane, LinkStatus};
 use web::layout::{Page, heading};
 use web::moments;
 use web::status::{Level, StateRow, states};
@@ -77,12 +78,7 @@ fn at(visitor: &Visitor, at: Option<WallTime>) -> String {
 }
 
 fn row(level: Level, title: String, words: String) -> StateRow {
-    StateRow {
-        level,
-        title,
-        words,
-        action: None,
-    }
+    StateRow::new(level, title, words)
 }
 
 fn link_rows(visitor: &Visitor, link: &LinkStatus, hub: Option<String>) -> Vec<StateRow> {
@@ -178,36 +174,21 @@ fn kilobytes(bytes: u64) -> String {
 async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>> {
     let lang = visitor.lang;
     let mut rows = Vec::new();
-    for alarm in visitor.state.store.alarms().await? {
-        let words = format!("{} · {}", at(visitor, Some(alarm.at)), alarm.text);
-        rows.push(row(Level::Bad, alarm_words(lang, &alarm.kind), words));
-    }
+    let stored = visitor.state.store.alarms().await?;
+    rows.extend(alarms::rows(visitor, &stored, |_| None));
+    let fact = |kind: AlarmKind, level| alarms::row(lang, &kind, level, String::new());
     let storage = visitor.state.storage();
     if storage.read_only == Some(true) {
-        rows.push(row(
-            Level::Bad,
-            lang.t("alarm-read-only"),
-            lang.t("trouble-read-only-do"),
-        ));
+        rows.push(fact(AlarmKind::ReadOnly, Level::Bad));
     } else if !storage.takes_writes() || visitor.state.bays.is_stuck() {
-        rows.push(row(
-            Level::Bad,
-            lang.t("alarm-disk-full"),
-            lang.t("trouble-disk-full-do"),
-        ));
+        rows.push(fact(AlarmKind::DiskFull, Level::Bad));
     } else if storage.is_low() {
-        rows.push(row(
-            Level::Known,
-            lang.t("alarm-disk-low"),
-            lang.t("alarm-disk-low-do"),
-        ));
+        rows.push(fact(AlarmKind::DiskLow, Level::Known));
     }
     if link.parked > 0 {
-        rows.push(row(
-            Level::Bad,
-            lang.t("alarm-parked"),
-            lang.t_n("alarm-parked-n", link.parked),
-        ));
+        let count = lang.t_n("refused-n", link.parked);
+        let show = html! { a.button href="/status/aside" { (lang.t("aside-show")) } };
+        rows.push(alarms::row(lang, &AlarmKind::Parked, Level::Bad, count).with_action(show));
     }
     let clashing = visitor.state.store.clashing_count().await?;
     if clashing > 0 {
@@ -231,18 +212,6 @@ async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>
         ));
     }
     Ok(rows)
-}
-
-fn alarm_words(lang: Lang, kind: &str) -> String {
-    match kind {
-        "damaged" => lang.t("alarm-damaged"),
-        "repaired" => lang.t("alarm-repaired"),
-        "disk_full" => lang.t("alarm-disk-full"),
-        "clone" => lang.t("alarm-clone"),
-        "session_spoiled" => lang.t("alarm-spoiled"),
-        "fingerprint" => lang.t("alarm-differs"),
-        other => lang.t_with("alarm-other", &[("word", other)]),
-    }
 }
 
 fn box_rows(visitor: &Visitor) -> Vec<StateRow> {

@@ -6,6 +6,8 @@
 //! the signal that stops it. What truly differs between box and hub is a method of [`station::Station`].
 
 pub mod account;
+pub mod alarms;
+pub mod aside;
 pub mod audit;
 pub mod backups;
 pub mod chart;
@@ -15,6 +17,7 @@ pub mod closing;
 pub mod demographics;
 pub mod drafts;
 pub mod errors;
+pub mod find;
 pub mod forms;
 pub mod listening;
 pub mod members;

@@ -4,7 +4,7 @@ use records::staff::Action;
 use web::guard::{Access, Routes};
 
 use crate::station::Station;
-use crate::{account, audit, chart, demographics, drafts, patient, session};
+use crate::{account, alarms, audit, chart, demographics, drafts, find, patient, session};
 
 /// Adds the doors, a person's own account, the drafts of forms, a patient's page with its lists and forms, and the audit log to a station's pages.
 pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
@@ -12,7 +12,7 @@ pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
         Access::May(Action::EditChart),
         Access::May(Action::EditDemographics),
     );
-    let (find, read) = (
+    let (may_find, read) = (
         Access::May(Action::FindPatients),
         Access::May(Action::ReadClinical),
     );
@@ -28,8 +28,10 @@ pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
         .post("/drafts/{form}/drop", Access::SignedIn, drafts::throw_away::<S>)
         .get("/account", Access::SignedIn, account::page::<S>)
         .post("/account", Access::SignedIn, account::change::<S>)
-        .get("/patients/{id}", find, patient::page::<S>)
-        .get_background("/patients/{id}/banner", find, patient::banner_part::<S>)
+        .post("/alarms/settle", Access::SignedIn, alarms::settle::<S>)
+        .get("/patients", may_find, find::page::<S>)
+        .get("/patients/{id}", may_find, patient::page::<S>)
+        .get_background("/patients/{id}/banner", may_find, patient::banner_part::<S>)
         .get("/patients/{id}/readings", read, patient::readings_page::<S>)
         .get("/patients/{id}/ecgs", read, patient::ecgs_page::<S>)
         .get("/patients/{id}/visits", read, patient::visits_page::<S>)

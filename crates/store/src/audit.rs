@@ -149,6 +149,8 @@ acts! {
     StaffChange = "staff_change",
     /// Changed settings.
     SettingsChange = "settings_change",
+    /// Saw to an alarm of the machine.
+    AlarmSettle = "alarm_settle",
     /// Opened a record outside the own panel for an emergency.
     BreakGlass = "break_glass",
 }

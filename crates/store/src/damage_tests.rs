@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use records::ids::DocKind;
+use records::time::WallTime;
 use records::tree::Edit;
 use rusqlite::Connection;
 
 use crate::workbench::{Bench, new_doc, on, random, write};
-use crate::{OpenOptions, Side, Store};
+use crate::{AlarmKind, By, OpenOptions, Side, Store};
 
 /// Charts in the box that is damaged.
 const CHARTS: usize = 60;
@@ -56,7 +57,7 @@ async fn a_torn_page_of_a_list_or_an_index_costs_no_record() {
         let store = bench.open();
         let alarms = store.alarms().await.unwrap();
         assert_eq!(alarms.len(), 1, "{name}");
-        assert_eq!(alarms[0].kind, "repaired", "{name}");
+        assert_eq!(alarms[0].kind, AlarmKind::Repaired, "{name}");
         assert_eq!(
             fs::read(&alarms[0].text).unwrap(),
             bytes,
@@ -70,7 +71,12 @@ async fn a_torn_page_of_a_list_or_an_index_costs_no_record() {
         );
         assert!(store.rebuild(quiet()).await.unwrap().is_empty(), "{name}");
         assert!(!bench.folder.path().join("salvage.work").exists());
-        store.clear_alarm("repaired").await.unwrap();
+        assert!(
+            store
+                .settle_alarm(By::System, AlarmKind::Repaired, WallTime::MAX)
+                .await
+                .unwrap()
+        );
         drop(store);
         bench.clock.advance(std::time::Duration::from_secs(1));
     }
@@ -88,7 +94,7 @@ async fn a_process_that_dies_while_it_repairs_loses_nothing() {
     fs::create_dir(&work).unwrap();
     fs::rename(&path, work.join("sound.db")).unwrap();
     let store = bench.open();
-    assert_eq!(store.alarms().await.unwrap()[0].kind, "repaired");
+    assert_eq!(store.alarms().await.unwrap()[0].kind, AlarmKind::Repaired);
     let found = store.verify(None, quiet()).await.unwrap();
     assert_eq!((found.problems.len(), found.changes), (0, 2 * CHARTS as u64));
 }
@@ -108,7 +114,7 @@ async fn look(bench: &Bench, folder: &Path, seed: u64, fingerprint: &str) -> Cam
         return Came::Refused;
     };
     match store.alarms().await {
-        Ok(alarms) if alarms.iter().any(|alarm| alarm.kind == "damaged") => return Came::SetAside,
+        Ok(alarms) if alarms.iter().any(|alarm| alarm.kind == AlarmKind::Damaged) => return Came::SetAside,
         Ok(_) => {}
         Err(_) => return Came::Told,
     }
@@ -117,7 +123,7 @@ async fn look(bench: &Bench, folder: &Path, seed: u64, fingerprint: &str) -> Cam
         .await
         .unwrap()
         .iter()
-        .any(|alarm| alarm.kind == "repaired");
+        .any(|alarm| alarm.kind == AlarmKind::Repaired);
     let Ok(found) = store.verify(None, quiet()).await else {
         return Came::Told;
     };

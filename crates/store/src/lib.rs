@@ -46,7 +46,7 @@ mod verify;
 #[cfg(test)]
 mod workbench;
 
-pub use alarms::Alarm;
+pub use alarms::{Alarm, AlarmKind};
 pub use audit::{AuditAct, AuditFilter, AuditLine, By};
 pub use backup::{Backup, BackupError, LastBackup, Restored, reseal, restore};
 pub use bays::BayLine;
@@ -69,7 +69,7 @@ pub use stick::{StickError, StickFile, StickTaken};
 pub use storage::StorageFacts;
 pub use sync::{
     Arrival, Cause, ClinicRow, ClinicSummary, DeviceRow, Enrolment, FeedExtent, LinkStatus, NumberBlock,
-    ParcelCounts, ParcelError, ParcelTaken, RefusedChange, Spent, Standing, TOKEN_LIFE, Taken,
+    ParcelCounts, ParcelError, ParcelTaken, ParkedChange, RefusedChange, Spent, Standing, TOKEN_LIFE, Taken,
 };
 pub use sync_core::wire::Lane;
 pub use tray::{TrayItem, TrayState};

@@ -12,6 +12,7 @@ use shell::errors::{Page, PageError};
 use shell::person::Person;
 use shell::station::{Station, Travels};
 pub use shell::visitor::go_to;
+use shell::visitor::menu;
 use store::{By, Clock, Store};
 use web::guard::{Caller, RateLimit};
 use web::icons::Icon;
@@ -30,6 +31,10 @@ impl Station for HubState {
     const SCREEN: Screen = Screen::Desk;
     const DOOR_NOTE: Option<&'static str> = Some("hub-sign-in-clinic");
     const ACCOUNT_BACK: &'static str = "/";
+    const HITS: usize = 50;
+    const LINES: usize = 100;
+    const PATIENTS_TITLE: &'static str = "hub-patients-title";
+    const SETTLES_ALARMS: Action = Action::ManageClinics;
     const FIRST_PASSWORD_LEADS: &'static str = "/";
     const CHANGES_TRAVEL: Option<Travels> = Some(Travels {
         note: "hub-chart-travels",
@@ -130,38 +135,32 @@ fn nav(visitor: &Visitor) -> Vec<NavItem> {
             "/patients",
             lang.t("hub-nav-patients"),
             Icon::People,
+            0,
         ),
         (
             Some(Action::SeeClinics),
             "/clinics",
             lang.t("hub-nav-clinics"),
             Icon::Clinics,
+            0,
         ),
         (
             Some(Action::ManageStaff),
             "/staff",
             lang.t("hub-nav-staff"),
             Icon::Person,
+            0,
         ),
         (
             Some(Action::ReadAudit),
             "/audit",
             lang.t("hub-nav-audit"),
             Icon::Shield,
+            0,
         ),
-        (None, ACCOUNT, lang.t("hub-nav-account"), Icon::Lock),
+        (None, ACCOUNT, lang.t("hub-nav-account"), Icon::Lock, 0),
     ];
-    let allowed = entries
-        .into_iter()
-        .filter(|(action, ..)| action.is_none_or(|action| visitor.may(action)));
-    allowed
-        .map(|(_, href, label, icon)| NavItem {
-            href,
-            label,
-            icon,
-            count: 0,
-        })
-        .collect()
+    menu(visitor, entries)
 }
 
 /// `GET /`: the page where the person's work begins.

@@ -57,6 +57,8 @@ pub fn act(lang: Lang, word: &str) -> String {
         "pair" => lang.t("act-pair"),
         "setup" => lang.t("act-setup"),
         "enroll" => lang.t("act-enroll"),
+        "purge" => lang.t("act-purge"),
+        "alarm_settle" => lang.t("act-alarm-settle"),
         "register" => lang.t("act-register"),
         "chart_change" => lang.t("act-chart-change"),
         "clash_resolve" => lang.t("act-clash-resolve"),
