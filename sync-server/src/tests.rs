@@ -475,3 +475,90 @@ async fn an_alarm_says_whose_box_it_is_and_goes_when_somebody_saw_to_it() {
     let lines = store.audit_lines(AuditFilter::default(), 20).await.unwrap();
     assert!(lines.iter().any(|(_, line)| line.act == "alarm_settle"));
 }
+
+#[tokio::test]
+async fn two_charts_are_compared_linked_and_parted_again_with_a_reason() {
+    let bench = Bench::new().await;
+    let store = &bench.state.store;
+    let line = r#"{"t":"patient","id":"P2","clinic":"0017","name":"吕晓兰","sex":"女","birth_date":"1958-04-01","id_no":"","phone":"","village":"柳树村","group":"3组","allergies":["青霉素"]}"#;
+    let report = store.import([Ok(line.as_bytes().to_vec())].into_iter(), Box::new(|_| {}));
+    assert_eq!(report.await.unwrap().refused, 0);
+    let all = store.patients_page(None, 10).await.unwrap();
+    let other = all.iter().find(|one| one.name == "吕晓兰").unwrap().id;
+    let one = bench.patient;
+    let mut expert = bench.desk("何县医").await;
+    let found = expert.get(&format!("/patients/{one}/same?q=lxl")).await;
+    let with = format!("/patients/{one}/same?with={other}");
+    assert!(found.body.contains(&with.replace('&', "&amp;")), "{}", found.body);
+    let page = expert.get(&with).await;
+    for words in ["吕小兰", "吕晓兰", "青霉素", "还没有人提出"] {
+        assert!(page.body.contains(words), "{words}: {}", page.body);
+    }
+    let at = format!("/patients/{one}/same");
+    let other_text = other.to_string();
+    // A reason is needed, and a desk decides, it does not propose.
+    let bare = [("with", other_text.as_str()), ("say", "same"), ("reason", "")];
+    assert_eq!(
+        expert.send(&page, &at, &bare).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    let proposed = [
+        ("with", other_text.as_str()),
+        ("say", "proposed"),
+        ("reason", "像"),
+    ];
+    assert_eq!(
+        expert.send(&page, &at, &proposed).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let same = [
+        ("with", other_text.as_str()),
+        ("say", "same"),
+        ("reason", "当面核对身份证"),
+    ];
+    assert_eq!(expert.send(&page, &at, &same).await.status, StatusCode::SEE_OTHER);
+    // Both pages name the other chart, and the allergy of one stands above the other, with its source.
+    let page = expert.get(&format!("/patients/{one}")).await;
+    assert!(
+        page.body.contains("另有一份档案") && page.body.contains("青霉素(另一份档案 吕晓兰)"),
+        "{}",
+        page.body
+    );
+    assert!(
+        expert
+            .get(&format!("/patients/{other}"))
+            .await
+            .body
+            .contains("另有一份档案")
+    );
+    let page = expert.get(&with).await;
+    assert!(page.body.contains("县中心已确认是同一人") && page.body.contains("当面核对身份证"));
+    let apart = [
+        ("with", other_text.as_str()),
+        ("say", "apart"),
+        ("reason", "认错了"),
+    ];
+    assert_eq!(
+        expert.send(&page, &at, &apart).await.status,
+        StatusCode::SEE_OTHER
+    );
+    let page = expert.get(&format!("/patients/{one}")).await;
+    assert!(!page.body.contains("另有一份档案") && !page.body.contains("青霉素"));
+    let lines = store
+        .audit_lines(
+            AuditFilter {
+                patient: Some(other),
+                ..AuditFilter::default()
+            },
+            50,
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        lines.iter().filter(|(_, line)| line.act == "link_decide").count(),
+        2
+    );
+    // Whoever may not decide is not asked to.
+    let mut desk = bench.desk("转诊台").await;
+    assert_eq!(desk.get(&with).await.status, StatusCode::FORBIDDEN);
+}

@@ -35,6 +35,7 @@ impl Station for AppState {
     const SCREEN: Screen = Screen::Tablet;
     const MEASURES: bool = true;
     const ACCOUNT_BACK: &'static str = "/more";
+    const DECIDES_LINKS: bool = false;
     const HITS: usize = 30;
     const LINES: usize = 50;
     const PATIENTS_TITLE: &'static str = "nav-patients";
@@ -101,6 +102,9 @@ impl Station for AppState {
             @if visitor.may(Action::Measure) {
                 a.button href={ (at) "/measure" } { (Icon::Device.svg()) (lang.t("patient-measure")) }
                 a.button href={ (at) "/readings/new" } { (Icon::Add.svg()) (lang.t("patient-type-reading")) }
+            }
+            @if visitor.may(Action::ResolveClash) {
+                a.button href={ (at) "/same" } { (Icon::People.svg()) (lang.t("same-find")) }
             }
             @if visitor.may(Action::ReadAudit) {
                 a.button href={ "/audit?patient=" (person.id) } { (Icon::Shield.svg()) (lang.t("patient-audit")) }

@@ -26,6 +26,7 @@ pub mod pages;
 pub mod patient;
 pub mod person;
 pub mod progress;
+pub mod same;
 pub mod serving;
 pub mod session;
 pub mod sessions;

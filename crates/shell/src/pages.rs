@@ -4,7 +4,7 @@ use records::staff::Action;
 use web::guard::{Access, Routes};
 
 use crate::station::Station;
-use crate::{account, alarms, audit, chart, demographics, drafts, find, patient, session};
+use crate::{account, alarms, audit, chart, demographics, drafts, find, patient, same, session};
 
 /// Adds the doors, a person's own account, the drafts of forms, a patient's page with its lists and forms, and the audit log to a station's pages.
 pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
@@ -28,7 +28,11 @@ pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
         .post("/drafts/{form}/drop", Access::SignedIn, drafts::throw_away::<S>)
         .get("/account", Access::SignedIn, account::page::<S>)
         .post("/account", Access::SignedIn, account::change::<S>)
-        .post("/alarms/settle", Access::SignedIn, alarms::settle::<S>)
+        .post(
+            "/alarms/settle",
+            Access::May(S::SETTLES_ALARMS),
+            alarms::settle::<S>,
+        )
         .get("/patients", may_find, find::page::<S>)
         .get("/patients/{id}", may_find, patient::page::<S>)
         .get_background("/patients/{id}/banner", may_find, patient::banner_part::<S>)
@@ -36,6 +40,9 @@ pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
         .get("/patients/{id}/ecgs", read, patient::ecgs_page::<S>)
         .get("/patients/{id}/visits", read, patient::visits_page::<S>)
         .post("/patients/{id}/clash", resolve, patient::choose::<S>)
+        .get("/patients/{id}/same", resolve, same::page::<S>)
+        .post("/patients/{id}/same", resolve, same::say::<S>)
+        .get("/links", resolve, same::list::<S>)
         .get("/patients/{id}/edit", who, demographics::page::<S>)
         .post("/patients/{id}/edit", who, demographics::change::<S>)
         .get("/patients/{id}/chart", edit, chart::page::<S>)

@@ -49,6 +49,8 @@ pub trait Station: Clone + Send + Sync + 'static {
     /// What somebody may who says that an alarm was seen to.
     const SETTLES_ALARMS: Action;
 
+    /// Whether it is decided here if two charts are of one person; a clinic only proposes it.
+    const DECIDES_LINKS: bool;
     /// Hits of a search that are shown.
     const HITS: usize;
     /// Lines on a page of the list of people.

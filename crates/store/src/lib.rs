@@ -53,6 +53,7 @@ pub use bays::BayLine;
 pub use clocks::ClockNote;
 pub use commit::{Commit, CommitError, Committed, LocalEffect, Target, Write};
 pub use derive::encounters::TodayLine;
+pub use derive::links::{OpenLink, OtherChart, SameBy};
 pub use derive::readings::{EcgLine, ObservationLine};
 pub use derive::rebuild::{Difference, Progress};
 pub use derive::record::PatientRecord;

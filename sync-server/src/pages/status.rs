@@ -17,6 +17,8 @@ use super::clinics::{clinic_names, level};
 use super::visitor::Visitor;
 use crate::state::HubState;
 
+/// Pairs of charts that are counted; more than these are as urgent.
+const LINKS_COUNTED: usize = 200;
 /// Clinics that a list of those that are silent names.
 const NAMED: usize = 50;
 
@@ -80,6 +82,7 @@ struct Attention {
     alarms: Vec<Alarm>,
     parked: u64,
     clashing: u64,
+    links: u64,
 }
 
 impl Attention {
@@ -88,11 +91,12 @@ impl Attention {
             alarms: store.alarms().await?,
             parked: store.parked_count().await?,
             clashing: store.clashing_count().await?,
+            links: store.proposed_links().await?,
         })
     }
 
     fn count(&self) -> u64 {
-        self.alarms.len() as u64 + self.parked + self.clashing
+        self.alarms.len() as u64 + self.parked + self.clashing + self.links
     }
 }
 
@@ -100,10 +104,6 @@ async fn attention(visitor: &Visitor) -> Answer<Vec<StateRow>> {
     let lang = visitor.lang;
     let store = &visitor.state.store;
     let found = Attention::of(store).await?;
-    if found.count() == 0 {
-        let (title, words) = (lang.t("hub-alarms"), lang.t("hub-no-alarms"));
-        return Ok(vec![StateRow::new(Level::Good, title, words)]);
-    }
     let (devices, names) = (store.devices(None).await?, clinic_names(store).await?);
     let place_of = |alarm: &Alarm| {
         let device = alarm.device()?;
@@ -131,6 +131,19 @@ async fn attention(visitor: &Visitor) -> Answer<Vec<StateRow>> {
                 Some(html! { a.button href="/patients?show=clash" { (lang.t("status-clash-show")) } });
         }
         rows.push(row);
+    }
+    let pairs = store.open_links(LINKS_COUNTED).await?.len();
+    if pairs > 0 {
+        let words = lang.t_n("same-list-n", pairs);
+        let mut row = StateRow::new(Level::Bad, lang.t("same-list"), words);
+        if visitor.may(Action::ResolveClash) {
+            row.action = Some(html! { a.button href="/links" { (lang.t("status-clash-show")) } });
+        }
+        rows.push(row);
+    }
+    if rows.is_empty() {
+        let (title, words) = (lang.t("hub-alarms"), lang.t("hub-no-alarms"));
+        rows.push(StateRow::new(Level::Good, title, words));
     }
     Ok(rows)
 }

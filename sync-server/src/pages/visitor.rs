@@ -31,6 +31,7 @@ impl Station for HubState {
     const SCREEN: Screen = Screen::Desk;
     const DOOR_NOTE: Option<&'static str> = Some("hub-sign-in-clinic");
     const ACCOUNT_BACK: &'static str = "/";
+    const DECIDES_LINKS: bool = true;
     const HITS: usize = 50;
     const LINES: usize = 100;
     const PATIENTS_TITLE: &'static str = "hub-patients-title";
@@ -94,6 +95,9 @@ impl Station for HubState {
             }
             @if visitor.may(Action::EditDemographics) {
                 a.button href={ (at) "/edit" } { (Icon::Person.svg()) (lang.t("demographics-title")) }
+            }
+            @if visitor.may(Action::ResolveClash) {
+                a.button href={ (at) "/same" } { (Icon::People.svg()) (lang.t("same-find")) }
             }
             @if visitor.may(Action::ReadAudit) {
                 a.button href={ "/audit?patient=" (person.id) } { (Icon::Shield.svg()) (lang.t("patient-audit")) }

@@ -451,7 +451,13 @@ fn may_write(
         Some(DocKind::Encounter | DocKind::Series | DocKind::Clinic) => own,
         // A chart is written by whoever cares for the patient; only its own clinic makes it.
         Some(DocKind::Chart | DocKind::Request) => own || (owner.is_some() && holds),
-        Some(DocKind::Link) => own,
+        // A clinic proposes; what is decided is the county's.
+        Some(DocKind::Link) => {
+            own && checked
+                .touched
+                .iter()
+                .all(|root| root != records::links::DECISIONS)
+        }
         None => false,
     };
     if allowed { Ok(()) } else { Err(NOT_ALLOWED) }

@@ -58,6 +58,8 @@ pub fn act(lang: Lang, word: &str) -> String {
         "setup" => lang.t("act-setup"),
         "enroll" => lang.t("act-enroll"),
         "purge" => lang.t("act-purge"),
+        "link_propose" => lang.t("act-link-propose"),
+        "link_decide" => lang.t("act-link-decide"),
         "alarm_settle" => lang.t("act-alarm-settle"),
         "register" => lang.t("act-register"),
         "chart_change" => lang.t("act-chart-change"),
