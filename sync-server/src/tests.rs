@@ -14,6 +14,7 @@ use records::patients::AllergyState;
 use records::staff::Role;
 use records::units::Bpm;
 use shell::closing::Closing;
+use shell::keeping::Keeping;
 use store::{AlarmKind, AuditAct, AuditFilter, By, Commit, Lane, Store, Target, Write};
 use tempfile::TempDir;
 use web::guard::Access;
@@ -41,11 +42,13 @@ struct Bench {
     ecg: EcgId,
     _switch: tokio::sync::watch::Sender<bool>,
     _folder: TempDir,
+    disk: TempDir,
 }
 
 impl Bench {
     async fn new() -> Self {
         let folder = TempDir::new().unwrap();
+        let disk = TempDir::new().unwrap();
         let store = open(&folder);
         let code = clinic();
         clinics::add(&store, &code, "石桥村卫生室").await.unwrap();
@@ -66,6 +69,7 @@ impl Bench {
         record(&store, visit, ecg, vec![0]).await;
         let (switch, closing) = Closing::new();
         let state = HubState {
+            keeping: Keeping::at(vec![disk.path().to_owned()]),
             clock: Arc::clone(store.clock()),
             store,
             live: Live::default(),
@@ -83,6 +87,7 @@ impl Bench {
             ecg,
             _switch: switch,
             _folder: folder,
+            disk,
         }
     }
 
@@ -561,4 +566,60 @@ async fn two_charts_are_compared_linked_and_parted_again_with_a_reason() {
     // Whoever may not decide is not asked to.
     let mut desk = bench.desk("转诊台").await;
     assert_eq!(desk.get(&with).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_backup_goes_to_a_disk_and_the_key_that_opens_it_is_shown_once() {
+    let bench = Bench::new().await;
+    let mut administrator = bench.desk("管理员").await;
+    let page = administrator.get("/keeping").await;
+    assert!(
+        page.body.contains("还没有备份过") && page.body.contains("还没有生成"),
+        "{}",
+        page.body
+    );
+    let status = administrator.get("/status").await;
+    assert!(status.body.contains("还没有备份过"));
+    let shown = administrator.post("/keeping/recovery-key", &[]).await;
+    let (_, rest) = shown.body.split_once("AGE-SECRET-KEY-1").unwrap();
+    let secret: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+    let page = administrator.get("/keeping").await;
+    assert!(!page.body.contains(&secret) && !page.body.contains("AGE-SECRET"));
+    // A folder that is none of the disks is refused.
+    let elsewhere = administrator.post("/keeping/backup", &[("place", "/etc")]).await;
+    assert_eq!(elsewhere.status, StatusCode::BAD_REQUEST);
+    let place = bench.disk.path().display().to_string();
+    let begun = administrator.post("/keeping/backup", &[("place", &place)]).await;
+    assert_eq!(begun.status, StatusCode::SEE_OTHER);
+    let page = loop {
+        let page = administrator.get("/keeping").await;
+        if !page.body.contains("正在备份") {
+            break page;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(
+        page.body.contains("备份完成并核对无误") && page.body.contains("内容完整"),
+        "{}",
+        page.body
+    );
+    let files: Vec<_> = std::fs::read_dir(bench.disk.path()).unwrap().flatten().collect();
+    assert_eq!(files.len(), 1);
+    // The key that was shown opens it.
+    let keys = store::OpeningKey::read_all(&format!("AGE-SECRET-KEY-1{secret}")).unwrap();
+    let target = TempDir::new().unwrap();
+    let options = store::OpenOptions::new(
+        store::Side::Hub,
+        Arc::new(HubClock::start()),
+        Box::new(|bytes: &mut [u8]| rand::fill(bytes)),
+    );
+    let into = target.path().join("restored");
+    let restored = store::restore(&files[0].path(), &into, keys, options, Box::new(|_, _| {})).await;
+    restored.unwrap();
+    // Nobody else makes keys.
+    let mut expert = bench.desk("何县医").await;
+    assert_eq!(
+        expert.post("/keeping/recovery-key", &[]).await.status,
+        StatusCode::FORBIDDEN
+    );
 }

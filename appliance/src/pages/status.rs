@@ -7,6 +7,7 @@ use records::staff::Action;
 use records::time::{ClockSource, WallTime};
 use shell::alarms;
 use shell::errors::Page as Answer;
+use shell::keeping::{backup_row, last_backup};
 use store::{AlarmKind, Cause, Lane, LinkStatus};
 use web::layout::{Page, heading};
 use web::moments;
@@ -56,6 +57,7 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
     let link = store.link_status().await?;
     let hub = store.enrolment().await?.map(|enrolment| enrolment.hub_url);
     let attention = attention(visitor, &link).await?;
+    let last = last_backup(store).await?;
     Ok(html! {
         div.columns #facts hx-get="/status" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             div.stack {
@@ -64,7 +66,7 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
             }
             div.stack {
                 section.card { h2 { (lang.t("status-attention")) } (states(&attention)) }
-                section.card { h2 { (lang.t("status-box")) } (states(&box_rows(visitor))) }
+                section.card { h2 { (lang.t("status-box")) } (states(&box_rows(visitor, last))) }
             }
         }
     })
@@ -214,7 +216,7 @@ async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>
     Ok(rows)
 }
 
-fn box_rows(visitor: &Visitor) -> Vec<StateRow> {
+fn box_rows(visitor: &Visitor, last_backup: Option<WallTime>) -> Vec<StateRow> {
     let lang = visitor.lang;
     let clock = match visitor.now().source {
         ClockSource::None => row(Level::Bad, lang.t("status-clock"), lang.t("clock-none")),
@@ -227,7 +229,11 @@ fn box_rows(visitor: &Visitor) -> Vec<StateRow> {
         Some(false) => row(Level::Known, lang.t("status-storage"), lang.t("storage-plain")),
         None => row(Level::Known, lang.t("status-storage"), lang.t("storage-unknown")),
     };
-    let mut rows = vec![clock, encrypted];
+    let mut backup = backup_row(lang, last_backup, visitor.now().at, visitor.today());
+    if visitor.may(Action::ManageClinic) {
+        backup.action = Some(html! { a.button href="/keeping" { (lang.t("hub-open")) } });
+    }
+    let mut rows = vec![clock, encrypted, backup];
     for bay in visitor.state.bays.list() {
         let level = match link_word(&bay.link) {
             "connected" => Level::Good,

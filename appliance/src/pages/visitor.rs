@@ -12,6 +12,7 @@ use records::time::{ClockSource, WallTime};
 use shell::clinics::ClinicNames;
 use shell::errors::{Page, PageError};
 use shell::forms::new_form;
+use shell::keeping::Keeping;
 use shell::person::Person;
 use shell::station::Station;
 pub use shell::visitor::go_to;
@@ -36,6 +37,8 @@ impl Station for AppState {
     const MEASURES: bool = true;
     const ACCOUNT_BACK: &'static str = "/more";
     const DECIDES_LINKS: bool = false;
+    const KEEPS: Action = Action::ManageClinic;
+    const SOFTWARE: &'static str = env!("CARGO_PKG_VERSION");
     const HITS: usize = 30;
     const LINES: usize = 50;
     const PATIENTS_TITLE: &'static str = "nav-patients";
@@ -43,6 +46,10 @@ impl Station for AppState {
 
     fn store(&self) -> &Store {
         &self.store
+    }
+
+    fn keeping(&self) -> &Keeping {
+        &self.keeping
     }
 
     fn clock(&self) -> &dyn Clock {

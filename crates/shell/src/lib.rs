@@ -19,6 +19,7 @@ pub mod drafts;
 pub mod errors;
 pub mod find;
 pub mod forms;
+pub mod keeping;
 pub mod listening;
 pub mod members;
 pub mod opening;

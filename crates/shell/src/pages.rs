@@ -4,7 +4,7 @@ use records::staff::Action;
 use web::guard::{Access, Routes};
 
 use crate::station::Station;
-use crate::{account, alarms, audit, chart, demographics, drafts, find, patient, same, session};
+use crate::{account, alarms, audit, chart, demographics, drafts, find, keeping, patient, same, session};
 
 /// Adds the doors, a person's own account, the drafts of forms, a patient's page with its lists and forms, and the audit log to a station's pages.
 pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
@@ -16,6 +16,7 @@ pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
         Access::May(Action::FindPatients),
         Access::May(Action::ReadClinical),
     );
+    let keeps = Access::May(S::KEEPS);
     let resolve = Access::May(Action::ResolveClash);
     routes
         .get("/sign-in", Access::Open, session::sign_in_page::<S>)
@@ -42,6 +43,11 @@ pub fn add<S: Station>(routes: Routes<S>) -> Routes<S> {
         .post("/patients/{id}/clash", resolve, patient::choose::<S>)
         .get("/patients/{id}/same", resolve, same::page::<S>)
         .post("/patients/{id}/same", resolve, same::say::<S>)
+        .get("/keeping", keeps, keeping::page::<S>)
+        .post("/keeping/backup", keeps, keeping::backup::<S>)
+        .post("/keeping/stick/write", keeps, keeping::stick_write::<S>)
+        .post("/keeping/stick/take", keeps, keeping::stick_take::<S>)
+        .post("/keeping/recovery-key", keeps, keeping::recovery_key::<S>)
         .get("/links", resolve, same::list::<S>)
         .get("/patients/{id}/edit", who, demographics::page::<S>)
         .post("/patients/{id}/edit", who, demographics::change::<S>)

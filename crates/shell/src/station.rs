@@ -17,6 +17,7 @@ use web::texts::Lang;
 use crate::account::ACCOUNT_DONE;
 use crate::clinics::ClinicNames;
 use crate::errors::{Page, PageError};
+use crate::keeping::Keeping;
 use crate::person::Person;
 use crate::visitor::Visitor;
 
@@ -57,6 +58,14 @@ pub trait Station: Clone + Send + Sync + 'static {
     const LINES: usize;
     /// Text above the list of people.
     const PATIENTS_TITLE: &'static str;
+
+    /// What somebody may who makes backups and keys.
+    const KEEPS: Action;
+    /// Version of the program, as files on a stick carry it.
+    const SOFTWARE: &'static str;
+
+    /// Backups and sticks.
+    fn keeping(&self) -> &Keeping;
 
     /// What is kept on disk.
     fn store(&self) -> &Store;

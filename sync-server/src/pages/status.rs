@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use records::staff::Action;
 use shell::alarms;
 use shell::errors::Page as Answer;
+use shell::keeping::{backup_row, last_backup};
 use store::{Alarm, AlarmKind, ClinicRow, Store};
 use web::layout::{Page, heading};
 use web::light::StatusLight;
@@ -141,7 +142,14 @@ async fn attention(visitor: &Visitor) -> Answer<Vec<StateRow>> {
         }
         rows.push(row);
     }
-    if rows.is_empty() {
+    let last = last_backup(store).await?;
+    let mut backup = backup_row(lang, last, visitor.now().at, visitor.today());
+    if visitor.may(Action::ManageClinics) {
+        backup.action = Some(html! { a.button href="/keeping" { (lang.t("hub-open")) } });
+    }
+    let nothing_else = rows.is_empty();
+    rows.push(backup);
+    if nothing_else {
         let (title, words) = (lang.t("hub-alarms"), lang.t("hub-no-alarms"));
         rows.push(StateRow::new(Level::Good, title, words));
     }

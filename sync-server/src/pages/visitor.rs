@@ -9,6 +9,7 @@ use records::staff::{Action, StaffMember};
 use shell::account::ACCOUNT;
 use shell::clinics::ClinicNames;
 use shell::errors::{Page, PageError};
+use shell::keeping::Keeping;
 use shell::person::Person;
 use shell::station::{Station, Travels};
 pub use shell::visitor::go_to;
@@ -32,6 +33,8 @@ impl Station for HubState {
     const DOOR_NOTE: Option<&'static str> = Some("hub-sign-in-clinic");
     const ACCOUNT_BACK: &'static str = "/";
     const DECIDES_LINKS: bool = true;
+    const KEEPS: Action = Action::ManageClinics;
+    const SOFTWARE: &'static str = env!("CARGO_PKG_VERSION");
     const HITS: usize = 50;
     const LINES: usize = 100;
     const PATIENTS_TITLE: &'static str = "hub-patients-title";
@@ -46,6 +49,10 @@ impl Station for HubState {
 
     fn store(&self) -> &Store {
         &self.store
+    }
+
+    fn keeping(&self) -> &Keeping {
+        &self.keeping
     }
 
     fn clock(&self) -> &dyn Clock {
