@@ -5,9 +5,9 @@
 
 pub mod bays;
 pub mod ecg;
-pub mod find;
 pub mod more;
 pub mod readings;
+pub mod refused;
 pub mod register;
 pub mod residents;
 pub mod staff;
@@ -61,12 +61,10 @@ fn first_start(routes: Routes<AppState>) -> Routes<AppState> {
 
 /// Finding, registering, who people are.
 fn people(routes: Routes<AppState>) -> Routes<AppState> {
-    let find = Access::May(Action::FindPatients);
     let register = Access::May(Action::RegisterPatient);
     let exchange = Access::May(Action::ExchangeResidents);
     routes
         .get("/", Access::SignedIn, today::page)
-        .get("/patients", find, find::page)
         .get("/patients/new", register, register::page)
         .post("/patients/new", register, register::register)
         .get("/patients/new/card", register, register::card_part)
@@ -167,6 +165,7 @@ fn house(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .get_background("/light", Access::SignedIn, status::light)
         .get("/status", Access::May(Action::SeeLink), status::page)
+        .get("/status/aside", Access::May(Action::SeeLink), refused::page)
         .post("/status/try", Access::May(Action::ManageLink), status::try_now)
         .get("/staff", staff, staff::list)
         .get("/staff/new", staff, staff::new_page)

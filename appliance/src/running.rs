@@ -168,6 +168,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         None => None,
     };
     let state = AppState {
+        keeping: shell::keeping::Keeping::default(),
         link: HubLink::new(&store, options.hub.clone(), options.cable.clone()),
         store,
         clock,

@@ -8,6 +8,7 @@ use records::ids::{ClinicCode, PatientId};
 use records::time::{ClockSource, Stamp, WallTime};
 use shell::closing::Closing;
 use shell::errors::PageError;
+use shell::keeping::Keeping;
 use shell::storage::Storage;
 use store::Store;
 use web::light::StatusLight;
@@ -48,6 +49,8 @@ pub struct AppState {
     pub kiosk_config: Arc<KioskConfig>,
     /// Bounds on tries.
     pub limits: Arc<Limits>,
+    /// Backups and sticks.
+    pub keeping: Keeping,
     /// Tells when the box is stopping.
     pub closing: Closing,
     /// Words above every page, such as 演示数据.

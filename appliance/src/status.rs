@@ -5,7 +5,7 @@ use std::path::Path;
 use records::time::WallTime;
 use serde_json::{Map, Value, json};
 use shell::storage::{Room, Storage};
-use store::{Alarm, Lane, LinkStatus, Store, StoreError};
+use store::{Alarm, AlarmKind, Lane, LinkStatus, Store, StoreError};
 use web::light::StatusLight;
 
 use crate::clock::BUILT_AT;
@@ -101,15 +101,15 @@ fn queue(link: &LinkStatus) -> Value {
 fn alarms(raised: &[Alarm], storage: &Storage) -> Vec<Value> {
     let raised = raised
         .iter()
-        .map(|alarm| json!({ "kind": alarm.kind, "text": alarm.text, "at": time(Some(alarm.at)) }));
+        .map(|alarm| json!({ "kind": alarm.kind.word(), "text": alarm.text, "at": time(Some(alarm.at)) }));
     let mut all: Vec<Value> = raised.collect();
     let room = match storage.room() {
         Room::Enough => None,
-        Room::Low => Some(("disk_low", "less than 512 MiB are free")),
-        Room::Full => Some(("disk_full", "less than 16 MiB are free: nothing is saved")),
-        Room::ReadOnly => Some(("read_only", "the data folder takes no writes")),
+        Room::Low => Some((AlarmKind::DiskLow, "less than 512 MiB are free")),
+        Room::Full => Some((AlarmKind::DiskFull, "less than 16 MiB are free: nothing is saved")),
+        Room::ReadOnly => Some((AlarmKind::ReadOnly, "the data folder takes no writes")),
     };
-    all.extend(room.map(|(kind, text)| json!({ "kind": kind, "text": text })));
+    all.extend(room.map(|(kind, text)| json!({ "kind": kind.word(), "text": text })));
     all
 }
 

@@ -106,6 +106,7 @@ impl Bench {
             bays.take(number, SessionEvent::Link(LinkState::Connected));
         }
         let state = AppState {
+            keeping: shell::keeping::Keeping::default(),
             link: HubLink::new(&store, None, None),
             store,
             clock: clock.clone(),

@@ -2,7 +2,7 @@
 
 pub mod clinics;
 pub mod ecgs;
-pub mod find;
+pub mod parked;
 pub mod staff;
 pub mod status;
 pub mod visitor;

@@ -12,7 +12,7 @@ use shell::sessions::StationSessions;
 use web::guard::{Access, RouteLine, Routes, layers};
 
 use crate::live;
-use crate::pages::{clinics, ecgs, find, staff, status, visitor, visits};
+use crate::pages::{clinics, ecgs, parked, staff, status, visitor, visits};
 use crate::state::HubState;
 
 /// The table of routes and their handlers.
@@ -32,9 +32,8 @@ fn desk(table: Routes<HubState>) -> Routes<HubState> {
 }
 
 fn people(table: Routes<HubState>) -> Routes<HubState> {
-    use Action::{FindPatients, ReadClinical, ResolveClash};
+    use Action::{ReadClinical, ResolveClash};
     table
-        .get("/patients", Access::May(FindPatients), find::page)
         .get("/visits/{id}", Access::May(ReadClinical), visits::page)
         .post("/visits/{id}/clash", Access::May(ResolveClash), visits::choose)
         .get("/ecgs/{doc}/{ecg}", Access::May(ReadClinical), ecgs::page)
@@ -43,6 +42,7 @@ fn people(table: Routes<HubState>) -> Routes<HubState> {
 fn county(table: Routes<HubState>) -> Routes<HubState> {
     use Action::{ManageClinics, ManageStaff, SeeClinics};
     table
+        .get("/status/aside", Access::May(SeeClinics), parked::page)
         .get("/clinics", Access::May(SeeClinics), clinics::list)
         .get("/clinics/new", Access::May(ManageClinics), clinics::new_page)
         .post("/clinics/new", Access::May(ManageClinics), clinics::add)

@@ -131,6 +131,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
     let ca = clinics::open_ca(&store)?;
     let (switch, closing) = Closing::new();
     let state = HubState {
+        keeping: shell::keeping::Keeping::default(),
         store: store.clone(),
         clock: Arc::clone(&clock),
         live: Live::default(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shell::closing::Closing;
+use shell::keeping::Keeping;
 use store::Store;
 use web::guard::RateLimit;
 
@@ -29,6 +30,8 @@ pub struct HubState {
     pub secure: bool,
     /// Address for boxes, as a clinic types it when its box joins.
     pub link: Option<Arc<str>>,
+    /// Backups and sticks.
+    pub keeping: Keeping,
     /// Tells when the hub is stopping.
     pub closing: Closing,
     /// Words above every page, such as 演示数据.

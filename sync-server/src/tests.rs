@@ -14,7 +14,8 @@ use records::patients::AllergyState;
 use records::staff::Role;
 use records::units::Bpm;
 use shell::closing::Closing;
-use store::{AuditAct, By, Commit, Lane, Store, Target, Write};
+use shell::keeping::Keeping;
+use store::{AlarmKind, AuditAct, AuditFilter, By, Commit, Lane, Store, Target, Write};
 use tempfile::TempDir;
 use web::guard::Access;
 
@@ -41,11 +42,13 @@ struct Bench {
     ecg: EcgId,
     _switch: tokio::sync::watch::Sender<bool>,
     _folder: TempDir,
+    disk: TempDir,
 }
 
 impl Bench {
     async fn new() -> Self {
         let folder = TempDir::new().unwrap();
+        let disk = TempDir::new().unwrap();
         let store = open(&folder);
         let code = clinic();
         clinics::add(&store, &code, "石桥村卫生室").await.unwrap();
@@ -66,6 +69,7 @@ impl Bench {
         record(&store, visit, ecg, vec![0]).await;
         let (switch, closing) = Closing::new();
         let state = HubState {
+            keeping: Keeping::at(vec![disk.path().to_owned()]),
             clock: Arc::clone(store.clock()),
             store,
             live: Live::default(),
@@ -83,6 +87,7 @@ impl Bench {
             ecg,
             _switch: switch,
             _folder: folder,
+            disk,
         }
     }
 
@@ -438,4 +443,183 @@ async fn over_plain_http_only_loopback_names_are_answered() {
         .await
         .unwrap();
     assert_eq!(answer.status(), StatusCode::MISDIRECTED_REQUEST);
+}
+
+#[tokio::test]
+async fn an_alarm_says_whose_box_it_is_and_goes_when_somebody_saw_to_it() {
+    let bench = Bench::new().await;
+    let store = &bench.state.store;
+    store
+        .raise_alarm(AlarmKind::Clone, "0102030405060708 1112131415161718")
+        .await
+        .unwrap();
+    let mut expert = bench.desk("何县医").await;
+    let page = expert.get("/status").await;
+    assert!(page.body.contains("两台机器在用同一个身份"), "{}", page.body);
+    assert!(page.body.contains("由县中心管理员处理") && page.body.contains("01020304"));
+    assert!(!page.body.contains("0102030405060708"), "a raw id");
+    assert!(!page.body.contains("/alarms/settle"));
+    let at = store.alarms().await.unwrap()[0].at.0;
+    let fields = |at: i64| [("kind", "clone".to_owned()), ("at", at.to_string())];
+    async fn send(desk: &mut Desk, fields: &[(&str, String)]) -> StatusCode {
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        desk.post("/alarms/settle", &fields).await.status
+    }
+    assert_eq!(send(&mut expert, &fields(at)).await, StatusCode::FORBIDDEN);
+    let mut administrator = bench.desk("管理员").await;
+    // It was raised again after the page was drawn: it stays.
+    send(&mut administrator, &fields(at - 1)).await;
+    assert_eq!(store.alarms().await.unwrap().len(), 1);
+    assert_eq!(send(&mut administrator, &fields(at)).await, StatusCode::SEE_OTHER);
+    assert!(store.alarms().await.unwrap().is_empty());
+    let page = administrator.get("/status").await;
+    assert!(page.body.contains("没有报警"));
+    let lines = store.audit_lines(AuditFilter::default(), 20).await.unwrap();
+    assert!(lines.iter().any(|(_, line)| line.act == "alarm_settle"));
+}
+
+#[tokio::test]
+async fn two_charts_are_compared_linked_and_parted_again_with_a_reason() {
+    let bench = Bench::new().await;
+    let store = &bench.state.store;
+    let line = r#"{"t":"patient","id":"P2","clinic":"0017","name":"吕晓兰","sex":"女","birth_date":"1958-04-01","id_no":"","phone":"","village":"柳树村","group":"3组","allergies":["青霉素"]}"#;
+    let report = store.import([Ok(line.as_bytes().to_vec())].into_iter(), Box::new(|_| {}));
+    assert_eq!(report.await.unwrap().refused, 0);
+    let all = store.patients_page(None, 10).await.unwrap();
+    let other = all.iter().find(|one| one.name == "吕晓兰").unwrap().id;
+    let one = bench.patient;
+    let mut expert = bench.desk("何县医").await;
+    let found = expert.get(&format!("/patients/{one}/same?q=lxl")).await;
+    let with = format!("/patients/{one}/same?with={other}");
+    assert!(found.body.contains(&with.replace('&', "&amp;")), "{}", found.body);
+    let page = expert.get(&with).await;
+    for words in ["吕小兰", "吕晓兰", "青霉素", "还没有人提出"] {
+        assert!(page.body.contains(words), "{words}: {}", page.body);
+    }
+    let at = format!("/patients/{one}/same");
+    let other_text = other.to_string();
+    // A reason is needed, and a desk decides, it does not propose.
+    let bare = [("with", other_text.as_str()), ("say", "same"), ("reason", "")];
+    assert_eq!(
+        expert.send(&page, &at, &bare).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    let proposed = [
+        ("with", other_text.as_str()),
+        ("say", "proposed"),
+        ("reason", "像"),
+    ];
+    assert_eq!(
+        expert.send(&page, &at, &proposed).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let same = [
+        ("with", other_text.as_str()),
+        ("say", "same"),
+        ("reason", "当面核对身份证"),
+    ];
+    assert_eq!(expert.send(&page, &at, &same).await.status, StatusCode::SEE_OTHER);
+    // Both pages name the other chart, and the allergy of one stands above the other, with its source.
+    let page = expert.get(&format!("/patients/{one}")).await;
+    assert!(
+        page.body.contains("另有一份档案") && page.body.contains("青霉素(另一份档案 吕晓兰)"),
+        "{}",
+        page.body
+    );
+    assert!(
+        expert
+            .get(&format!("/patients/{other}"))
+            .await
+            .body
+            .contains("另有一份档案")
+    );
+    let page = expert.get(&with).await;
+    assert!(page.body.contains("县中心已确认是同一人") && page.body.contains("当面核对身份证"));
+    let apart = [
+        ("with", other_text.as_str()),
+        ("say", "apart"),
+        ("reason", "认错了"),
+    ];
+    assert_eq!(
+        expert.send(&page, &at, &apart).await.status,
+        StatusCode::SEE_OTHER
+    );
+    let page = expert.get(&format!("/patients/{one}")).await;
+    assert!(!page.body.contains("另有一份档案") && !page.body.contains("青霉素"));
+    let lines = store
+        .audit_lines(
+            AuditFilter {
+                patient: Some(other),
+                ..AuditFilter::default()
+            },
+            50,
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        lines.iter().filter(|(_, line)| line.act == "link_decide").count(),
+        2
+    );
+    // Whoever may not decide is not asked to.
+    let mut desk = bench.desk("转诊台").await;
+    assert_eq!(desk.get(&with).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_backup_goes_to_a_disk_and_the_key_that_opens_it_is_shown_once() {
+    let bench = Bench::new().await;
+    let mut administrator = bench.desk("管理员").await;
+    let page = administrator.get("/keeping").await;
+    assert!(
+        page.body.contains("还没有备份过") && page.body.contains("还没有生成"),
+        "{}",
+        page.body
+    );
+    let status = administrator.get("/status").await;
+    assert!(status.body.contains("还没有备份过"));
+    let shown = administrator.post("/keeping/recovery-key", &[]).await;
+    let (_, rest) = shown.body.split_once("AGE-SECRET-KEY-1").unwrap();
+    let secret: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+    let page = administrator.get("/keeping").await;
+    assert!(!page.body.contains(&secret) && !page.body.contains("AGE-SECRET"));
+    // A folder that is none of the disks is refused.
+    let elsewhere = administrator.post("/keeping/backup", &[("place", "/etc")]).await;
+    assert_eq!(elsewhere.status, StatusCode::BAD_REQUEST);
+    let place = bench.disk.path().display().to_string();
+    let begun = administrator.post("/keeping/backup", &[("place", &place)]).await;
+    assert_eq!(begun.status, StatusCode::SEE_OTHER);
+    let page = loop {
+        let page = administrator.get("/keeping").await;
+        if !page.body.contains("正在备份") {
+            break page;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(
+        page.body.contains("备份完成并核对无误") && page.body.contains("内容完整"),
+        "{}",
+        page.body
+    );
+    let files: Vec<_> = std::fs::read_dir(bench.disk.path()).unwrap().flatten().collect();
+    assert_eq!(files.len(), 1);
+    // The key that was shown opens it.
+    let keys = store::OpeningKey::read_all(&format!("AGE-SECRET-KEY-1{secret}")).unwrap();
+    let target = TempDir::new().unwrap();
+    let options = store::OpenOptions::new(
+        store::Side::Hub,
+        Arc::new(HubClock::start()),
+        Box::new(|bytes: &mut [u8]| rand::fill(bytes)),
+    );
+    let into = target.path().join("restored");
+    let restored = store::restore(&files[0].path(), &into, keys, options, Box::new(|_, _| {})).await;
+    restored.unwrap();
+    // Nobody else makes keys.
+    let mut expert = bench.desk("何县医").await;
+    assert_eq!(
+        expert.post("/keeping/recovery-key", &[]).await.status,
+        StatusCode::FORBIDDEN
+    );
 }

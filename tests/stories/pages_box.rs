@@ -150,6 +150,7 @@ async fn furnish(
     let bay = format!("/bays/0?patient={}", first.trim_start_matches("/patients/"));
     let (ecgs, visits) = (format!("{first}/ecgs"), format!("{first}/visits"));
     clash_births(tablet, &second).await;
+    let same = format!("{first}/same");
     let search = "/patients?q=wxy";
     walk.crawl(&[
         "/",
@@ -159,8 +160,11 @@ async fn furnish(
         &ecgs,
         &visits,
         &withdraw,
+        &same,
         search,
         "/patients?show=clash",
+        "/links",
+        "/status/aside",
         "/setup",
         "/setup/check",
         "/tray",

@@ -45,6 +45,12 @@ async fn every_page_of_the_hub_can_be_read_and_used_by_keyboard() {
                 pages.insert(format!("/patients/_/{list}"), format!("{patient}/{list}"));
             }
         }
+        // Linked only where there is something to see.
+        for (shape, beside) in [("/links", "/patients/_/same"), ("/status/aside", "/clinics")] {
+            if pages.contains_key(beside) {
+                pages.insert(shape.to_owned(), shape.to_owned());
+            }
+        }
         for (shape, path) in pages {
             if met.contains_key(&shape) {
                 continue;

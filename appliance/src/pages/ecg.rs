@@ -43,17 +43,7 @@ impl Open {
     }
 
     async fn person(visitor: &Visitor, patient: PatientId) -> Answer<Person> {
-        let read = visitor
-            .state
-            .store
-            .chart(patient)
-            .await?
-            .ok_or(Trouble::NotFound)?;
-        Ok(Person {
-            id: patient,
-            chart: read.value,
-            heads: read.heads,
-        })
+        Person::read(visitor, patient).await
     }
 
     fn href(&self) -> String {

@@ -43,6 +43,13 @@ pub async fn page(visitor: Visitor) -> Answer {
             lang.t("more-residents-about"),
         ),
         (
+            Some(Action::ManageClinic),
+            "/keeping",
+            Icon::Download,
+            lang.t("keeping-title"),
+            lang.t("keeping-about"),
+        ),
+        (
             None,
             "/setup",
             Icon::Device,

@@ -11,6 +11,7 @@ use records::text::fold_name;
 use records::time::BirthDate;
 use shell::drafts;
 use shell::errors::{Page as Answer, PageError};
+use shell::find::row;
 use store::{AuditAct, Commit, CommitError, Lane, LocalEffect, Target, Write};
 use web::checks::{Checked, label};
 use web::fields::Fields;
@@ -22,7 +23,6 @@ use web::people::demographics::{address_inputs, read_address, read_birth, sex_ch
 use web::texts::Lang;
 use web::trouble::Trouble;
 
-use crate::pages::find::row;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// The page's own address, under which its draft is kept.

@@ -426,11 +426,19 @@ pub async fn hub_later(visitor: Visitor) -> Page {
 /// `GET /start/tablet`.
 pub async fn tablet(visitor: Visitor) -> Page {
     let lang = visitor.lang;
+    let has_key = visitor.state.store.recovery_key().await?.is_some();
     let body = html! {
         p { (lang.t("start-tablet-about")) }
         p.actions {
             a.button.button-main href="/setup" { (lang.t("start-tablet-setup")) }
             a.button href="/setup/check" { (lang.t("start-tablet-check")) }
+        }
+        @if !has_key {
+            section.card.stack {
+                h2 { (lang.t("keeping-key")) }
+                p { (lang.t("keeping-key-about")) }
+                form method="post" action="/keeping/recovery-key" target="_blank" { button.button type="submit" { (lang.t("keeping-key-new")) } }
+            }
         }
         form method="post" action="/start/tablet" { button.button type="submit" { (lang.t("start-finish")) } }
     };

@@ -5,9 +5,11 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use records::staff::Action;
 use records::time::{ClockSource, WallTime};
+use shell::alarms;
 use shell::errors::Page as Answer;
+use shell::keeping::{backup_row, last_backup};
 use shell::storage::{Room, room_row};
-use store::{Cause, Lane, LinkStatus};
+use store::{AlarmKind, Cause, Lane, LinkStatus};
 use web::layout::{Page, heading};
 use web::moments;
 use web::status::{Level, StateRow, states};
@@ -56,6 +58,7 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
     let link = store.link_status().await?;
     let hub = store.enrolment().await?.map(|enrolment| enrolment.hub_url);
     let attention = attention(visitor, &link).await?;
+    let last = last_backup(store).await?;
     Ok(html! {
         div.columns #facts hx-get="/status" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             div.stack {
@@ -64,7 +67,7 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
             }
             div.stack {
                 section.card { h2 { (lang.t("status-attention")) } (states(&attention)) }
-                section.card { h2 { (lang.t("status-box")) } (states(&box_rows(visitor))) }
+                section.card { h2 { (lang.t("status-box")) } (states(&box_rows(visitor, last))) }
             }
         }
     })
@@ -78,12 +81,7 @@ fn at(visitor: &Visitor, at: Option<WallTime>) -> String {
 }
 
 fn row(level: Level, title: String, words: String) -> StateRow {
-    StateRow {
-        level,
-        title,
-        words,
-        action: None,
-    }
+    StateRow::new(level, title, words)
 }
 
 fn link_rows(visitor: &Visitor, link: &LinkStatus, hub: Option<String>) -> Vec<StateRow> {
@@ -179,21 +177,17 @@ fn kilobytes(bytes: u64) -> String {
 async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>> {
     let lang = visitor.lang;
     let mut rows = Vec::new();
-    for alarm in visitor.state.store.alarms().await? {
-        let words = format!("{} · {}", at(visitor, Some(alarm.at)), alarm.text);
-        rows.push(row(Level::Bad, alarm_words(lang, &alarm.kind), words));
-    }
+    let stored = visitor.state.store.alarms().await?;
+    rows.extend(alarms::rows(visitor, &stored, |_| None));
     let room = match visitor.state.storage().room() {
         Room::Enough | Room::Low if visitor.state.bays.is_stuck() => Room::Full,
         room => room,
     };
     rows.extend(room_row(lang, room));
     if link.parked > 0 {
-        rows.push(row(
-            Level::Bad,
-            lang.t("alarm-parked"),
-            lang.t_n("alarm-parked-n", link.parked),
-        ));
+        let count = lang.t_n("refused-n", link.parked);
+        let show = html! { a.button href="/status/aside" { (lang.t("aside-show")) } };
+        rows.push(alarms::row(lang, &AlarmKind::Parked, Level::Bad, count).with_action(show));
     }
     let clashing = visitor.state.store.clashing_count().await?;
     if clashing > 0 {
@@ -219,22 +213,7 @@ async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>
     Ok(rows)
 }
 
-fn alarm_words(lang: Lang, kind: &str) -> String {
-    match kind {
-        "damaged" => lang.t("alarm-damaged"),
-        "repaired" => lang.t("alarm-repaired"),
-        "salvaged" => lang.t("alarm-salvaged"),
-        "suspect" => lang.t("alarm-suspect"),
-        "rebuilt" => lang.t("alarm-rebuilt"),
-        "disk_full" => lang.t("alarm-disk-full"),
-        "clone" => lang.t("alarm-clone"),
-        "session_spoiled" => lang.t("alarm-spoiled"),
-        "fingerprint" => lang.t("alarm-differs"),
-        other => lang.t_with("alarm-other", &[("word", other)]),
-    }
-}
-
-fn box_rows(visitor: &Visitor) -> Vec<StateRow> {
+fn box_rows(visitor: &Visitor, last_backup: Option<WallTime>) -> Vec<StateRow> {
     let lang = visitor.lang;
     let clock = match visitor.now().source {
         ClockSource::None => row(Level::Bad, lang.t("status-clock"), lang.t("clock-none")),
@@ -247,7 +226,11 @@ fn box_rows(visitor: &Visitor) -> Vec<StateRow> {
         Some(false) => row(Level::Known, lang.t("status-storage"), lang.t("storage-plain")),
         None => row(Level::Known, lang.t("status-storage"), lang.t("storage-unknown")),
     };
-    let mut rows = vec![clock, encrypted];
+    let mut backup = backup_row(lang, last_backup, visitor.now().at, visitor.today());
+    if visitor.may(Action::ManageClinic) {
+        backup.action = Some(html! { a.button href="/keeping" { (lang.t("hub-open")) } });
+    }
+    let mut rows = vec![clock, encrypted, backup];
     for bay in visitor.state.bays.list() {
         let level = match link_word(&bay.link) {
             "connected" => Level::Good,

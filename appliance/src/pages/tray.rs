@@ -216,7 +216,7 @@ async fn hits(visitor: &Visitor, item: &Waiting, query: &str) -> Answer<Markup> 
     let rows: Vec<_> = lines
         .iter()
         .map(|line| {
-            let mut row = crate::pages::find::row(visitor, line, false);
+            let mut row = shell::find::row(visitor, line, false);
             row.href = format!("/tray/{}?patient={}", item.id, line.id);
             row
         })

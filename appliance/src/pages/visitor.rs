@@ -1,18 +1,22 @@
 //! Who asks for a page of the box, and what a box does in its own way.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use axum::http::Extensions;
 use axum::response::Response;
 use maud::{Markup, html};
+use records::ids::PatientId;
 use records::staff::{Action, StaffMember};
 use records::time::{ClockSource, WallTime};
 use shell::clinics::ClinicNames;
 use shell::errors::{Page, PageError};
 use shell::forms::new_form;
+use shell::keeping::Keeping;
 use shell::person::Person;
 use shell::station::Station;
 pub use shell::visitor::go_to;
+use shell::visitor::menu;
 use store::{By, Clock, Store};
 use web::fields::Fields;
 use web::guard::{Caller, RateLimit};
@@ -32,9 +36,20 @@ impl Station for AppState {
     const SCREEN: Screen = Screen::Tablet;
     const MEASURES: bool = true;
     const ACCOUNT_BACK: &'static str = "/more";
+    const DECIDES_LINKS: bool = false;
+    const KEEPS: Action = Action::ManageClinic;
+    const SOFTWARE: &'static str = env!("CARGO_PKG_VERSION");
+    const HITS: usize = 30;
+    const LINES: usize = 50;
+    const PATIENTS_TITLE: &'static str = "nav-patients";
+    const SETTLES_ALARMS: Action = Action::ManageLink;
 
     fn store(&self) -> &Store {
         &self.store
+    }
+
+    fn keeping(&self) -> &Keeping {
+        &self.keeping
     }
 
     fn clock(&self) -> &dyn Clock {
@@ -95,10 +110,29 @@ impl Station for AppState {
                 a.button href={ (at) "/measure" } { (Icon::Device.svg()) (lang.t("patient-measure")) }
                 a.button href={ (at) "/readings/new" } { (Icon::Add.svg()) (lang.t("patient-type-reading")) }
             }
+            @if visitor.may(Action::ResolveClash) {
+                a.button href={ (at) "/same" } { (Icon::People.svg()) (lang.t("same-find")) }
+            }
             @if visitor.may(Action::ReadAudit) {
                 a.button href={ "/audit?patient=" (person.id) } { (Icon::Shield.svg()) (lang.t("patient-audit")) }
             }
         }
+    }
+
+    fn list_actions(visitor: &Visitor) -> Markup {
+        html! {
+            @if visitor.may(Action::RegisterPatient) {
+                a.button.button-main href="/patients/new" { (Icon::Add.svg()) (visitor.t("register-title")) }
+            }
+            @if visitor.may(Action::ExchangeResidents) {
+                a.button href="/residents" { (Icon::Download.svg()) (visitor.t("more-residents")) }
+            }
+        }
+    }
+
+    async fn todays(visitor: &Visitor) -> Page<BTreeSet<PatientId>> {
+        let today = visitor.state.store.today(visitor.today()).await?;
+        Ok(today.into_iter().map(|line| line.visit.patient).collect())
     }
 
     async fn frame(visitor: &Visitor) -> Result<Frame, PageError> {
@@ -169,15 +203,5 @@ fn nav(visitor: &Visitor, waiting: u64) -> Vec<NavItem> {
         ),
         (None, "/more", lang.t("nav-more"), Icon::Settings, 0),
     ];
-    let allowed = entries
-        .into_iter()
-        .filter(|(action, ..)| action.is_none_or(|action| visitor.may(action)));
-    allowed
-        .map(|(_, href, label, icon, count)| NavItem {
-            href,
-            label,
-            icon,
-            count,
-        })
-        .collect()
+    menu(visitor, entries)
 }

@@ -59,24 +59,11 @@ impl Open {
             .await?
             .ok_or(Trouble::NotFound)?;
         let patient = visit.patient.ok_or(Trouble::NotFound)?;
-        let Read {
-            value: chart,
-            heads: chart_heads,
-        } = visitor
-            .state
-            .store
-            .chart(patient)
-            .await?
-            .ok_or(Trouble::NotFound)?;
         Ok(Self {
             id,
             visit,
             heads,
-            person: Person {
-                id: patient,
-                chart,
-                heads: chart_heads,
-            },
+            person: Person::read(visitor, patient).await?,
         })
     }
 

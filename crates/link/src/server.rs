@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use records::ids::{ClinicCode, DeviceId};
 use records::time::WallTime;
-use store::{Standing, Store, StoreError};
+use store::{AlarmKind, Standing, Store, StoreError};
 use sync_core::exchange::{Answer, Ask, Credentials, Exchange};
 use sync_core::identity::{Actor, DevicePublicKey};
 use sync_core::wire::{Bye, Frame, Lane};
@@ -251,7 +251,7 @@ impl Answers for HubAnswers<'_> {
             self.alarmed = true;
             let device = self.key.device().to_string();
             tracing::warn!(%device, "two boxes with one key are connected");
-            self.shared.store.raise_alarm("clone", &device).await?;
+            self.shared.store.raise_alarm(AlarmKind::Clone, &device).await?;
         }
         self.shared.store.answer_as_hub(self.key.device(), ask).await
     }

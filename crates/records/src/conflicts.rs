@@ -74,6 +74,7 @@ const POLICIES: &[(DocKind, &[&str], Policy)] = &[
     (DocKind::Series, &["observations"], Policy::Union),
     (DocKind::Series, &["ecgs"], Policy::Union),
     (DocKind::Series, &["withdrawn"], Policy::Union),
+    (DocKind::Link, &[], Policy::Union),
     (DocKind::Clinic, &[], Policy::Latest),
 ];
 

@@ -14,6 +14,7 @@ pub mod identity;
 pub mod ids;
 pub mod imports;
 pub mod layout;
+pub mod links;
 pub mod packed;
 pub mod patients;
 pub mod pinyin;

@@ -6,6 +6,8 @@
 //! the signal that stops it. What truly differs between box and hub is a method of [`station::Station`].
 
 pub mod account;
+pub mod alarms;
+pub mod aside;
 pub mod audit;
 pub mod backups;
 pub mod chart;
@@ -15,7 +17,9 @@ pub mod closing;
 pub mod demographics;
 pub mod drafts;
 pub mod errors;
+pub mod find;
 pub mod forms;
+pub mod keeping;
 pub mod listening;
 pub mod members;
 pub mod opening;
@@ -23,6 +27,7 @@ pub mod pages;
 pub mod patient;
 pub mod person;
 pub mod progress;
+pub mod same;
 pub mod serving;
 pub mod session;
 pub mod sessions;

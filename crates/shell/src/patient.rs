@@ -76,6 +76,7 @@ impl Record {
             id,
             chart: record.chart.value,
             heads: record.chart.heads,
+            others: record.others,
         };
         let shown = Self {
             readings: record.readings,

@@ -5,7 +5,7 @@ use records::ids::PatientId;
 use records::patients::Chart;
 use records::staff::Action;
 use records::tree::Edit;
-use store::{AuditAct, Commit, Committed, Lane, LocalEffect, Target, Write};
+use store::{AuditAct, Commit, Committed, Lane, LocalEffect, OtherChart, Target, Write};
 use sync_core::document::Heads;
 use web::banner::{Renew, patient_banner};
 use web::fields::Fields;
@@ -14,6 +14,7 @@ use web::trouble::Trouble;
 use web::words::BannerWords;
 
 use crate::errors::Page as Answer;
+use crate::same;
 use crate::station::Station;
 use crate::visitor::Visitor;
 
@@ -25,6 +26,8 @@ pub struct Person {
     pub chart: Chart,
     /// Heads at which it was read.
     pub heads: Heads,
+    /// Other charts that are, or may be, of the person.
+    pub others: Vec<OtherChart>,
 }
 
 /// The patient of an address.
@@ -59,6 +62,7 @@ impl Person {
             id,
             chart: read.value,
             heads: read.heads,
+            others: visitor.state.store().other_charts(id).await?,
         })
     }
 
@@ -82,6 +86,8 @@ impl Person {
         let href = (!own_page).then(|| self.href());
         let clinical = visitor.may(Action::ReadClinical);
         let mut view = words.banner(&self.chart, href, clinical, visitor.today());
+        view.others = same::notes(visitor.lang, self);
+        view.allergies = same::allergies_of_all(visitor.lang, view.allergies, &self.others);
         view.clash = self.chart.clashes.iter().any(is_identity);
         view.renew = Some(Renew {
             address: format!("{}/banner{}", self.href(), if own_page { "?own=yes" } else { "" }),

@@ -1,11 +1,13 @@
 //! What box and hub do each in their own way.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use axum::http::Extensions;
 use axum::response::Response;
 use maud::Markup;
-use records::staff::StaffMember;
+use records::ids::PatientId;
+use records::staff::{Action, StaffMember};
 use store::{By, Clock, Store};
 use web::fields::Fields;
 use web::guard::{Caller, RateLimit};
@@ -15,6 +17,7 @@ use web::texts::Lang;
 use crate::account::ACCOUNT_DONE;
 use crate::clinics::ClinicNames;
 use crate::errors::{Page, PageError};
+use crate::keeping::Keeping;
 use crate::person::Person;
 use crate::visitor::Visitor;
 
@@ -43,6 +46,26 @@ pub trait Station: Clone + Send + Sync + 'static {
     const ACCOUNT_BACK: &'static str;
     /// Where somebody goes on who has changed a password that somebody else had set.
     const FIRST_PASSWORD_LEADS: &'static str = ACCOUNT_DONE;
+
+    /// What somebody may who says that an alarm was seen to.
+    const SETTLES_ALARMS: Action;
+
+    /// Whether it is decided here if two charts are of one person; a clinic only proposes it.
+    const DECIDES_LINKS: bool;
+    /// Hits of a search that are shown.
+    const HITS: usize;
+    /// Lines on a page of the list of people.
+    const LINES: usize;
+    /// Text above the list of people.
+    const PATIENTS_TITLE: &'static str;
+
+    /// What somebody may who makes backups and keys.
+    const KEEPS: Action;
+    /// Version of the program, as files on a stick carry it.
+    const SOFTWARE: &'static str;
+
+    /// Backups and sticks.
+    fn keeping(&self) -> &Keeping;
 
     /// What is kept on disk.
     fn store(&self) -> &Store;
@@ -73,6 +96,16 @@ pub trait Station: Clone + Send + Sync + 'static {
 
     /// What a visitor may do from a patient's page.
     fn patient_actions(visitor: &Visitor<Self>, person: &Person) -> Markup;
+
+    /// What a visitor may do from the list of people.
+    fn list_actions(_visitor: &Visitor<Self>) -> Markup {
+        Markup::default()
+    }
+
+    /// People whose turn is today; a search shows them first.
+    fn todays(_visitor: &Visitor<Self>) -> impl Future<Output = Page<BTreeSet<PatientId>>> + Send {
+        std::future::ready(Ok(BTreeSet::new()))
+    }
 
     /// The frame around the content of a visitor's page.
     fn frame(visitor: &Visitor<Self>) -> impl Future<Output = Result<Frame, PageError>> + Send;

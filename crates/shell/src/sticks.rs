@@ -57,15 +57,9 @@ pub struct BundleArgs {
 /// The box has not joined, no box has brought a file, or the file cannot be written.
 pub async fn export(store: Store, software: &str, args: BundleArgs) -> Outcome {
     let written = match store.side() {
-        Side::Box => {
-            let path = place(&args.path, "box", &store.device().to_string());
-            vec![
-                store
-                    .stick_to_hub(&path, software)
-                    .await
-                    .map_err(|error| not_written(&error))?,
-            ]
-        }
+        Side::Box => write_files(&store, software, &args.path)
+            .await
+            .map_err(|error| not_written(&error))?,
         Side::Hub => answers(&store, &args.path).await?,
     };
     if args.json {
@@ -85,11 +79,54 @@ pub async fn export(store: Store, software: &str, args: BundleArgs) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Writes a box's file for its hub, or the hub's answers, into the folder of a stick.
+pub(crate) async fn write_files(
+    store: &Store,
+    software: &str,
+    folder: &Path,
+) -> Result<Vec<StickFile>, StickError> {
+    if store.side() == Side::Box {
+        let path = place(folder, "box", &store.device().to_string());
+        return Ok(vec![store.stick_to_hub(&path, software).await?]);
+    }
+    let waiting = store.stick_waiting().await?;
+    if waiting.is_empty() {
+        return Err(StickError::NobodyWaits);
+    }
+    let mut written = Vec::new();
+    for device in waiting {
+        let path = place(folder, "hub", &device.to_string());
+        written.push(store.stick_to_box(device, &path).await?);
+    }
+    Ok(written)
+}
+
+/// What came of a file: the clinic that wrote it, at a hub, and how much was new.
+pub(crate) type TakenFile = Result<(Option<String>, ParcelCounts), StickError>;
+
+/// Takes the other side's files out of a stick's folder; one that is refused does not stop the others.
+pub(crate) async fn take_files(store: &Store, folder: &Path) -> Result<Vec<(PathBuf, TakenFile)>, Failure> {
+    let paths = match store.side() {
+        Side::Box => vec![place(folder, "hub", &store.device().to_string())],
+        Side::Hub => brought(folder)?,
+    };
+    let mut taken = Vec::new();
+    for path in paths {
+        let outcome = take(store, &path).await;
+        taken.push((path, outcome));
+    }
+    Ok(taken)
+}
+
 async fn answers(store: &Store, path: &Path) -> Result<Vec<StickFile>, Failure> {
     let waiting = store.stick_waiting().await;
     let waiting = waiting.map_err(|error| Failure::of("no file was written", &error))?;
     if waiting.is_empty() {
         return Err(not_written(&StickError::NobodyWaits));
+    }
+    if path.is_dir() {
+        let written = write_files(store, "", path).await;
+        return written.map_err(|error| not_written(&error));
     }
     if waiting.len() > 1 && !path.is_dir() {
         return Err(Failure::new(format!(
@@ -116,14 +153,10 @@ async fn answers(store: &Store, path: &Path) -> Result<Vec<StickFile>, Failure> 
 ///
 /// There is no file.
 pub async fn import(store: Store, args: BundleArgs) -> Outcome {
-    let paths = match store.side() {
-        Side::Box => vec![place(&args.path, "hub", &store.device().to_string())],
-        Side::Hub => brought(&args.path)?,
-    };
     let mut taken = Vec::new();
     let mut refused = 0;
-    for path in paths {
-        match take(&store, &path).await {
+    for (path, outcome) in take_files(&store, &args.path).await? {
+        match outcome {
             Ok((clinic, counts)) => taken.push((path, clinic, counts)),
             Err(error) => {
                 refused += 1;

@@ -4,8 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use store::AlarmKind;
 use web::status::{Level, StateRow};
 use web::texts::Lang;
+
+use crate::alarms;
 
 /// Free space below which somebody is told to make room, in bytes: a day of a busy clinic with its ECGs, many times
 /// over.
@@ -80,30 +83,13 @@ impl Storage {
 
 /// What a status page says of the room that is left; nothing where there is enough.
 pub fn room_row(lang: Lang, room: Room) -> Option<StateRow> {
-    let (level, title, words) = match room {
+    let (kind, level) = match room {
         Room::Enough => return None,
-        Room::Low => (
-            Level::Known,
-            lang.t("alarm-disk-low"),
-            lang.t("alarm-disk-low-do"),
-        ),
-        Room::Full => (
-            Level::Bad,
-            lang.t("alarm-disk-full"),
-            lang.t("trouble-disk-full-do"),
-        ),
-        Room::ReadOnly => (
-            Level::Bad,
-            lang.t("alarm-read-only"),
-            lang.t("trouble-read-only-do"),
-        ),
+        Room::Low => (AlarmKind::DiskLow, Level::Known),
+        Room::Full => (AlarmKind::DiskFull, Level::Bad),
+        Room::ReadOnly => (AlarmKind::ReadOnly, Level::Bad),
     };
-    Some(StateRow {
-        level,
-        title,
-        words,
-        action: None,
-    })
+    Some(alarms::row(lang, &kind, level, String::new()))
 }
 
 fn encrypted(folder: &Path, mounts: &Path, devices: &Path) -> Option<bool> {

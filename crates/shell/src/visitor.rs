@@ -10,7 +10,8 @@ use records::staff::Action;
 use records::time::{Date, Stamp};
 use store::{AuditAct, By};
 use web::guard::SignedIn;
-use web::layout::{Frame, Page};
+use web::icons::Icon;
+use web::layout::{Frame, NavItem, Page};
 use web::texts::Lang;
 use web::trouble::Trouble;
 
@@ -169,6 +170,24 @@ impl<S: Station> Visitor<S> {
     pub fn part(&self, markup: Markup) -> Result<Response, PageError> {
         Ok(markup.into_response())
     }
+}
+
+/// An entry of the menu: what one has to be allowed for it, address, words, icon, count.
+pub type MenuEntry = (Option<Action>, &'static str, String, Icon, u64);
+
+/// The entries of the menu that the visitor may use.
+pub fn menu<S: Station>(visitor: &Visitor<S>, entries: impl IntoIterator<Item = MenuEntry>) -> Vec<NavItem> {
+    let allowed = entries
+        .into_iter()
+        .filter(|(action, ..)| action.is_none_or(|action| visitor.may(action)));
+    allowed
+        .map(|(_, href, label, icon, count)| NavItem {
+            href,
+            label,
+            icon,
+            count,
+        })
+        .collect()
 }
 
 /// Leads on to another page after a form was taken.

@@ -149,6 +149,12 @@ acts! {
     StaffChange = "staff_change",
     /// Changed settings.
     SettingsChange = "settings_change",
+    /// Proposed that two charts are of one person.
+    LinkPropose = "link_propose",
+    /// Decided whether two charts are of one person.
+    LinkDecide = "link_decide",
+    /// Saw to an alarm of the machine.
+    AlarmSettle = "alarm_settle",
     /// Opened a record outside the own panel for an emergency.
     BreakGlass = "break_glass",
 }

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use records::ids::DocKind;
+use records::time::WallTime;
 use records::tree::Edit;
 
 use crate::workbench::{Bench, leaf_pages, new_doc, on, random, root_page, tear_page, write};
-use crate::{OpenOptions, Side, Store};
+use crate::{AlarmKind, By, OpenOptions, Side, Store};
 
 /// Charts in the box that is damaged.
 const CHARTS: usize = 60;
@@ -54,7 +55,7 @@ async fn a_torn_page_of_a_list_or_an_index_costs_no_record() {
         let store = bench.open();
         let alarms = store.alarms().await.unwrap();
         assert_eq!(alarms.len(), 1, "{name}");
-        assert_eq!(alarms[0].kind, "repaired", "{name}");
+        assert_eq!(alarms[0].kind, AlarmKind::Repaired, "{name}");
         assert_eq!(
             fs::read(&alarms[0].text).unwrap(),
             bytes,
@@ -68,7 +69,12 @@ async fn a_torn_page_of_a_list_or_an_index_costs_no_record() {
         );
         assert!(store.rebuild(quiet()).await.unwrap().is_empty(), "{name}");
         assert!(!bench.folder.path().join("salvage.work").exists());
-        store.clear_alarm("repaired").await.unwrap();
+        assert!(
+            store
+                .settle_alarm(By::System, AlarmKind::Repaired, WallTime::MAX)
+                .await
+                .unwrap()
+        );
         drop(store);
         bench.clock.advance(std::time::Duration::from_secs(1));
     }
@@ -86,7 +92,7 @@ async fn a_process_that_dies_while_it_repairs_loses_nothing() {
     fs::create_dir(&work).unwrap();
     fs::rename(&path, work.join("sound.db")).unwrap();
     let store = bench.open();
-    assert_eq!(store.alarms().await.unwrap()[0].kind, "repaired");
+    assert_eq!(store.alarms().await.unwrap()[0].kind, AlarmKind::Repaired);
     let found = store.verify(None, quiet()).await.unwrap();
     assert_eq!((found.problems.len(), found.changes), (0, 2 * CHARTS as u64));
 }
@@ -107,8 +113,8 @@ async fn look(bench: &Bench, folder: &Path, seed: u64, fingerprint: &str) -> Cam
         return Came::Refused;
     };
     match store.alarms().await {
-        Ok(alarms) if alarms.iter().any(|alarm| alarm.kind == "damaged") => return Came::SetAside,
-        Ok(alarms) if alarms.iter().any(|alarm| alarm.kind == "salvaged") => {
+        Ok(alarms) if alarms.iter().any(|alarm| alarm.kind == AlarmKind::Damaged) => return Came::SetAside,
+        Ok(alarms) if alarms.iter().any(|alarm| alarm.kind == AlarmKind::Salvaged) => {
             is_whole_again(&store, seed).await;
             return Came::Salvaged;
         }
@@ -120,7 +126,7 @@ async fn look(bench: &Bench, folder: &Path, seed: u64, fingerprint: &str) -> Cam
         .await
         .unwrap()
         .iter()
-        .any(|alarm| alarm.kind == "repaired");
+        .any(|alarm| alarm.kind == AlarmKind::Repaired);
     let Ok(found) = store.verify(None, quiet()).await else {
         return Came::Told;
     };
@@ -165,7 +171,7 @@ async fn a_torn_page_of_the_log_costs_only_what_stood_on_it() {
         let torn = fs::read(&path).unwrap();
         let store = bench.open();
         let alarm = store.alarms().await.unwrap().remove(0);
-        assert_eq!(alarm.kind, "salvaged", "{n}: {alarm:?}");
+        assert_eq!(alarm.kind, AlarmKind::Salvaged, "{n}: {alarm:?}");
         let aside = alarm.text.split(" · ").next().unwrap();
         assert_eq!(fs::read(aside).unwrap(), torn, "{n}: the damaged file is kept");
         is_whole_again(&store, n as u64).await;
@@ -178,7 +184,7 @@ async fn a_torn_page_of_the_log_costs_only_what_stood_on_it() {
         );
         // Chart names can be searched, new ones written.
         write(&store, new_doc(DocKind::Chart, vec![])).await;
-        store.clear_alarm("salvaged").await.unwrap();
+        store.clear_alarm(AlarmKind::Salvaged).await.unwrap();
         drop(store);
         bench.clock.advance(std::time::Duration::from_secs(1));
     }

@@ -6,6 +6,9 @@
 
 pub(crate) mod clinics;
 pub(crate) mod encounters;
+pub(crate) mod links;
+#[cfg(test)]
+mod links_tests;
 pub(crate) mod patients;
 pub(crate) mod readings;
 pub(crate) mod rebuild;
@@ -24,7 +27,7 @@ pub(crate) use readings::{series_head, series_of};
 pub(crate) use rebuild::rebuild_in_place;
 
 /// Version of the derived tables; another one is built again from the log at the next start.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// Every derived table.
 pub(crate) const TABLES: &[&str] = &[
@@ -36,6 +39,8 @@ pub(crate) const TABLES: &[&str] = &[
     "observations",
     "ecgs",
     "clinics",
+    "links",
+    "patient_numbers",
     "sources",
 ];
 
@@ -53,6 +58,7 @@ pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
         readings::TABLES,
         readings::OBSERVATIONS,
         clinics::TABLES,
+        links::TABLES,
         SOURCES,
     ] {
         sql.execute_batch(tables)?;
@@ -87,7 +93,11 @@ pub(crate) fn project(
             clinics::project(sql, d, document, &tree, known)?;
             Ok(None)
         }
-        DocKind::Request | DocKind::Link => Ok(None),
+        DocKind::Link => {
+            links::project(sql, d, document.id(), &tree, known)?;
+            Ok(None)
+        }
+        DocKind::Request => Ok(None),
     }
 }
 

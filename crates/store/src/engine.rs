@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use sync_core::identity::{Actor, DeviceKey};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 
-pub(crate) use crate::alarms::raise_alarm;
+pub(crate) use crate::alarms::{clear_alarm, raise_alarm};
 use crate::audit::Chain;
 use crate::open::{Clock, Mode, OpenError, OpenOptions, Random, Side};
 use crate::{folder, schema};
@@ -209,7 +209,7 @@ impl Store {
         if let Some(aside) = aside {
             let (kind, text) = aside.alarm();
             writer
-                .transact(move |tx| raise_alarm(tx, kind, &text))
+                .transact(move |tx| raise_alarm(tx, &kind, &text))
                 .map_err(|error: StoreError| OpenError::Rebuild(Box::new(error)))?;
         }
         let session_now = Arc::clone(&writer.state.session_now);

@@ -47,13 +47,14 @@ mod verify;
 #[cfg(test)]
 mod workbench;
 
-pub use alarms::Alarm;
+pub use alarms::{Alarm, AlarmKind};
 pub use audit::{AuditAct, AuditFilter, AuditLine, By};
 pub use backup::{Backup, BackupError, LastBackup, Restored, reseal, restore};
 pub use bays::BayLine;
 pub use clocks::ClockNote;
 pub use commit::{Commit, CommitError, Committed, LocalEffect, Target, Write};
 pub use derive::encounters::TodayLine;
+pub use derive::links::{OpenLink, OtherChart, SameBy};
 pub use derive::readings::{EcgLine, ObservationLine};
 pub use derive::rebuild::{Difference, Progress};
 pub use derive::record::PatientRecord;
@@ -70,7 +71,7 @@ pub use stick::{StickError, StickFile, StickTaken};
 pub use storage::StorageFacts;
 pub use sync::{
     Arrival, Cause, ClinicRow, ClinicSummary, DeviceRow, Enrolment, FeedExtent, LinkStatus, NumberBlock,
-    ParcelCounts, ParcelError, ParcelTaken, RefusedChange, Spent, Standing, TOKEN_LIFE, Taken,
+    ParcelCounts, ParcelError, ParcelTaken, ParkedChange, RefusedChange, Spent, Standing, TOKEN_LIFE, Taken,
 };
 pub use sync_core::wire::Lane;
 pub use tray::{TrayItem, TrayState};

@@ -47,6 +47,7 @@ pub(crate) use feeds::forget_unread;
 pub(crate) use mend::after_salvage;
 pub(crate) use parcel::sender as sender_and_county;
 pub use parcel::{ParcelCounts, ParcelError, ParcelTaken};
+pub use parked::ParkedChange;
 pub(crate) use parked::after_start;
 pub(crate) use purge::void;
 pub(crate) use ranges::sessions_with_gaps;

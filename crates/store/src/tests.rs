@@ -242,13 +242,18 @@ async fn a_damaged_database_is_set_aside_and_reported() {
         std::fs::write(&path, spoil(&sound)).unwrap();
         let store = bench.open();
         let alarms = store.alarms().await.unwrap();
-        assert_eq!(alarms[0].kind, "damaged");
+        assert_eq!(alarms[0].kind, AlarmKind::Damaged);
         let aside = std::path::PathBuf::from(&alarms[0].text);
         assert_eq!(std::fs::read(aside).unwrap(), spoil(&sound));
         assert_eq!(store.device(), device);
         assert_eq!(count(&store, "SELECT count(*) FROM log").await, 0);
         write(&store, new_doc(DocKind::Chart, vec![name("new")])).await;
-        store.clear_alarm("damaged").await.unwrap();
+        assert!(
+            store
+                .settle_alarm(By::System, AlarmKind::Damaged, alarms[0].at)
+                .await
+                .unwrap()
+        );
         drop(store);
         bench.clock.advance(std::time::Duration::from_secs(1));
         std::fs::write(&path, sound).unwrap();

@@ -15,6 +15,7 @@ mod tests;
 use records::time::WallTime;
 use serde::{Deserialize, Serialize};
 
+use crate::alarms::AlarmKind;
 use crate::engine::{Store, StoreError, raise_alarm};
 use crate::{derive, folder};
 
@@ -28,11 +29,6 @@ const DOCUMENTS_AT_ONCE: i64 = 64;
 const BLOB_BYTES_AT_ONCE: u64 = 8 * 1024 * 1024;
 /// Stretches after which the place is written down; a restart goes on from there.
 const STRETCHES_NOTED: u32 = 64;
-
-/// Alarm: something derived was damaged and was made again. Its text names tables.
-const ALARM_REBUILT: &str = "rebuilt";
-/// Alarm: records are damaged; the next start saves what can be read. Its text names a table or a document.
-const ALARM_SUSPECT: &str = "suspect";
 
 /// How far a round of looking for damage has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +92,7 @@ impl Store {
             tracing::error!(what, "records are damaged; the next start saves what can be read");
             folder::mark_suspect(self.folder());
             round.damaged = true;
-            self.write(move |tx| raise_alarm(tx, ALARM_SUSPECT, &what))
+            self.write(move |tx| raise_alarm(tx, &AlarmKind::Suspect, &what))
                 .await?;
         }
         round.unnoted += 1;
@@ -105,7 +101,7 @@ impl Store {
         if ended {
             if !round.damaged {
                 folder::clear_suspect(self.folder());
-                self.clear_alarm(ALARM_SUSPECT).await?;
+                self.clear_alarm(AlarmKind::Suspect).await?;
             }
             round.damaged = false;
             round.ended_ms = Some(self.clock().now().at.0);

@@ -21,7 +21,9 @@ use records::tree::{Edit, Node};
 use sha2::{Digest, Sha256};
 
 use crate::identity::Actor;
-pub use again::{Again, Fate, Outline, Part, Rewritten, dependants, deps_of, outline, write_again};
+pub use again::{
+    Again, Fate, Outline, Part, Rewritten, dependants, deps_of, outline, write_again, written_at,
+};
 pub(crate) use genesis::genesis;
 pub use genesis::genesis_hash;
 

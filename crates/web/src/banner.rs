@@ -47,10 +47,25 @@ pub struct BannerView<'a> {
     pub died: Option<Died>,
     /// Whether two records of who this is differ and nobody has chosen.
     pub clash: bool,
+    /// Other charts that are, or may be, of this person.
+    pub others: Vec<OtherChart>,
     /// Where the banner renews itself; `None` where it stands as it is.
     pub renew: Option<Renew>,
     /// Today.
     pub today: Date,
+}
+
+/// Another chart that is, or may be, of the person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherChart {
+    /// Where both are compared.
+    pub href: String,
+    /// The name in it.
+    pub name: String,
+    /// The birth date in it.
+    pub birth: Option<BirthDate>,
+    /// Why it is shown.
+    pub why: String,
 }
 
 /// How a banner follows the record: an allergy that is noted elsewhere must not go on as "not asked" here.
@@ -93,6 +108,9 @@ pub fn patient_banner(lang: Lang, view: &BannerView<'_>) -> Markup {
                 @if let Some(died) = &view.died { (death(lang, view, died)) }
             }
             (allergies(lang, &view.allergies))
+            @for other in &view.others {
+                p.banner-other { "⇄ " (lang.t("same-note")) " " a href=(other.href) { (other.name) @if let Some(birth) = other.birth { " " (birth) } } " · " (other.why) }
+            }
             @if view.clash { p.banner-clash { "◆ " (lang.t("banner-clash")) } }
         }
     }
@@ -148,6 +166,7 @@ mod tests {
     fn view(allergies: AllergyLine) -> BannerView<'static> {
         BannerView {
             renew: None,
+            others: Vec::new(),
             href: None,
             name: "欧阳𬭎·古丽",
             birth: "1958-04-01".parse().ok(),

@@ -22,8 +22,46 @@ pub struct StateRow {
     pub title: String,
     /// The fact.
     pub words: String,
+    /// What to do about it, where that needs words.
+    pub guide: Option<Guide>,
     /// What can be done about it.
     pub action: Option<Markup>,
+}
+
+/// What to do about a fact, who can do it, and what a technician asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guide {
+    /// What to do.
+    pub todo: String,
+    /// Who can do it.
+    pub who: String,
+    /// A small reference: the beginning of an id, the name of a file.
+    pub reference: Option<String>,
+}
+
+impl StateRow {
+    /// A fact.
+    pub fn new(level: Level, title: String, words: String) -> Self {
+        Self {
+            level,
+            title,
+            words,
+            guide: None,
+            action: None,
+        }
+    }
+
+    /// The fact with what to do about it.
+    pub fn guided(mut self, guide: Guide) -> Self {
+        self.guide = Some(guide);
+        self
+    }
+
+    /// The fact with what can be done about it here.
+    pub fn with_action(mut self, action: Markup) -> Self {
+        self.action = Some(action);
+        self
+    }
 }
 
 impl Level {
@@ -51,7 +89,14 @@ pub fn states(rows: &[StateRow]) -> Markup {
             @for row in rows {
                 li class=(row.level.class()) {
                     span.state-shape aria-hidden="true" { (row.level.shape()) }
-                    div { strong { (row.title) } p { (row.words) } }
+                    div {
+                        strong { (row.title) }
+                        @if !row.words.is_empty() { p { (row.words) } }
+                        @if let Some(guide) = &row.guide {
+                            p { (guide.todo) }
+                            p.quiet.small { (guide.who) @if let Some(reference) = &guide.reference { " · " (reference) } }
+                        }
+                    }
                     @if let Some(action) = &row.action { div.actions { (action) } }
                 }
             }

@@ -100,6 +100,7 @@ impl BannerWords {
             allergies: allergy_line(chart, clinical),
             died,
             clash: chart.needs_choice(),
+            others: Vec::new(),
             renew: None,
             today,
         }

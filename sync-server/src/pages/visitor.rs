@@ -9,9 +9,11 @@ use records::staff::{Action, StaffMember};
 use shell::account::ACCOUNT;
 use shell::clinics::ClinicNames;
 use shell::errors::{Page, PageError};
+use shell::keeping::Keeping;
 use shell::person::Person;
 use shell::station::{Station, Travels};
 pub use shell::visitor::go_to;
+use shell::visitor::menu;
 use store::{By, Clock, Store};
 use web::guard::{Caller, RateLimit};
 use web::icons::Icon;
@@ -30,6 +32,13 @@ impl Station for HubState {
     const SCREEN: Screen = Screen::Desk;
     const DOOR_NOTE: Option<&'static str> = Some("hub-sign-in-clinic");
     const ACCOUNT_BACK: &'static str = "/";
+    const DECIDES_LINKS: bool = true;
+    const KEEPS: Action = Action::ManageClinics;
+    const SOFTWARE: &'static str = env!("CARGO_PKG_VERSION");
+    const HITS: usize = 50;
+    const LINES: usize = 100;
+    const PATIENTS_TITLE: &'static str = "hub-patients-title";
+    const SETTLES_ALARMS: Action = Action::ManageClinics;
     const FIRST_PASSWORD_LEADS: &'static str = "/";
     const CHANGES_TRAVEL: Option<Travels> = Some(Travels {
         note: "hub-chart-travels",
@@ -40,6 +49,10 @@ impl Station for HubState {
 
     fn store(&self) -> &Store {
         &self.store
+    }
+
+    fn keeping(&self) -> &Keeping {
+        &self.keeping
     }
 
     fn clock(&self) -> &dyn Clock {
@@ -90,6 +103,9 @@ impl Station for HubState {
             @if visitor.may(Action::EditDemographics) {
                 a.button href={ (at) "/edit" } { (Icon::Person.svg()) (lang.t("demographics-title")) }
             }
+            @if visitor.may(Action::ResolveClash) {
+                a.button href={ (at) "/same" } { (Icon::People.svg()) (lang.t("same-find")) }
+            }
             @if visitor.may(Action::ReadAudit) {
                 a.button href={ "/audit?patient=" (person.id) } { (Icon::Shield.svg()) (lang.t("patient-audit")) }
             }
@@ -130,38 +146,32 @@ fn nav(visitor: &Visitor) -> Vec<NavItem> {
             "/patients",
             lang.t("hub-nav-patients"),
             Icon::People,
+            0,
         ),
         (
             Some(Action::SeeClinics),
             "/clinics",
             lang.t("hub-nav-clinics"),
             Icon::Clinics,
+            0,
         ),
         (
             Some(Action::ManageStaff),
             "/staff",
             lang.t("hub-nav-staff"),
             Icon::Person,
+            0,
         ),
         (
             Some(Action::ReadAudit),
             "/audit",
             lang.t("hub-nav-audit"),
             Icon::Shield,
+            0,
         ),
-        (None, ACCOUNT, lang.t("hub-nav-account"), Icon::Lock),
+        (None, ACCOUNT, lang.t("hub-nav-account"), Icon::Lock, 0),
     ];
-    let allowed = entries
-        .into_iter()
-        .filter(|(action, ..)| action.is_none_or(|action| visitor.may(action)));
-    allowed
-        .map(|(_, href, label, icon)| NavItem {
-            href,
-            label,
-            icon,
-            count: 0,
-        })
-        .collect()
+    menu(visitor, entries)
 }
 
 /// `GET /`: the page where the person's work begins.

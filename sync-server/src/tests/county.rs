@@ -242,3 +242,78 @@ async fn a_birth_date_survives_the_way_through_the_hub_and_an_edit_of_the_teleph
     }
     hub.stop().await;
 }
+
+/// A chart with a visit in it, written at one clinic; another clinic that shares the chart writes into the visit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_is_not_taken_is_shown_with_its_clinic_and_what_to_do() {
+    let (hub_folder, near, far) = (
+        TempDir::new().unwrap(),
+        TempDir::new().unwrap(),
+        TempDir::new().unwrap(),
+    );
+    let hub = hub(&hub_folder).await;
+    for (role, name) in [(Role::Expert, "何县医"), (Role::HubAdministrator, "管理员")] {
+        staff::settle(hub.store(), role, name, PASSWORD).await.unwrap();
+    }
+    let other: ClinicCode = "0018".parse().unwrap();
+    for (code, name) in [(clinic(), "石桥村卫生室"), (other.clone(), "柳树湾村卫生室")] {
+        clinics::add(hub.store(), &code, name).await.unwrap();
+    }
+    let url = hub.link_url().unwrap();
+    let mut boxes = Vec::new();
+    for (folder, code) in [(&near, clinic()), (&far, other.clone())] {
+        let store = open_as(folder, Side::Box);
+        if code == clinic() {
+            let lines = LINES.into_iter().map(|line| Ok(line.as_bytes().to_vec()));
+            store.import(lines, Box::new(|_| {})).await.unwrap();
+        }
+        let token = clinics::new_token(hub.store(), &code).await.unwrap();
+        link::enrol::join(&store, &url, &token, None, "BOX", &Cable::default())
+            .await
+            .unwrap();
+        meet(&store).await;
+        boxes.push(store);
+    }
+    let patient = boxes[0].patients_page(None, 1).await.unwrap()[0].id;
+    let visit = boxes[0].visits_of(patient, 1).await.unwrap()[0].id;
+    hub.store().join_patient(&other, patient).await.unwrap();
+    meet(&boxes[1]).await;
+    let write = Write {
+        target: Target::Existing(visit.doc()),
+        base: None,
+        edits: vec![records::tree::Edit::put(&["note", "complaint"], "不该写")],
+    };
+    let commit = Commit {
+        writes: vec![write],
+        blobs: Vec::new(),
+        by: By::System,
+        act: AuditAct::VisitSave,
+        lane: Lane::P2,
+        form: None,
+        settle: Vec::new(),
+    };
+    boxes[1].commit(commit).await.unwrap();
+    meet(&boxes[1]).await;
+
+    let router = router::pages(hub.state.clone());
+    let mut desk = Desk::new(&router);
+    desk.sign_in("何县医", PASSWORD).await;
+    let status = desk.get("/status").await;
+    assert!(status.body.contains("/status/aside"), "{}", status.body);
+    let page = desk.get("/status/aside").await;
+    for words in [
+        "接诊记录",
+        "吕小兰",
+        "柳树湾村卫生室",
+        "这个诊室不能修改这份档案",
+        "请县中心把这位居民加入该诊室",
+    ] {
+        assert!(page.body.contains(words), "{words}: {}", page.body);
+    }
+    assert!(!page.body.contains("⟦"));
+    // Who manages clinics, but may not find people, reads no name.
+    let mut desk = Desk::new(&router);
+    desk.sign_in("管理员", PASSWORD).await;
+    let page = desk.get("/status/aside").await;
+    assert!(page.body.contains("柳树湾村卫生室") && !page.body.contains("吕小兰"));
+}

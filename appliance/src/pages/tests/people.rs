@@ -458,3 +458,37 @@ async fn a_cashier_sees_who_people_are_and_nothing_clinical() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_clinic_proposes_that_two_charts_are_one_person_and_decides_nothing() {
+    let (bench, mut tablet) = founded().await;
+    let number = "350426194803159992";
+    let one = register(&mut tablet, "王秀英", &[("id_number", number)]).await;
+    let other = register(&mut tablet, "王秀瑛", &[("birth", "1948-03-15")]).await;
+    let with = other.trim_start_matches("/patients/").to_owned();
+    let at = format!("{one}/same");
+    let page = tablet.get(&format!("{at}?with={with}")).await;
+    assert!(page.text().contains("还没有人提出"), "{}", page.text());
+    let decided = [("with", with.as_str()), ("say", "same"), ("reason", "一定是")];
+    let refused = tablet.send(&page, &at, &decided).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let page = tablet.get(&format!("{at}?with={with}")).await;
+    let said = [
+        ("with", with.as_str()),
+        ("say", "proposed"),
+        ("reason", "同住一户"),
+    ];
+    let page = tablet.send(&page, &at, &said).await;
+    assert!(
+        page.text().contains("等县中心决定") && page.text().contains("同住一户"),
+        "{}",
+        page.text()
+    );
+    assert_eq!(bench.state.store.proposed_links().await.unwrap(), 1);
+    let page = tablet.get(&other).await;
+    assert!(
+        page.text().contains("另有一份档案") && page.text().contains("待核对"),
+        "{}",
+        page.text()
+    );
+}

@@ -4,7 +4,7 @@ use super::*;
 use crate::client::sync_once;
 use crate::enrol::EnrolError;
 use crate::token::TokenError;
-use store::Cause;
+use store::{AlarmKind, Cause};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_box_joins_and_its_work_is_at_the_hub_and_an_edit_comes_back() {
@@ -135,7 +135,7 @@ async fn a_clone_is_served_like_its_twin_and_an_alarm_names_it() {
         let alarms = at_hub.alarms().await.unwrap();
         alarms
             .iter()
-            .any(|alarm| alarm.kind == "clone" && alarm.text == machine.store.device().to_string())
+            .any(|alarm| alarm.kind == AlarmKind::Clone && alarm.text == machine.store.device().to_string())
     })
     .await;
     one.stop().await;

@@ -9,7 +9,7 @@ use records::tree::Node;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync_core::document::Heads;
 
-use super::put_source;
+use super::{links, put_source};
 use crate::engine::{Store, StoreError};
 use crate::node;
 use crate::{Read, search};
@@ -73,6 +73,8 @@ pub(super) fn project(
             .execute([d])?;
         sql.prepare_cached("DELETE FROM patient_keys WHERE d = ?1")?
             .execute([d])?;
+        sql.prepare_cached("DELETE FROM patient_numbers WHERE d = ?1")?
+            .execute([d])?;
     }
     let Some(patient) = id.patient() else {
         return Ok(None);
@@ -102,6 +104,7 @@ pub(super) fn project(
     for key in search::keys_of(&chart, tree) {
         put.execute(params![key, d])?;
     }
+    links::put_numbers(sql, d, patient, tree)?;
     for source in sources(&chart, tree) {
         put_source(sql, &source, d)?;
     }

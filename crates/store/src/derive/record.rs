@@ -1,10 +1,11 @@
 //! What a patient's page shows, read at one instant.
 
 use records::encounters::EncounterLine;
-use records::ids::PatientId;
+use records::ids::{ClinicCode, DocId, PatientId};
 use records::patients::Chart;
 
 use super::encounters::visits_of;
+use super::links::{OtherChart, other_charts};
 use super::patients::chart;
 use super::readings::{EcgLine, ObservationLine, ecgs_of, observations_of};
 use crate::Read;
@@ -15,6 +16,8 @@ use crate::engine::{Store, StoreError};
 pub struct PatientRecord {
     /// The chart.
     pub chart: Read<Chart>,
+    /// Other charts that are, or may be, of the person.
+    pub others: Vec<OtherChart>,
     /// Readings over all visits and series; withdrawn ones are among them and say so.
     pub readings: Vec<ObservationLine>,
     /// Visits.
@@ -24,6 +27,12 @@ pub struct PatientRecord {
 }
 
 impl Store {
+    /// The clinic that owns a document held here.
+    pub async fn document_owner(&self, doc: DocId) -> Result<Option<ClinicCode>, StoreError> {
+        self.read(move |sql| Ok(crate::log::doc_row(sql, doc)?.map(|row| row.owner)))
+            .await
+    }
+
     /// A patient's record with so many visits and readings at most; `None` where the chart is not held here.
     pub async fn patient_record(
         &self,
@@ -37,6 +46,7 @@ impl Store {
             };
             Ok(Some(PatientRecord {
                 chart,
+                others: other_charts(sql, patient)?,
                 readings: observations_of(sql, patient, None, readings)?,
                 visits: visits_of(sql, patient, visits)?,
                 ecgs: ecgs_of(sql, patient)?,

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::{StoreError, open_reader};
+use crate::alarms::AlarmKind;
 use crate::open::OpenError;
 use crate::sync::queue;
 use crate::{derive, folder, schema, verify};
@@ -179,17 +180,17 @@ pub(super) struct Aside {
 
 impl Aside {
     /// The alarm that tells of it: its kind, and the path with what was lost.
-    pub(super) fn alarm(&self) -> (&'static str, String) {
+    pub(super) fn alarm(&self) -> (AlarmKind, String) {
         let path = self.path.display();
         match self.lost {
-            None => ("damaged", path.to_string()),
-            Some(lost) if lost == Lost::default() => ("repaired", path.to_string()),
+            None => (AlarmKind::Damaged, path.to_string()),
+            Some(lost) if lost == Lost::default() => (AlarmKind::Repaired, path.to_string()),
             Some(Lost {
                 stretches,
                 spoilt,
                 documents,
             }) => (
-                "salvaged",
+                AlarmKind::Salvaged,
                 format!("{path} · stretches {stretches}, rows {spoilt}, documents {documents}"),
             ),
         }

@@ -18,6 +18,7 @@ use sync_core::document::{Document, Fate, Heads, Origin, Part, Rewritten, depend
 use sync_core::identity::{Actor, Position};
 use sync_core::wire::{Lane, ParkReason, Spoiled};
 
+use crate::alarms::AlarmKind;
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
 use crate::sync::{queue, ranges, successions};
 use crate::{audit, derive, log};
@@ -33,8 +34,6 @@ CREATE TABLE IF NOT EXISTS link_came(k INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS link_renamed(old BLOB PRIMARY KEY, new BLOB NOT NULL) WITHOUT ROWID;
 ";
 
-/// Alarm: another machine wrote under a session of this box.
-const ALARM_SPOILED: &str = "session_spoiled";
 /// Longest text of a refused change that is kept beside its bytes, in characters.
 const TEXT_CHARS_MAX: usize = 2_000;
 
@@ -89,7 +88,7 @@ pub(crate) fn spoiled(tx: &mut Tx<'_>, spoiled: &[Spoiled]) -> Result<(), StoreE
         let actor = one.position.actor;
         if one.position.seq == 0 {
             // The audit chain alone: another machine wrote under this session, too.
-            alarm(tx, actor.session)?;
+            alarm(tx, actor)?;
             leave(tx, actor, true)?;
             continue;
         }
@@ -196,9 +195,10 @@ fn place(sql: &Connection, position: Position) -> Result<Option<(i64, i64, [u8; 
         .optional()?)
 }
 
-fn alarm(tx: &mut Tx<'_>, session: SessionId) -> Result<(), StoreError> {
+fn alarm(tx: &mut Tx<'_>, actor: Actor) -> Result<(), StoreError> {
+    let Actor { device, session } = actor;
     tracing::error!(%session, "another machine wrote under a session of this box");
-    raise_alarm(tx, ALARM_SPOILED, &session.to_string())
+    raise_alarm(tx, &AlarmKind::SessionSpoiled, &format!("{device} {session}"))
 }
 
 /// Takes changes of this box out of their documents.
@@ -327,7 +327,7 @@ fn rewrite(
         .values()
         .filter(|refusal| refusal.reason == ParkReason::Spoiled)
     {
-        alarm(tx, refusal.position.actor.session)?;
+        alarm(tx, refusal.position.actor)?;
     }
     let author = log::actor_of(tx.sql, first.s)?;
     let (id, origin) = identity(tx, doc, &before, author, refused.get(&creator.hash), moves)?;

@@ -7,6 +7,7 @@ use sync_core::fingerprint::Fingerprint;
 use sync_core::identity::{Actor, DevicePublicKey};
 use sync_core::wire::{FactKind, Hello, Lane, QueueReport};
 
+use crate::alarms::AlarmKind;
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
 use crate::sync::{facts, feeds, panels, parked, state, successions};
 
@@ -180,7 +181,11 @@ pub(crate) fn note_session(tx: &mut Tx<'_>, actor: Actor) -> Result<(), StoreErr
     if let Some(twin) = twin {
         let twin = SessionId(twin);
         tracing::warn!(device = %actor.device, session = %actor.session, %twin, "two boxes run with one key");
-        raise_alarm(tx, "clone", &format!("{} {} {twin}", actor.device, actor.session))?;
+        raise_alarm(
+            tx,
+            &AlarmKind::Clone,
+            &format!("{} {} {twin}", actor.device, actor.session),
+        )?;
     }
     let mut put = tx.sql.prepare_cached(
         "INSERT INTO link_greeted(device, session, n)

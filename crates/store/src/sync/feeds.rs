@@ -12,8 +12,8 @@ use sync_core::identity::{Actor, Position};
 use sync_core::wire::{BlobOffer, ChangeItem, Fact, FeedEnd, Holdings, Lane, MAX_ITEMS, MAX_TIPS};
 
 use crate::engine::{StoreError, StoreEvent, Tx};
-use crate::log;
 use crate::sync::{directory, facts, panels, parked, queue, state};
+use crate::{derive, log};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_feed(
@@ -80,7 +80,8 @@ pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result
         None => None,
     };
     let Some(patient) = change.patient else {
-        return owner.map_or(Ok(()), |c| hold(tx, c, change.d));
+        owner.map_or(Ok(()), |c| hold(tx, c, change.d))?;
+        return spread_link(tx, change.d);
     };
     tx.sql
         .prepare_cached("INSERT OR IGNORE INTO link_patient_documents(patient, d) VALUES(?1, ?2)")?
@@ -90,6 +91,19 @@ pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result
     }
     for c in clinics_of(tx.sql, patient)? {
         hold(tx, c, change.d)?;
+    }
+    Ok(())
+}
+
+/// A link between charts goes to whoever holds one of them; no clinic comes to hold a patient by it.
+fn spread_link(tx: &mut Tx<'_>, d: i64) -> Result<(), StoreError> {
+    for chart in derive::links::charts_of(tx.sql, d)? {
+        tx.sql
+            .prepare_cached("INSERT OR IGNORE INTO link_patient_documents(patient, d) VALUES(?1, ?2)")?
+            .execute(params![chart.0, d])?;
+        for c in clinics_of(tx.sql, chart)? {
+            hold(tx, c, d)?;
+        }
     }
     Ok(())
 }
@@ -171,7 +185,8 @@ fn hold_as(tx: &mut Tx<'_>, c: i64, d: i64, kind: i64) -> Result<(), StoreError>
     Ok(())
 }
 
-/// A clinic holds a patient no more; what it owns itself stays with it.
+/// A clinic holds a patient no more; what it owns itself stays with it, and so do links between charts: they say
+/// which ids are of one person and nothing of the person.
 pub(crate) fn part(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> {
     let clinic = directory::clinic_code(tx.sql, c)?;
     tx.sql.execute(
@@ -180,11 +195,10 @@ pub(crate) fn part(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), St
     )?;
     let mut find = tx.sql.prepare_cached(
         "SELECT d, print FROM link_patient_documents JOIN documents USING(d) JOIN link_holds USING(d)
-         WHERE patient = ?1 AND c = ?2 AND owner <> ?3",
+         WHERE patient = ?1 AND c = ?2 AND owner <> ?3 AND kind <> ?4",
     )?;
-    let rows = find.query_map(params![patient.0, c, clinic.as_str()], |row| {
-        Ok((row.get(0)?, row.get(1)?))
-    })?;
+    let place = params![patient.0, c, clinic.as_str(), DocKind::Link.byte()];
+    let rows = find.query_map(place, |row| Ok((row.get(0)?, row.get(1)?)))?;
     for (d, print) in rows.collect::<rusqlite::Result<Vec<(i64, [u8; 32])>>>()? {
         tx.sql
             .execute("DELETE FROM link_holds WHERE d = ?1 AND c = ?2", [d, c])?;

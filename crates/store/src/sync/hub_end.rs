@@ -10,6 +10,7 @@ use sync_core::wire::{
     Spoiled, VERSIONS, Wanted, Welcome, change_hash,
 };
 
+use crate::alarms::AlarmKind;
 use crate::engine::{Store, StoreError, Tx, raise_alarm};
 use crate::ingest::{BUILDS_ON_PARKED, Foreign, Ingested, ORPHAN, Stored, UNHEARD, ingest, keep_unheard};
 use crate::sync::recovery::{self, UNKNOWN_PRINT};
@@ -341,7 +342,11 @@ fn close_session(tx: &mut Tx<'_>, position: Position) -> Result<(), StoreError> 
     if put.execute([s, position.seq.cast_signed()])? > 0 {
         let session = position.actor.session;
         tracing::warn!(device = %position.actor.device, %session, "two machines write under one session");
-        raise_alarm(tx, "session_spoiled", &session.to_string())?;
+        raise_alarm(
+            tx,
+            &AlarmKind::SessionSpoiled,
+            &format!("{} {session}", position.actor.device),
+        )?;
     }
     Ok(())
 }
@@ -451,7 +456,13 @@ fn may_write(
         Some(DocKind::Encounter | DocKind::Series | DocKind::Clinic) => own,
         // A chart is written by whoever cares for the patient; only its own clinic makes it.
         Some(DocKind::Chart | DocKind::Request) => own || (owner.is_some() && holds),
-        Some(DocKind::Link) => own,
+        // A clinic proposes; what is decided is the county's.
+        Some(DocKind::Link) => {
+            own && checked
+                .touched
+                .iter()
+                .all(|root| root != records::links::DECISIONS)
+        }
         None => false,
     };
     if allowed { Ok(()) } else { Err(NOT_ALLOWED) }
@@ -515,7 +526,7 @@ fn parked_reason(sql: &Connection, position: Position) -> Result<Option<ParkReas
     Ok(word.map(|word| reason_of(&word)))
 }
 
-fn reason_of(word: &str) -> ParkReason {
+pub(crate) fn reason_of(word: &str) -> ParkReason {
     match word {
         NOT_ALLOWED => ParkReason::NotAllowed,
         REVOKED => ParkReason::Revoked,

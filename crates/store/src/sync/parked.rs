@@ -1,22 +1,42 @@
 //! Changes that were set aside are tried again: after a new release, whose rules may be others, and after a
 //! change of rule at the hub (a clinic was added, a patient joined one).
 
-use records::ids::{ClinicCode, DocId};
+use records::ids::{ClinicCode, DeviceId, DocId, PatientId};
+use records::time::WallTime;
 use rusqlite::params;
 use sync_core::check::{Checked, RULES};
+use sync_core::document::written_at;
 use sync_core::identity::Position;
-use sync_core::wire::ChangeItem;
+use sync_core::wire::{ChangeItem, ParkReason};
 
-use crate::engine::{StoreError, Tx};
+use crate::engine::{Store, StoreError, Tx};
 use crate::ingest::{Foreign, UNHEARD, Waiting, retry, set_aside};
 use crate::open::Side;
 use crate::sync::hub_end::{self, Writer};
 use crate::sync::state;
+use crate::{derive, ingest, log};
 
 /// Under which rules parked changes were tried last.
 const TRIED_UNDER: &str = "parked_tried_under";
 /// Most changes that are tried at once; the others at the next occasion.
 const TRIED_MAX: i64 = 10_000;
+
+/// A change of a clinic that this hub does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedChange {
+    /// The document.
+    pub doc: DocId,
+    /// The patient that it is about, where the document is held.
+    pub patient: Option<PatientId>,
+    /// The clinic of the device that wrote it, where it is known.
+    pub clinic: Option<ClinicCode>,
+    /// The device that wrote it.
+    pub device: DeviceId,
+    /// When it says that it was written.
+    pub written: Option<WallTime>,
+    /// Why.
+    pub reason: ParkReason,
+}
 
 /// The program starts: another release may take what the last one did not.
 pub(crate) fn after_start(tx: &mut Tx<'_>) -> Result<(), StoreError> {
@@ -78,6 +98,51 @@ fn take_up(tx: &mut Tx<'_>, waiting: &Waiting) -> Result<bool, StoreError> {
     };
     hub_end::spread(tx, Some(writer.c), waiting.lane, &change, &stored, returned)?;
     Ok(true)
+}
+
+impl Store {
+    /// Hub: how many changes are set aside. Those that only wait for what they build on are not among them.
+    pub async fn parked_count(&self) -> Result<u64, StoreError> {
+        self.read(|sql| {
+            let mut count = sql.prepare_cached("SELECT count(*) FROM parked WHERE reason <> ?1")?;
+            Ok(count
+                .query_row([ingest::ORPHAN], |row| row.get::<_, i64>(0))?
+                .unsigned_abs())
+        })
+        .await
+    }
+
+    /// Hub: changes that are set aside, the latest to arrive first.
+    pub async fn parked_changes(&self, limit: usize) -> Result<Vec<ParkedChange>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |sql| {
+            let mut find = sql.prepare_cached(
+                "SELECT parked.doc, parked.body, parked.reason, sessions.device,
+                     (SELECT code FROM link_devices JOIN link_clinics USING(c)
+                         WHERE link_devices.device = sessions.device)
+                 FROM parked JOIN sessions USING(s) WHERE reason <> ?1 ORDER BY p DESC LIMIT ?2",
+            )?;
+            let mut rows = find.query(params![ingest::ORPHAN, limit])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let doc = DocId(row.get(0)?);
+                let document = log::load(sql, doc)?;
+                let bytes = log::unpack(&row.get::<_, Vec<u8>>(1)?)?;
+                found.push(ParkedChange {
+                    doc,
+                    patient: document.as_ref().and_then(derive::patient_of),
+                    clinic: row
+                        .get::<_, Option<String>>(4)?
+                        .and_then(|code| code.parse().ok()),
+                    device: DeviceId(row.get(3)?),
+                    written: written_at(&bytes),
+                    reason: hub_end::reason_of(&row.get::<_, String>(2)?),
+                });
+            }
+            Ok(found)
+        })
+        .await
+    }
 }
 
 /// A change of this box that the county had refused came back as taken.

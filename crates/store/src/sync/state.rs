@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use sync_core::identity::{DevicePublicKey, PUBLIC_KEY_LEN, Position};
 use sync_core::wire::{FeedEnd, Hello, Lane, ParkReason, QueueReport, VERSIONS, Wanted, Welcome};
 
-use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
+use crate::alarms::AlarmKind;
+use crate::engine::{Store, StoreError, StoreEvent, Tx, clear_alarm, raise_alarm};
 use crate::sync::recovery::UNKNOWN_PRINT;
 use crate::sync::{blobs, hand_back, kept, queue, ranges};
 use crate::{AuditAct, By, audit, settings};
@@ -32,8 +33,6 @@ const CAUSE: &str = "cause";
 const CONNECTED: &str = "connected";
 /// Kinds of documents that the hub's release knows.
 const HUB_KINDS: &str = "hub_kinds";
-/// Alarm: box and hub hold different things although nothing waits.
-const ALARM_DIFFERS: &str = "fingerprint";
 
 /// Why the hub was not reached, or did not serve this box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -340,16 +339,10 @@ pub(crate) fn settled(tx: &mut Tx<'_>, hub: [u8; 8]) -> Result<bool, StoreError>
     let equal = own.to_bytes()[..8] == hub || hub == UNKNOWN_PRINT;
     let explained = queue::pending(tx.sql)? > 0 || parked(tx.sql)? > 0;
     if equal || explained {
-        if tx
-            .sql
-            .execute("DELETE FROM local_alarms WHERE kind = ?1", [ALARM_DIFFERS])?
-            > 0
-        {
-            tx.emit(StoreEvent::Alarm);
-        }
+        clear_alarm(tx, &AlarmKind::Differs, WallTime::MAX)?;
     } else {
         tracing::error!("box and hub hold different things although nothing waits");
-        raise_alarm(tx, ALARM_DIFFERS, "")?;
+        raise_alarm(tx, &AlarmKind::Differs, "")?;
     }
     Ok(equal || explained)
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use records::ids::DocId;
 use rusqlite::{Connection, params};
 
+use super::contents;
 use super::structure::{Torn, unhook};
-use super::{ALARM_REBUILT, contents};
+use crate::alarms::AlarmKind;
 use crate::derive::{create_tables, project};
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
 use crate::{log, schema, settings};
@@ -86,7 +87,7 @@ impl Store {
             if named.is_empty() {
                 return Ok(());
             }
-            raise_alarm(tx, ALARM_REBUILT, &named.join(", "))?;
+            raise_alarm(tx, &AlarmKind::Rebuilt, &named.join(", "))?;
             tx.emit(StoreEvent::Bulk);
             Ok(())
         })
@@ -161,7 +162,7 @@ fn swap(tx: &mut Tx<'_>, table: &str) -> Result<(), StoreError> {
 
 fn made_again(tx: &mut Tx<'_>, names: &str) -> Result<(), StoreError> {
     settings::put(tx, UNHOOKED, &serde_json::Value::Bool(true))?;
-    raise_alarm(tx, ALARM_REBUILT, names)?;
+    raise_alarm(tx, &AlarmKind::Rebuilt, names)?;
     tx.emit(StoreEvent::Bulk);
     Ok(())
 }

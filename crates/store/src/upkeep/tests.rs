@@ -42,7 +42,10 @@ async fn round(store: &Store) -> usize {
 
 async fn kinds(store: &Store) -> Vec<(String, String)> {
     let alarms = store.alarms().await.unwrap();
-    alarms.into_iter().map(|alarm| (alarm.kind, alarm.text)).collect()
+    alarms
+        .into_iter()
+        .map(|alarm| (alarm.kind.word().to_owned(), alarm.text))
+        .collect()
 }
 
 async fn is_sound(store: &Store, case: &str) {
@@ -104,7 +107,7 @@ async fn a_torn_page_of_a_derived_table_or_an_index_is_made_again_alone_while_th
                 "{name}"
             );
         }
-        store.clear_alarm("rebuilt").await.unwrap();
+        store.clear_alarm(AlarmKind::Rebuilt).await.unwrap();
         // The next start makes the file anew without the torn pages, and has nothing to complain about.
         drop(store);
         store = bench.open();

@@ -14,6 +14,7 @@ use std::num::NonZeroU64;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, Change as RawChange, ChangeHash, ExpandedChange, ScalarValue};
 use records::ids::DocId;
+use records::time::WallTime;
 
 use super::{Change, Document, DocumentError, Origin, genesis, genesis_hash};
 use crate::identity::Actor;
@@ -104,6 +105,13 @@ pub fn dependants<'a>(
 pub fn deps_of(bytes: &[u8]) -> Option<Vec<[u8; 32]>> {
     let change = parse(bytes).ok()?;
     Some(change.deps().iter().map(|dep| dep.0).collect())
+}
+
+/// When a change says that it was written, from its bytes; `None` where they are no change, or its time is none.
+pub fn written_at(bytes: &[u8]) -> Option<WallTime> {
+    let seconds = parse(bytes).ok()?.timestamp();
+    let at = WallTime(seconds.checked_mul(1000)?);
+    (WallTime::MIN..=WallTime::MAX).contains(&at).then_some(at)
 }
 
 impl Document {

@@ -8,7 +8,7 @@ mod people;
 use maud::Markup;
 use records::time::{Date, WallTime};
 
-use crate::banner::{AllergyLine, BannerView, patient_banner};
+use crate::banner::{AllergyLine, BannerView, OtherChart, patient_banner};
 use crate::icons::Icon;
 use crate::layout::{Frame, NavItem, Page, Screen};
 use crate::light::StatusLight;
@@ -100,6 +100,12 @@ fn tablet(lang: Lang, here: &str, page: &Page) -> Markup {
 
 fn banner_view(allergies: AllergyLine) -> BannerView<'static> {
     BannerView {
+        others: vec![OtherChart {
+            href: "/patients/2/same?with=1".into(),
+            name: NAME.into(),
+            birth: None,
+            why: String::new(),
+        }],
         renew: None,
         href: None,
         name: NAME,

@@ -49,24 +49,6 @@ lane-p1 = Urgent
 lane-p2 = Clinical
 lane-p3 = Public health and audit
 lane-p4 = Traces and attachments
-alarm-damaged = The database was damaged and set aside. Call a technician
-alarm-repaired = The database was damaged. Its records could all be read and are in a new one; the card may be failing. Call a technician
-alarm-salvaged = The database was damaged. All records that could be read are saved; what is missing is fetched from the county. The damaged file is set aside. Call a technician
-alarm-suspect = Records in the database are damaged; everything else goes on. At the next start all that can be read is saved. Call a technician
-alarm-rebuilt = A list or an index of the database was damaged and has been built again; no record was lost. The card may be failing
-alarm-disk-full = The disk is full
-alarm-disk-low = Little space is left
-alarm-disk-low-do = A technician should make room.
-alarm-read-only = The card takes no writes
-alarm-clone = Another box with the same identity
-alarm-spoiled = A part of this box's records is sent again
-alarm-differs = Box and hub hold different content
-alarm-parked = The hub has set something aside
-alarm-parked-n = { $n ->
-    [one] 1 item was not taken. Ask the county
-   *[other] { $n } items were not taken. Ask the county
-}
-alarm-other = Alarm ({ $word })
 status-storage = Encryption of the disk
 storage-encrypted = Encrypted
 storage-plain = Not encrypted

@@ -1,5 +1,7 @@
 //! Staff and tokens.
 
+use records::links::{LinkState, Say};
+
 use super::*;
 
 fn member(id: u8, roles: &[Role], clinic: Option<&str>) -> StaffMember {
@@ -86,4 +88,64 @@ async fn a_token_takes_one_box_in_once() {
     hub.clock.0.fetch_add(life + 1, Ordering::SeqCst);
     assert_eq!(ask(&two, late, None).await, Err(EnrolRefusal::ExpiredToken));
     assert_eq!(hub.store.new_token_secret(&code("9999")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_link_goes_to_whoever_holds_one_of_the_charts_and_only_the_county_decides() {
+    let hub = hub().await;
+    let (near, far) = (boxed(&hub, 80, "0017").await, boxed(&hub, 81, "0018").await);
+    let one = chart(&near, "0017", "示例甲").await;
+    let other = chart(&far, "0018", "示例乙").await;
+    sync(&near, &hub).await;
+    sync(&far, &hub).await;
+    let charts = [one.patient().unwrap(), other.patient().unwrap()];
+    let say = |state, reason: &str, new, key: u8| {
+        let say = Say {
+            state,
+            reason: reason.to_owned(),
+        };
+        let at = hub.store.clock().now();
+        say.edits(new, StaffId([1; 8]), at, &mut || [key; 8])
+    };
+    let link = write(
+        &near,
+        "0017",
+        DocKind::Link,
+        say(LinkState::Proposed, "同一户", Some(charts), 1),
+    )
+    .await;
+    sync(&near, &hub).await;
+    sync(&far, &hub).await;
+    for end in [&near, &far, &hub] {
+        let (doc, read) = end.store.link_of(charts).await.unwrap().unwrap();
+        assert_eq!((doc, read.value.state), (link, LinkState::Proposed));
+    }
+    // A clinic's decision is set aside; the county's reaches both.
+    edit(&near, link, say(LinkState::Same, "擅自", None, 2)).await;
+    sync(&near, &hub).await;
+    sync(&near, &hub).await;
+    assert_eq!(hub.store.parked_count().await.unwrap(), 1);
+    edit(&hub, link, say(LinkState::Same, "核对过", None, 3)).await;
+    sync(&near, &hub).await;
+    sync(&far, &hub).await;
+    for end in [&near, &far] {
+        let (_, read) = end.store.link_of(charts).await.unwrap().unwrap();
+        assert_eq!(read.value.state, LinkState::Same);
+        assert_eq!(read.value.latest().unwrap().reason, "核对过");
+        assert!(end.store.rebuild(Box::new(|_, _| {})).await.unwrap().is_empty());
+    }
+    equal(&near, &hub, "0017").await;
+    equal(&far, &hub, "0018").await;
+    // Neither clinic came to hold the other's patient.
+    assert!(near.store.chart(charts[1]).await.unwrap().is_none());
+    assert!(far.store.chart(charts[0]).await.unwrap().is_none());
+    // One that joins the patient later gets the link with the chart; one that leaves keeps it.
+    hub.store.join_patient(&code("0018"), charts[0]).await.unwrap();
+    sync(&far, &hub).await;
+    assert_eq!(far.store.other_charts(charts[1]).await.unwrap()[0].id, charts[0]);
+    hub.store.leave_patient(&code("0018"), charts[0]).await.unwrap();
+    sync(&far, &hub).await;
+    sync(&far, &hub).await;
+    assert!(far.store.chart(charts[0]).await.unwrap().is_none());
+    equal(&far, &hub, "0018").await;
 }

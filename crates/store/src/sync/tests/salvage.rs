@@ -59,7 +59,7 @@ async fn is_salvaged(end: &End) {
         .await
         .unwrap()
         .into_iter()
-        .map(|a| a.kind)
+        .map(|a| a.kind.word().to_owned())
         .collect();
     assert!(kinds.contains(&"salvaged".to_owned()), "{kinds:?}");
 }
@@ -109,7 +109,7 @@ async fn a_box_gets_back_from_its_hub_what_stood_on_a_torn_page() {
         .await
         .unwrap()
         .into_iter()
-        .map(|a| a.kind)
+        .map(|a| a.kind.word().to_owned())
         .collect();
     assert_eq!(kinds, ["salvaged"]);
     assert_eq!(end.store.link_status().await.unwrap().pending, 0);

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::restores::copy;
 use super::*;
+use crate::AlarmKind;
 
 /// How many schedules are run; `CLINIC_SCHEDULES` asks for more.
 fn cases() -> u32 {
@@ -151,7 +152,7 @@ async fn run(steps: Vec<(u8, u8, u16)>) {
         assert_eq!(sync(&machine.end, &hub).await.round_trips, 1);
         let alarms = machine.end.store.alarms().await.unwrap();
         assert!(
-            alarms.iter().all(|alarm| alarm.kind == "session_spoiled"),
+            alarms.iter().all(|alarm| alarm.kind == AlarmKind::SessionSpoiled),
             "{alarms:?}"
         );
     }
@@ -193,7 +194,7 @@ async fn a_session_that_comes_back_after_another_one_alarms_and_a_restart_does_n
     sync(&machine.end, &hub).await;
     let alarms = hub.store.alarms().await.unwrap();
     assert_eq!(alarms.len(), 1);
-    assert_eq!(alarms[0].kind, "clone");
+    assert_eq!(alarms[0].kind, AlarmKind::Clone);
     for part in [
         machine.end.store.device().to_string(),
         machine.end.store.session().to_string(),

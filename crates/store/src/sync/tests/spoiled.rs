@@ -2,8 +2,9 @@
 
 use super::restores::copy;
 use super::*;
-use crate::RefusedChange;
+use crate::{AlarmKind, RefusedChange};
 use records::encounters::{Triage, VisitForm};
+use sync_core::wire::ParkReason;
 
 impl End {
     /// Two machines that run with one key and one session, as after a clone that drew the same random bytes.
@@ -28,7 +29,7 @@ impl End {
     }
 }
 
-async fn alarms(end: &End) -> Vec<String> {
+async fn alarms(end: &End) -> Vec<AlarmKind> {
     let alarms = end.store.alarms().await.unwrap();
     alarms.into_iter().map(|alarm| alarm.kind).collect()
 }
@@ -62,8 +63,8 @@ async fn two_machines_with_one_session_lose_nothing() {
     sync(&one, &hub).await;
     sync(&two, &hub).await;
     assert_ne!(one.store.actor(), two.store.actor());
-    assert!(alarms(&two).await.contains(&"session_spoiled".to_owned()));
-    assert!(alarms(&hub).await.contains(&"session_spoiled".to_owned()));
+    assert!(alarms(&two).await.contains(&AlarmKind::SessionSpoiled));
+    assert!(alarms(&hub).await.contains(&AlarmKind::SessionSpoiled));
     // The other one learns it as soon as it goes on.
     let more = chart(&one, "0017", "示例丙").await;
     settle(&[&one, &two], &hub).await;
@@ -232,6 +233,19 @@ async fn what_builds_on_a_refused_change_goes_on_and_its_text_stays_readable() {
     assert_eq!(refused.len(), 2);
     assert!(refused.iter().any(|one| one.text == "note.complaint: 不该写"));
     assert!(refused.iter().all(|one| one.patient == patient.patient()));
+    let parked = hub.store.parked_changes(10).await.unwrap();
+    assert_eq!((parked.len(), hub.store.parked_count().await.unwrap()), (2, 2));
+    for one in &parked {
+        assert_eq!((one.doc, one.patient), (visited, patient.patient()));
+        assert_eq!(
+            (&one.clinic, one.device),
+            (&Some(code("0018")), far.store.device())
+        );
+        assert!(one.written.is_some());
+    }
+    let reasons: Vec<ParkReason> = parked.iter().rev().map(|one| one.reason).collect();
+    assert_eq!(reasons, [ParkReason::NotAllowed, ParkReason::BuildsOnParked]);
+    assert_eq!(hub.store.parked_changes(1).await.unwrap().len(), 1);
     equal(&far, &hub, "0018").await;
     assert_eq!(far.store.link_status().await.unwrap().pending, 0);
     let chart = hub
@@ -287,6 +301,7 @@ async fn a_refused_change_is_taken_and_comes_back_when_the_rule_changes() {
         assert_eq!(end.store.chart(id).await.unwrap().unwrap().value.phone, "7");
     }
     assert_eq!(far.store.refused_changes(5).await.unwrap(), []);
+    assert_eq!(hub.store.parked_changes(5).await.unwrap(), []);
     assert_eq!(far.store.link_status().await.unwrap().parked, 0);
     same(&near, &hub, "0017").await;
     same(&far, &hub, "0018").await;

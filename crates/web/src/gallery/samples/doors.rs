@@ -8,7 +8,7 @@ use crate::layout::{Page, Screen};
 use crate::light::StatusLight;
 use crate::panels::{self, Class};
 use crate::sign_in::{self, SignInView, UnlockView};
-use crate::status::{Level, StateRow, states};
+use crate::status::{Guide, Level, StateRow, states};
 use crate::texts::Lang;
 use crate::trouble::Trouble;
 
@@ -65,16 +65,16 @@ pub(super) fn unlock_page(lang: Lang) -> Markup {
 }
 
 pub(super) fn status_page(lang: Lang) -> Markup {
-    let row = |level, title: &str, words: &str| StateRow {
-        level,
-        title: title.into(),
-        words: words.into(),
-        action: None,
+    let row = |level, title: &str, words: &str| StateRow::new(level, title.into(), words.into());
+    let guide = Guide {
+        todo: lang.t("alarm-repaired-do"),
+        who: lang.t_with("alarm-who", &[("who", &lang.t("alarm-who-technician"))]),
+        reference: Some("3f9a2c10".into()),
     };
     let rows = [
         row(Level::Good, "SQLite", "12.4 GB"),
         row(Level::Known, "https://hub", "14"),
-        row(Level::Bad, "COM3", "Omron HBP-9030"),
+        row(Level::Bad, "COM3", "Omron HBP-9030").guided(guide),
     ];
     let qr = crate::qr::code(&crate::qr::wifi("clinic", "12345678"), "Wi-Fi").unwrap();
     let body = html! { h1 { (StatusLight::Unreached { kept: 14 }.words(lang)) } div.columns { div.card { (states(&rows)) } div.card { (qr) } } };

@@ -1,4 +1,4 @@
-//! Finding people: the search box, and the list of all residents.
+//! Finding people: the search box, the list of all residents, and those whose records need a person.
 
 use std::collections::BTreeSet;
 
@@ -8,18 +8,14 @@ use records::ids::PatientId;
 use records::patients::PatientLine;
 use records::staff::Action;
 use serde::Deserialize;
-use shell::errors::Page as Answer;
-use web::icons::Icon;
 use web::layout::{Page, heading};
 use web::patients::{PatientRow, hits, hits_place, search_box};
 use web::words;
 
-use crate::pages::visitor::Visitor;
+use crate::errors::Page as Answer;
+use crate::station::Station;
+use crate::visitor::Visitor;
 
-/// Hits that are shown.
-const HITS: usize = 30;
-/// Lines on a page of the whole list.
-const LINES: usize = 50;
 /// Longest query, in characters; what is typed beyond it finds nothing anyway.
 const QUERY_CHARS_MAX: usize = 64;
 
@@ -34,7 +30,11 @@ pub struct Wanted {
 }
 
 /// `GET /patients`: a page, or only the hits where the script asks.
-pub async fn page(visitor: Visitor, Query(wanted): Query<Wanted>) -> Answer {
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn page<S: Station>(visitor: Visitor<S>, Query(wanted): Query<Wanted>) -> Answer {
     let lang = visitor.lang;
     let query: String = wanted.q.trim().chars().take(QUERY_CHARS_MAX).collect();
     let found = match wanted.show.as_deref() {
@@ -44,17 +44,9 @@ pub async fn page(visitor: Visitor, Query(wanted): Query<Wanted>) -> Answer {
     if visitor.part {
         return visitor.part(found);
     }
-    let title = lang.t("nav-patients");
-    let actions = html! {
-        @if visitor.may(Action::RegisterPatient) {
-            a.button.button-main href="/patients/new" { (Icon::Add.svg()) (lang.t("register-title")) }
-        }
-        @if visitor.may(Action::ExchangeResidents) {
-            a.button href="/residents" { (Icon::Download.svg()) (lang.t("more-residents")) }
-        }
-    };
+    let title = lang.t(S::PATIENTS_TITLE);
     let body = html! {
-        (heading(&title, &actions))
+        (heading(&title, &S::list_actions(&visitor)))
         div.stack {
             (search_box(lang, "/patients", &query, true, query.is_empty()))
             (hits_place(&found))
@@ -63,37 +55,31 @@ pub async fn page(visitor: Visitor, Query(wanted): Query<Wanted>) -> Answer {
     visitor.page(&Page::new(title.clone(), body)).await
 }
 
-/// People who came today, by id.
-async fn todays(visitor: &Visitor) -> Answer<BTreeSet<PatientId>> {
-    let today = visitor.state.store.today(visitor.today()).await?;
-    Ok(today.into_iter().map(|line| line.visit.patient).collect())
-}
-
-async fn found(visitor: &Visitor, query: &str, after: Option<&str>) -> Answer<Markup> {
+async fn found<S: Station>(visitor: &Visitor<S>, query: &str, after: Option<&str>) -> Answer<Markup> {
     if query.is_empty() {
         return all(visitor, after).await;
     }
-    let mut lines = visitor.state.store.search_patients(query, HITS + 1).await?;
-    let more = lines.len() > HITS;
-    lines.truncate(HITS);
-    let today = todays(visitor).await?;
+    let mut lines = visitor.state.store().search_patients(query, S::HITS + 1).await?;
+    let more = lines.len() > S::HITS;
+    lines.truncate(S::HITS);
+    let today = S::todays(visitor).await?;
     // Stable: within today's people and within the others the store's order stays.
     lines.sort_by_key(|line| !today.contains(&line.id));
     let rows = rows(visitor, &lines, &today);
     Ok(hits(visitor.lang, query, &rows, more, visitor.today()))
 }
 
-async fn all(visitor: &Visitor, after: Option<&str>) -> Answer<Markup> {
+async fn all<S: Station>(visitor: &Visitor<S>, after: Option<&str>) -> Answer<Markup> {
     let lang = visitor.lang;
     let after = after.and_then(|id| id.parse::<PatientId>().ok());
-    let mut lines = visitor.state.store.patients_page(after, LINES + 1).await?;
-    let next = if lines.len() > LINES {
-        lines.get(LINES - 1).map(|line| line.id)
+    let mut lines = visitor.state.store().patients_page(after, S::LINES + 1).await?;
+    let next = if lines.len() > S::LINES {
+        lines.get(S::LINES - 1).map(|line| line.id)
     } else {
         None
     };
-    lines.truncate(LINES);
-    let rows = rows(visitor, &lines, &todays(visitor).await?);
+    lines.truncate(S::LINES);
+    let rows = rows(visitor, &lines, &S::todays(visitor).await?);
     Ok(html! {
         (hits(lang, "", &rows, false, visitor.today()))
         @if after.is_some() || next.is_some() {
@@ -106,18 +92,22 @@ async fn all(visitor: &Visitor, after: Option<&str>) -> Answer<Markup> {
 }
 
 /// People about whom two records differ.
-async fn clashing(visitor: &Visitor) -> Answer<Markup> {
-    let mut lines = visitor.state.store.clashing(LINES + 1).await?;
-    let more = lines.len() > LINES;
-    lines.truncate(LINES);
-    let rows = rows(visitor, &lines, &todays(visitor).await?);
+async fn clashing<S: Station>(visitor: &Visitor<S>) -> Answer<Markup> {
+    let mut lines = visitor.state.store().clashing(S::LINES + 1).await?;
+    let more = lines.len() > S::LINES;
+    lines.truncate(S::LINES);
+    let rows = rows(visitor, &lines, &S::todays(visitor).await?);
     Ok(html! {
         p.hint { (visitor.t("status-clash-do")) }
         (hits(visitor.lang, "", &rows, more, visitor.today()))
     })
 }
 
-fn rows(visitor: &Visitor, lines: &[PatientLine], today: &BTreeSet<PatientId>) -> Vec<PatientRow> {
+fn rows<S: Station>(
+    visitor: &Visitor<S>,
+    lines: &[PatientLine],
+    today: &BTreeSet<PatientId>,
+) -> Vec<PatientRow> {
     lines
         .iter()
         .map(|line| row(visitor, line, today.contains(&line.id)))
@@ -125,7 +115,7 @@ fn rows(visitor: &Visitor, lines: &[PatientLine], today: &BTreeSet<PatientId>) -
 }
 
 /// A person as a line that leads to their page.
-pub fn row(visitor: &Visitor, line: &PatientLine, on_todays_list: bool) -> PatientRow {
+pub fn row<S: Station>(visitor: &Visitor<S>, line: &PatientLine, on_todays_list: bool) -> PatientRow {
     let clinical = visitor.may(Action::ReadClinical);
     words::patient_row(
         visitor.lang,

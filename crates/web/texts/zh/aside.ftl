@@ -1,0 +1,37 @@
+# 没有被接受的修改
+
+aside-title = 没有被接受的修改
+aside-none = 没有被搁置的修改
+aside-back = 返回
+aside-show = 逐条查看
+aside-about-box = 这些内容县中心没有接受,所以没有进入档案,但文字仍保存在本机。
+aside-about-hub = 这些内容诊室已传到,但没有进入档案;原文保存着,条件变了会自动重试。
+aside-heard = 得知于
+aside-written = 写于
+aside-clinic = 诊室
+aside-why = 原因
+aside-do = 怎么办
+aside-text = 写了什么
+aside-malformed = 格式不对,读不懂
+aside-malformed-do = 请联系技术人员,可能是程序出错。需要的内容请重新填写一次。
+aside-wrong-actor = 写入的设备和编号对不上
+aside-not-allowed = 这个诊室不能修改这份档案
+aside-not-allowed-do = 请县中心把这位居民加入该诊室,加入后会自动重试。
+aside-spoiled = 同一编号已被另一条占用
+aside-again-do = 不用处理:盒子会换一个编号自动重写。
+aside-builds-on = 它接在另一条被搁置的修改后面
+aside-builds-on-do = 前一条解决后会自动重试。
+aside-revoked = 这台盒子在写它之前已被停用
+aside-revoked-do = 请县中心查明原因,需要的话让盒子重新入网,再把内容填写一次。
+aside-id-taken = 档案编号已属于另一份档案
+aside-newer = 新版本程序才认识的内容
+aside-newer-do = 升级程序后会自动接收。
+aside-unknown = 新版本程序给出的原因(编号 { $number })
+doc-chart = 居民档案
+doc-encounter = 接诊记录
+doc-series = 测量记录
+doc-request = 会诊与转诊
+doc-link = 同一人关联
+doc-clinic = 诊室资料
+doc-newer = 新版本的记录
+refused-n = { $n } 条
