@@ -8,6 +8,7 @@
 //! checkpoint spoils pages of the database file itself.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,9 @@ use store::{AuditAct, By, Clock, Commit, Lane, OpenOptions, Side, Store, Target,
 /// Commits of the run that is cut.
 const COMMITS: usize = 24;
 /// After how many commits the log is brought into the database file.
-const CHECKPOINT_EVERY: usize = 7;
+const CHECKPOINT_EVERY: usize = 4;
+/// Bytes of a page of the database.
+const PAGE: usize = 4096;
 /// The unit in which a disk writes whole or not at all.
 const SECTOR: usize = 512;
 
@@ -153,14 +156,13 @@ impl Run {
             // It stays as it was until the database file is on the disk.
             before.log.clone()
         } else {
-            mix(&before.log, &after.log, &mut dice)
+            let written = written(&before.log, &after.log);
+            mix(&before.log, &after.log, &written, &mut dice)
         };
         fs::write(folder.path().join("device.key"), &self.key).unwrap();
-        fs::write(
-            folder.path().join("clinic.db"),
-            mix(&before.database, &after.database, &mut dice),
-        )
-        .unwrap();
+        let pages = pages_written(&before.database, &after.database);
+        let database = mix(&before.database, &after.database, &pages, &mut dice);
+        fs::write(folder.path().join("clinic.db"), database).unwrap();
         fs::write(folder.path().join("clinic.db-wal"), log).unwrap();
         let store = open(folder.path(), seed + 1);
         let case = format!("seed {seed}, moment {at}");
@@ -189,37 +191,63 @@ impl Run {
     }
 }
 
-/// What a cut makes of a file that was being changed from `old` to `new`.
-fn mix(old: &[u8], new: &[u8], dice: &mut StdRng) -> Vec<u8> {
+/// The stretch of the log that was being written. What stands in the same sector before it is safe: SQLite counts on
+/// that ("powersafe overwrite"), as every file system with a journal does.
+fn written(old: &[u8], new: &[u8]) -> Vec<Range<usize>> {
+    let differs = |at: &usize| old.get(*at) != new.get(*at);
+    let all = 0..old.len().max(new.len());
+    let (first, last) = (all.clone().find(differs), all.rev().find(differs));
+    first
+        .zip(last)
+        .map(|(first, last)| first..last + 1)
+        .into_iter()
+        .collect()
+}
+
+/// The pages of the database file that were being written, each as a whole.
+fn pages_written(old: &[u8], new: &[u8]) -> Vec<Range<usize>> {
+    let length = old.len().max(new.len());
+    let pages = (0..length).step_by(PAGE).map(|at| at..(at + PAGE).min(length));
+    pages
+        .filter(|page| old.get(page.clone()) != new.get(page.clone()))
+        .collect()
+}
+
+/// What a cut makes of a file of which these stretches were being changed from `old` to `new`.
+fn mix(old: &[u8], new: &[u8], written: &[Range<usize>], dice: &mut StdRng) -> Vec<u8> {
     let longest = old.len().max(new.len());
-    let sector = |bytes: &[u8], at: usize| -> Vec<u8> {
-        let mut sector = bytes.get(at..).unwrap_or_default().to_vec();
-        sector.truncate(SECTOR);
-        sector.resize(SECTOR.min(longest - at), 0);
-        sector
+    let whole = |bytes: &[u8]| {
+        let mut whole = bytes.to_vec();
+        whole.resize(longest, 0);
+        whole
     };
-    let mut mixed = Vec::with_capacity(longest);
-    for at in (0..longest).step_by(SECTOR) {
-        let (was, is) = (sector(old, at), sector(new, at));
-        if was == is {
-            mixed.extend(is);
-            continue;
+    let (was, is) = (whole(old), whole(new));
+    // Some cuts come when all is written and nobody has heard, some in the middle of a write that goes in order.
+    match dice.random_range(0..4) {
+        0 => return new.to_vec(),
+        1 => {
+            let until = dice.random_range(0..=longest);
+            return [&is[..until], &was[until..]].concat();
         }
-        let mut left = match dice.random_range(0..5) {
-            0 | 1 => is,
-            2 => {
-                let middle = is.len() / 2;
-                [&is[..middle], &was[middle..]].concat()
+        _ => {}
+    }
+    let mut mixed = was.clone();
+    for stretch in written {
+        let mut at = stretch.start;
+        while at < stretch.end {
+            let end = ((at / SECTOR + 1) * SECTOR).min(stretch.end);
+            let middle = at + (end - at) / 2;
+            match dice.random_range(0..5) {
+                0 | 1 => mixed[at..end].copy_from_slice(&is[at..end]),
+                2 => mixed[at..middle].copy_from_slice(&is[at..middle]),
+                3 => {
+                    let from = dice.random_range(0..=longest - (end - at));
+                    mixed[at..end].copy_from_slice(&is[from..from + end - at]);
+                }
+                _ => {}
             }
-            3 => {
-                let from = dice.random_range(0..longest.div_ceil(SECTOR)) * SECTOR;
-                let mut other = sector(new, from);
-                other.resize(is.len(), 0xa5);
-                other
-            }
-            _ => was,
-        };
-        mixed.append(&mut left);
+            at = end;
+        }
     }
     if new.len() > old.len() && dice.random_bool(0.5) {
         mixed.truncate(dice.random_range(old.len()..=new.len()));
