@@ -1,6 +1,6 @@
 //! Tells a card that holds what it claims from a counterfeit one before an image is written to it.
 //!
-//! A ruler of marks is written over the whole card, one every [`spacing`] bytes, then one unbroken strip of marks
+//! A ruler of marks is written over the whole card, one every so many bytes (the spacing), then one unbroken strip of marks
 //! as long as that spacing at the very end. A card whose addresses wrap around at any size lays the strip over
 //! the ruler: an unbroken run of addresses as long as the spacing always meets a mark. A card that forgets what
 //! lies beyond its size loses the marks there. (The idea of f3probe, Digirati 2014, without its assumption that a
