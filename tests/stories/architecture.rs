@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What each crate of the workspace may use; dev-dependencies count too.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("context-mixing", &[]),
     ("records", &[]),
     ("ecg", &["records"]),
@@ -36,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ),
     ("card", &[]),
     ("image-builder", &["card"]),
+    ("simulation", &["records", "sync-core", "store"]),
     (
         "tests",
         &[
@@ -50,6 +51,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "appliance",
             "sync-server",
             "demo",
+            "simulation",
         ],
     ),
 ];
