@@ -27,7 +27,7 @@ impl Store {
                     text: row.get(2)?,
                 })
             })?;
-            Ok(alarms.collect::<rusqlite::Result<Vec<_>>>()?)
+            Ok(alarms.collect::<crate::sql::Result<Vec<_>>>()?)
         })
         .await
     }
@@ -60,7 +60,7 @@ pub(crate) fn raise_alarm(tx: &mut Tx<'_>, kind: &str, text: &str) -> Result<(),
     tx.sql.execute(
         "INSERT INTO local_alarms(kind, at, text) VALUES(?1, ?2, ?3)
          ON CONFLICT(kind) DO UPDATE SET at = ?2, text = ?3",
-        rusqlite::params![kind, tx.now.at.0, text],
+        crate::sql::params![kind, tx.now.at.0, text],
     )?;
     tx.emit(StoreEvent::Alarm);
     Ok(())

@@ -7,10 +7,10 @@ mod entry;
 
 use records::ids::{DeviceId, DocId, PatientId, SessionId, StaffId};
 use records::time::{Stamp, WallTime};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::identity::Actor;
 
 use crate::engine::{Store, StoreError, Tx, Writer};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync;
 use entry::{Entry, parse};
 
@@ -526,7 +526,7 @@ impl Store {
                     Ok((row.get(0)?, line))
                 },
             )?;
-            Ok(lines.collect::<rusqlite::Result<Vec<_>>>()?)
+            Ok(lines.collect::<crate::sql::Result<Vec<_>>>()?)
         })
         .await
     }

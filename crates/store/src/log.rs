@@ -1,7 +1,6 @@
 //! The change log and the documents made of it.
 
 use records::ids::{ClinicCode, DeviceId, DocId, PatientId, SessionId};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::document::{CHANGE_BYTES_MAX, Change, Document, Heads};
 use sync_core::fingerprint::{Fingerprint, print_of};
 use sync_core::identity::{Actor, Position};
@@ -9,6 +8,7 @@ use sync_core::wire::Lane;
 
 use crate::engine::{State, StoreError, StoreEvent, Tx};
 use crate::open::{CrashPoint, Mode};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::OwnChange;
 use crate::{derive, sync};
 

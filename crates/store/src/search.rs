@@ -11,10 +11,10 @@ use records::patients::{Chart, PatientLine};
 use records::pinyin::{name_keys, query_forms};
 use records::text::{fold_phone, fold_search};
 use records::tree::Node;
-use rusqlite::{Connection, params};
 
 use crate::derive::patients::{LINE, read_line};
 use crate::engine::{Store, StoreError};
+use crate::sql::{Connection, params};
 
 /// Words of a search that count; more are left out.
 const WORDS_MAX: usize = 4;
@@ -147,7 +147,7 @@ fn search(sql: &Connection, words: &[Vec<String>], limit: usize) -> Result<Vec<P
     for d in candidates {
         lines.extend(
             find.query_map([d], read_line)?
-                .collect::<rusqlite::Result<Vec<_>>>()?,
+                .collect::<crate::sql::Result<Vec<_>>>()?,
         );
     }
     // Names that begin as was typed come first, then who was here last.

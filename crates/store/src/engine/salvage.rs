@@ -5,10 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
-
 use super::StoreError;
 use crate::open::OpenError;
+use crate::sql::{self, Connection};
 use crate::sync::queue;
 use crate::{derive, folder, schema, verify};
 
@@ -83,8 +82,8 @@ fn copy_tables(damaged: &Path, made: &Path) -> Result<(), StoreError> {
     let sql = Connection::open(made)?;
     schema::prepare(&sql)?;
     // The copy counts only once it is whole and on the disk.
-    sql.pragma_update(None, "journal_mode", "OFF")?;
-    sql.pragma_update(None, "synchronous", "OFF")?;
+    sql.pragma_update("journal_mode", "OFF")?;
+    sql.pragma_update("synchronous", "OFF")?;
     schema::create(&sql)?;
     sql.execute("ATTACH ?1 AS damaged", [damaged.to_string_lossy()])?;
     let copying = sql.unchecked_transaction()?;
@@ -105,7 +104,7 @@ fn tables(sql: &Connection) -> Result<Vec<String>, StoreError> {
         "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
     )?;
     let names = names.query_map([], |row| row.get::<_, String>(0))?;
-    let mut kept = names.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut kept = names.collect::<sql::Result<Vec<_>>>()?;
     // Sums follow their rows as these are copied.
     kept.retain(|name| !derive::TABLES.contains(&name.as_str()) && name != queue::SUMS);
     Ok(kept)
@@ -115,7 +114,7 @@ fn columns(sql: &Connection, table: &str) -> Result<String, StoreError> {
     let mut names = sql.prepare("SELECT name FROM pragma_table_info(?1)")?;
     let names = names.query_map([table], |row| row.get::<_, String>(0))?;
     let quoted = names.map(|name| Ok(format!("\"{}\"", name?)));
-    Ok(quoted.collect::<rusqlite::Result<Vec<_>>>()?.join(", "))
+    Ok(quoted.collect::<sql::Result<Vec<_>>>()?.join(", "))
 }
 
 /// Where a database was set aside, and whether its records stand in the new one.

@@ -2,7 +2,6 @@
 //! change of rule at the hub (a clinic was added, a patient joined one).
 
 use records::ids::{ClinicCode, DocId};
-use rusqlite::params;
 use sync_core::check::{Checked, RULES};
 use sync_core::identity::Position;
 use sync_core::wire::{ChangeItem, Lane};
@@ -10,6 +9,7 @@ use sync_core::wire::{ChangeItem, Lane};
 use crate::engine::{StoreError, Tx};
 use crate::ingest::{Foreign, retry};
 use crate::open::Side;
+use crate::sql::params;
 use crate::sync::hub_end::{self, Writer};
 use crate::sync::state;
 use crate::{ingest, log};

@@ -3,12 +3,12 @@
 
 use records::ids::{ClinicCode, DocKind};
 use records::time::{ClockSource, Stamp, WallTime};
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use sync_core::identity::{DevicePublicKey, PUBLIC_KEY_LEN, Position};
 use sync_core::wire::{FeedEnd, Hello, Lane, ParkReason, QueueReport, VERSIONS, Wanted, Welcome};
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::recovery::UNKNOWN_PRINT;
 use crate::sync::{blobs, hand_back, queue, ranges};
 use crate::{AuditAct, By, audit, settings};
