@@ -55,7 +55,7 @@ pub(crate) fn create_tables(sql: &Connection) -> crate::sql::Result<()> {
         clinics::TABLES,
         SOURCES,
     ] {
-        sql.execute_batch(tables)?;
+        sql.create_tables(tables)?;
     }
     Ok(())
 }
