@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::programs::{Program, Said, run};
+use crate::programs::{Program, Said, hub_verb};
 
 /// A sign-in that the hub printed for a person.
 pub struct SignIn {
@@ -76,16 +76,7 @@ impl CountyHub {
 
     /// Runs a verb that must succeed, beside the running hub.
     pub fn verb(&self, words: &[&str], arguments: &[&str]) -> Said {
-        let data = self.data();
-        let all: Vec<&str> = words
-            .iter()
-            .chain(&["--data", &data])
-            .chain(arguments)
-            .copied()
-            .collect();
-        let said = run("sync-server", &all, b"");
-        assert_eq!(said.code, 0, "{words:?}: {} {}", said.out, said.err);
-        said
+        hub_verb(&self.data(), words, arguments)
     }
 
     /// Adds a clinic and gives a token for its box.

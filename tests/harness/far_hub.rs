@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::narrow_line::NarrowLine;
-use crate::programs::{Program, Said, run, run_in};
+use crate::programs::{Program, Said, hub_verb, run, run_in};
 use crate::workload::Workload;
 
 /// The clinic of the workload.
@@ -147,16 +147,7 @@ impl FarHub {
     }
 
     fn hub_verb(&self, words: &[&str], arguments: &[&str]) -> Said {
-        let data = self.path("hub");
-        let all: Vec<&str> = words
-            .iter()
-            .chain(&["--data", &data])
-            .chain(arguments)
-            .copied()
-            .collect();
-        let said = run("sync-server", &all, b"");
-        assert_eq!(said.code, 0, "{words:?}: {} {}", said.out, said.err);
-        said
+        hub_verb(&self.path("hub"), words, arguments)
     }
 
     fn path(&self, side: &str) -> String {

@@ -220,3 +220,16 @@ pub fn wait_until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+/// Runs a verb of the hub with this data folder; it must succeed.
+pub(crate) fn hub_verb(data: &str, words: &[&str], arguments: &[&str]) -> Said {
+    let all: Vec<&str> = words
+        .iter()
+        .chain(&["--data", data])
+        .chain(arguments)
+        .copied()
+        .collect();
+    let said = run("sync-server", &all, b"");
+    assert_eq!(said.code, 0, "{words:?}: {} {}", said.out, said.err);
+    said
+}

@@ -52,15 +52,16 @@ fn torn(end: End, side: Side) -> End {
     }
 }
 
-async fn is_salvaged(end: &End) {
-    let kinds: Vec<String> = end
-        .store
-        .alarms()
-        .await
-        .unwrap()
+async fn kinds(end: &End) -> Vec<String> {
+    let alarms = end.store.alarms().await.unwrap();
+    alarms
         .into_iter()
-        .map(|a| a.kind.word().to_owned())
-        .collect();
+        .map(|alarm| alarm.kind.word().to_owned())
+        .collect()
+}
+
+async fn is_salvaged(end: &End) {
+    let kinds = kinds(end).await;
     assert!(kinds.contains(&"salvaged".to_owned()), "{kinds:?}");
 }
 
@@ -103,14 +104,7 @@ async fn a_box_gets_back_from_its_hub_what_stood_on_a_torn_page() {
             .value;
         assert_eq!((at_hub.address.village.as_str(), n), ("柳树", n));
     }
-    let kinds: Vec<String> = end
-        .store
-        .alarms()
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|a| a.kind.word().to_owned())
-        .collect();
+    let kinds = kinds(&end).await;
     assert_eq!(kinds, ["salvaged"]);
     assert_eq!(end.store.link_status().await.unwrap().pending, 0);
 }
