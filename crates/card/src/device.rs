@@ -6,10 +6,18 @@ use std::io;
 /// device's sector length, which is 512 or 4096 on every card reader.
 pub const BLOCK: u64 = 4096;
 
+/// Bytes of a sector: what a partition table counts in, and what a card writes whole or not at all.
+pub const SECTOR: u64 = 512;
+
 /// A device that is read and written by blocks.
 pub trait BlockDevice {
     /// The capacity that the device claims, in bytes; a multiple of [`BLOCK`].
     fn capacity(&self) -> u64;
+
+    /// Bytes of the smallest write that the device takes: [`SECTOR`] or [`BLOCK`].
+    fn grain(&self) -> u64 {
+        BLOCK
+    }
 
     /// Reads from byte `at` on, from the medium and not from a memory of what was written.
     ///
@@ -64,17 +72,73 @@ pub enum DeviceFault {
     Other(String),
 }
 
-/// Checks that a range stands on blocks of a device with this capacity.
+/// Checks that a range stands on the grain of a device with this capacity.
 ///
 /// # Errors
 /// [`DeviceFault::Outside`].
-pub fn check_range(capacity: u64, at: u64, len: usize) -> Result<(), DeviceFault> {
+pub fn check_range(capacity: u64, grain: u64, at: u64, len: usize) -> Result<(), DeviceFault> {
     let end = at.saturating_add(len as u64);
-    if at.is_multiple_of(BLOCK) && end.is_multiple_of(BLOCK) && end <= capacity {
+    if at.is_multiple_of(grain) && end.is_multiple_of(grain) && end <= capacity {
         Ok(())
     } else {
         Err(DeviceFault::Outside { at, end })
     }
+}
+
+/// Reads any range of bytes, by the blocks around it.
+///
+/// # Errors
+/// As of [`BlockDevice::read_at`].
+pub fn read_bytes(
+    device: &mut (impl BlockDevice + ?Sized),
+    at: u64,
+    into: &mut [u8],
+) -> Result<(), DeviceFault> {
+    let outside = DeviceFault::Outside {
+        at,
+        end: at.saturating_add(into.len() as u64),
+    };
+    let from = at / BLOCK * BLOCK;
+    let end = at.checked_add(into.len() as u64).ok_or_else(|| outside.clone())?;
+    if from == at && end.is_multiple_of(BLOCK) {
+        return device.read_at(at, into);
+    }
+    let mut blocks = vec![0; (end.next_multiple_of(BLOCK) - from) as usize];
+    device.read_at(from, &mut blocks)?;
+    into.copy_from_slice(&blocks[(at - from) as usize..][..into.len()]);
+    Ok(())
+}
+
+/// Reads one sector.
+///
+/// # Errors
+/// As of [`BlockDevice::read_at`].
+pub fn read_sector(
+    device: &mut (impl BlockDevice + ?Sized),
+    at: u64,
+) -> Result<[u8; SECTOR as usize], DeviceFault> {
+    let mut sector = [0; SECTOR as usize];
+    read_bytes(device, at, &mut sector)?;
+    Ok(sector)
+}
+
+/// Writes one sector and nothing else; on a device of a coarser grain the block around it, with what stood there.
+///
+/// # Errors
+/// As of [`BlockDevice::write_at`].
+pub fn write_sector(
+    device: &mut (impl BlockDevice + ?Sized),
+    at: u64,
+    sector: &[u8; SECTOR as usize],
+) -> Result<(), DeviceFault> {
+    if device.grain() <= SECTOR {
+        return device.write_at(at, sector);
+    }
+    let from = at / BLOCK * BLOCK;
+    let mut block = vec![0; BLOCK as usize];
+    device.read_at(from, &mut block)?;
+    block[(at - from) as usize..][..SECTOR as usize].copy_from_slice(sector);
+    device.write_at(from, &block)
 }
 
 impl DeviceFault {
@@ -127,9 +191,10 @@ mod tests {
 
     #[test]
     fn only_whole_blocks_of_the_device_are_in_range() {
-        check_range(3 * BLOCK, BLOCK, 8192).unwrap();
+        check_range(3 * BLOCK, BLOCK, BLOCK, 8192).unwrap();
         for (at, len) in [(0, 100), (512, 4096), (2 * BLOCK, 8192), (u64::MAX - 4095, 4096)] {
-            assert!(check_range(3 * BLOCK, at, len).is_err(), "{at} {len}");
+            assert!(check_range(3 * BLOCK, BLOCK, at, len).is_err(), "{at} {len}");
         }
+        check_range(3 * BLOCK, SECTOR, 512, 4096).unwrap();
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::device::{BLOCK, BlockDevice, DeviceFault, check_range};
+use crate::device::{BLOCK, BlockDevice, DeviceFault, SECTOR, check_range};
 
 /// Most bytes that one call to the system carries; larger ranges go in several.
 const AT_ONCE: usize = 4 << 20;
@@ -17,6 +17,7 @@ const AT_ONCE: usize = 4 << 20;
 pub struct FileDevice {
     file: File,
     capacity: u64,
+    grain: u64,
     /// Bytes for one call, with room to begin at an address that direct input and output takes.
     buffer: Vec<u8>,
 }
@@ -59,11 +60,18 @@ impl FileDevice {
         };
         let mut end = &file;
         let length = io::Seek::seek(&mut end, io::SeekFrom::End(0))?;
-        Ok(Self {
+        let mut device = Self {
             file,
             capacity: length / BLOCK * BLOCK,
+            grain: SECTOR,
             buffer: vec![0; AT_ONCE + BLOCK as usize],
-        })
+        };
+        // A reader with sectors of 4096 bytes refuses a shorter direct read.
+        let (file, buffer) = device.aligned();
+        if file.read_at(&mut buffer[..SECTOR as usize], 0).is_err() {
+            device.grain = BLOCK;
+        }
+        Ok(device)
     }
 
     /// The part of the buffer that begins on a block's boundary.
@@ -86,8 +94,12 @@ impl BlockDevice for FileDevice {
         self.capacity
     }
 
+    fn grain(&self) -> u64 {
+        self.grain
+    }
+
     fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<(), DeviceFault> {
-        check_range(self.capacity, at, into.len())?;
+        check_range(self.capacity, self.grain, at, into.len())?;
         let (file, buffer) = self.aligned();
         let mut at = at;
         for part in into.chunks_mut(AT_ONCE) {
@@ -101,7 +113,7 @@ impl BlockDevice for FileDevice {
     }
 
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), DeviceFault> {
-        check_range(self.capacity, at, bytes.len())?;
+        check_range(self.capacity, self.grain, at, bytes.len())?;
         let (file, buffer) = self.aligned();
         let mut at = at;
         for part in bytes.chunks(AT_ONCE) {

@@ -1,11 +1,28 @@
 //! What stands on a card and how it changes. Everything goes through [`BlockDevice`], so that a test can put a
 //! card in its place that lies about its size, gives wrong bytes back, or is pulled out.
+//!
+//! [`layout`] says what stands where, [`select`] which of the two systems starts, [`state`] what the card remembers.
+//! [`slots`] brings a new system in: install, read back, try, commit or roll back. [`first_start`] makes the data
+//! partition. [`firmware`] tells what a Raspberry Pi would start; [`power_cut`] cuts the power at every write.
 
 pub mod block_map;
 pub mod device;
+pub mod fat;
 pub mod file_device;
+pub mod firmware;
+pub mod first_start;
+pub mod layout;
+pub mod mbr;
+pub mod part;
+pub mod power_cut;
+pub mod select;
 pub mod simulated;
+pub mod slots;
+pub mod state;
+
+#[cfg(test)]
+mod card_tests;
 
 pub use block_map::{BlockMap, BlockMapError, Stretch};
-pub use device::{BLOCK, BlockDevice, DeviceFault};
+pub use device::{BLOCK, BlockDevice, DeviceFault, SECTOR};
 pub use file_device::FileDevice;

@@ -129,7 +129,7 @@ impl BlockDevice for SimulatedCard {
     }
 
     fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<(), DeviceFault> {
-        check_range(self.claims, at, into.len())?;
+        check_range(self.claims, BLOCK, at, into.len())?;
         self.call()?;
         for (block, at) in into
             .chunks_mut(BLOCK as usize)
@@ -153,7 +153,7 @@ impl BlockDevice for SimulatedCard {
     }
 
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), DeviceFault> {
-        check_range(self.claims, at, bytes.len())?;
+        check_range(self.claims, BLOCK, at, bytes.len())?;
         self.call()?;
         if self.defect == Some(Defect::Locked) {
             return Err(DeviceFault::WriteProtected);
