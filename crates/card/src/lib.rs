@@ -19,6 +19,7 @@ pub mod select;
 pub mod simulated;
 pub mod slots;
 pub mod state;
+pub mod verity;
 
 #[cfg(test)]
 mod card_tests;
