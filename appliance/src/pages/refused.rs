@@ -28,7 +28,7 @@ pub async fn page(visitor: Visitor) -> Answer {
             person,
             clinic: None,
             since: lang.t("aside-heard"),
-            at: change.at,
+            at: Some(change.at),
             reason: change.reason,
             text: visitor.may(Action::ReadClinical).then_some(change.text),
         });
@@ -37,7 +37,7 @@ pub async fn page(visitor: Visitor) -> Answer {
     let body = html! {
         (heading(&title, &html! { a.button href="/status" { (lang.t("aside-back")) } }))
         p.quiet { (lang.t("aside-about-box")) }
-        div.stack.narrow { (list(lang, &rows, visitor.today())) }
+        div.stack { (list(lang, &rows, visitor.today())) }
     };
     visitor.page(&Page::new(title.clone(), body)).await
 }

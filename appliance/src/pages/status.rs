@@ -57,8 +57,12 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
     let store = &visitor.state.store;
     let link = store.link_status().await?;
     let hub = store.enrolment().await?.map(|enrolment| enrolment.hub_url);
-    let attention = attention(visitor, &link).await?;
-    let last = last_backup(store).await?;
+    let backup = backup(visitor, last_backup(store).await?);
+    let (asks, stands) = match backup.level {
+        Level::Good => (None, Some(backup)),
+        Level::Known | Level::Bad => (Some(backup), None),
+    };
+    let attention = attention(visitor, &link, asks).await?;
     Ok(html! {
         div.columns #facts hx-get="/status" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             div.stack {
@@ -67,7 +71,7 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
             }
             div.stack {
                 section.card { h2 { (lang.t("status-attention")) } (states(&attention)) }
-                section.card { h2 { (lang.t("status-box")) } (states(&box_rows(visitor, last))) }
+                section.card { h2 { (lang.t("status-box")) } (states(&box_rows(visitor, stands))) }
             }
         }
     })
@@ -174,7 +178,7 @@ fn kilobytes(bytes: u64) -> String {
     format!("{}.{} kB", bytes / 1000, bytes % 1000 / 100)
 }
 
-async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>> {
+async fn attention(visitor: &Visitor, link: &LinkStatus, backup: Option<StateRow>) -> Answer<Vec<StateRow>> {
     let lang = visitor.lang;
     let mut rows = Vec::new();
     let stored = visitor.state.store.alarms().await?;
@@ -203,6 +207,7 @@ async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>
         let words = format!("{} {}", call.place, moments::clock(call.at.at));
         rows.push(row(Level::Bad, lang.t("status-call"), words));
     }
+    rows.extend(backup);
     if rows.is_empty() {
         rows.push(row(
             Level::Good,
@@ -213,7 +218,16 @@ async fn attention(visitor: &Visitor, link: &LinkStatus) -> Answer<Vec<StateRow>
     Ok(rows)
 }
 
-fn box_rows(visitor: &Visitor, last_backup: Option<WallTime>) -> Vec<StateRow> {
+/// How the last backup stands, with the way to make one.
+fn backup(visitor: &Visitor, last: Option<WallTime>) -> StateRow {
+    let mut row = backup_row(visitor.lang, last, visitor.now().at, visitor.today());
+    if visitor.may(Action::ManageClinic) {
+        row.action = Some(html! { a.button href="/keeping" { (visitor.t("hub-open")) } });
+    }
+    row
+}
+
+fn box_rows(visitor: &Visitor, backup: Option<StateRow>) -> Vec<StateRow> {
     let lang = visitor.lang;
     let clock = match visitor.now().source {
         ClockSource::None => row(Level::Bad, lang.t("status-clock"), lang.t("clock-none")),
@@ -226,11 +240,8 @@ fn box_rows(visitor: &Visitor, last_backup: Option<WallTime>) -> Vec<StateRow> {
         Some(false) => row(Level::Known, lang.t("status-storage"), lang.t("storage-plain")),
         None => row(Level::Known, lang.t("status-storage"), lang.t("storage-unknown")),
     };
-    let mut backup = backup_row(lang, last_backup, visitor.now().at, visitor.today());
-    if visitor.may(Action::ManageClinic) {
-        backup.action = Some(html! { a.button href="/keeping" { (lang.t("hub-open")) } });
-    }
-    let mut rows = vec![clock, encrypted, backup];
+    let mut rows = vec![clock, encrypted];
+    rows.extend(backup);
     for bay in visitor.state.bays.list() {
         let level = match link_word(&bay.link) {
             "connected" => Level::Good,

@@ -18,8 +18,8 @@ pub struct Aside {
     pub clinic: Option<(String, String)>,
     /// Since when, in words before the time.
     pub since: String,
-    /// The time.
-    pub at: WallTime,
+    /// The time; `None` where the change does not say it in a readable form.
+    pub at: Option<WallTime>,
     /// Why.
     pub reason: ParkReason,
     /// What it had written, a line for each field: name and value. `None` where the reader may not see it.
@@ -60,7 +60,10 @@ pub fn list(lang: Lang, rows: &[Aside], today: Date) -> Markup {
                     @if let Some((href, name)) = &row.clinic {
                         dt { (lang.t("aside-clinic")) } dd { a href=(href) { (name) } }
                     }
-                    dt { (row.since) } dd.num { (moments::day_and_clock(lang, row.at, today)) }
+                    dt { (row.since) } dd.num { @match row.at {
+                        Some(at) => (moments::day_and_clock(lang, at, today)),
+                        None => (lang.t("unknown")),
+                    } }
                     dt { (lang.t("aside-why")) } dd { (why) }
                     dt { (lang.t("aside-do")) } dd { (todo) }
                 }

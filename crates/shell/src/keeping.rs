@@ -121,12 +121,12 @@ pub fn backup_row(lang: Lang, last: Option<WallTime>, now: WallTime, today: Date
         reference: None,
     };
     match last {
-        None => StateRow::new(Level::Bad, title, lang.t("keeping-backup-never")).guided(guide()),
+        None => StateRow::new(Level::Known, title, lang.t("keeping-backup-never")).guided(guide()),
         Some(at) => {
             let when = moments::day_and_clock(lang, at, today);
             let words = lang.t_with("keeping-backup-at", &[("at", &when)]);
             if now.0 - at.0 > OLD_MS {
-                StateRow::new(Level::Bad, title, words).guided(guide())
+                StateRow::new(Level::Known, title, words).guided(guide())
             } else {
                 StateRow::new(Level::Good, title, words)
             }
@@ -171,7 +171,7 @@ async fn facts<S: Station>(visitor: &Visitor<S>, faults: &Faults) -> Answer<Mark
     let mut rows = vec![backup_row(lang, last, visitor.now().at, visitor.today())];
     rows.push(match store.recovery_key().await? {
         Some(_) => StateRow::new(Level::Good, lang.t("keeping-key"), lang.t("keeping-key-made")),
-        None => StateRow::new(Level::Bad, lang.t("keeping-key"), lang.t("keeping-key-none")),
+        None => StateRow::new(Level::Known, lang.t("keeping-key"), lang.t("keeping-key-none")),
     });
     let busy = running.is_some();
     Ok(html! {
@@ -437,8 +437,8 @@ mod tests {
         let today = "2026-03-10".parse().unwrap();
         let now = WallTime(1_773_100_000_000);
         let level = |last| backup_row(Lang::Zh, last, now, today).level;
-        assert_eq!(level(None), Level::Bad);
-        assert_eq!(level(Some(WallTime(now.0 - OLD_MS - 1))), Level::Bad);
+        assert_eq!(level(None), Level::Known);
+        assert_eq!(level(Some(WallTime(now.0 - OLD_MS - 1))), Level::Known);
         assert_eq!(level(Some(WallTime(now.0 - OLD_MS))), Level::Good);
     }
 

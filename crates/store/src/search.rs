@@ -14,6 +14,7 @@ use records::text::{fold_phone, fold_search};
 use records::tree::Node;
 use rusqlite::{Connection, params};
 
+use crate::derive::links;
 use crate::derive::patients::{LINE, read_line};
 use crate::engine::{Store, StoreError};
 
@@ -161,7 +162,7 @@ fn search(sql: &Connection, words: &[Vec<String>], limit: usize) -> Result<Vec<P
     for d in ranked(sql, first, &candidates)?.into_iter().take(limit) {
         lines.push(find.query_row([d], read_line)?);
     }
-    Ok(lines)
+    links::counted(sql, lines)
 }
 
 /// The candidates, the best first: names that begin as was typed, then who was here last.

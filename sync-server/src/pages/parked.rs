@@ -2,7 +2,6 @@
 
 use maud::html;
 use records::staff::Action;
-use records::time::WallTime;
 use shell::aside::{Aside, list};
 use shell::errors::Page as Answer;
 use web::layout::{Page, heading};
@@ -34,7 +33,7 @@ pub async fn page(visitor: Visitor) -> Answer {
             person,
             clinic,
             since: lang.t("aside-written"),
-            at: change.written.unwrap_or(WallTime(0)),
+            at: change.written,
             reason: change.reason,
             text: None,
         });
@@ -43,7 +42,7 @@ pub async fn page(visitor: Visitor) -> Answer {
     let body = html! {
         (heading(&title, &html! { a.button href="/status" { (lang.t("aside-back")) } }))
         p.quiet { (lang.t("aside-about-hub")) }
-        div.stack.narrow { (list(lang, &rows, visitor.today())) }
+        div.stack { (list(lang, &rows, visitor.today())) }
     };
     visitor.page(&Page::new(title.clone(), body)).await
 }

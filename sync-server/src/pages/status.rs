@@ -94,7 +94,7 @@ impl Attention {
             alarms: store.alarms().await?,
             parked: store.parked_count().await?,
             clashing: store.clashing_count().await?,
-            links: store.proposed_links().await?,
+            links: store.open_links(LINKS_COUNTED).await?.len() as u64,
         })
     }
 
@@ -136,9 +136,8 @@ async fn attention(visitor: &Visitor) -> Answer<Vec<StateRow>> {
         }
         rows.push(row);
     }
-    let pairs = store.open_links(LINKS_COUNTED).await?.len();
-    if pairs > 0 {
-        let words = lang.t_n("same-list-n", pairs);
+    if found.links > 0 {
+        let words = lang.t_n("same-list-n", found.links);
         let mut row = StateRow::new(Level::Bad, lang.t("same-list"), words);
         if visitor.may(Action::ResolveClash) {
             row.action = Some(html! { a.button href="/links" { (lang.t("status-clash-show")) } });

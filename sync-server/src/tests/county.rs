@@ -317,3 +317,76 @@ async fn a_change_that_is_not_taken_is_shown_with_its_clinic_and_what_to_do() {
     let page = desk.get("/status/aside").await;
     assert!(page.body.contains("柳树湾村卫生室") && !page.body.contains("吕小兰"));
 }
+
+/// A box without any network: what it wrote comes to the desk's page on a stick, and the answer goes back on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stick_is_read_and_answered_from_the_page() {
+    let (hub_folder, box_folder, stick) = (
+        TempDir::new().unwrap(),
+        TempDir::new().unwrap(),
+        TempDir::new().unwrap(),
+    );
+    let hub = hub(&hub_folder).await;
+    staff::settle(hub.store(), Role::HubAdministrator, "管理员", PASSWORD)
+        .await
+        .unwrap();
+    clinics::add(hub.store(), &clinic(), "石桥村卫生室")
+        .await
+        .unwrap();
+    let token = clinics::new_token(hub.store(), &clinic()).await.unwrap();
+    let box_store = open_as(&box_folder, Side::Box);
+    let url = hub.link_url().unwrap();
+    link::enrol::join(&box_store, &url, &token, None, "BOX-0017-A", &Cable::default())
+        .await
+        .unwrap();
+    let lines = LINES.into_iter().map(|line| Ok(line.as_bytes().to_vec()));
+    box_store.import(lines, Box::new(|_| {})).await.unwrap();
+
+    let state = HubState {
+        keeping: Keeping::at(vec![stick.path().to_owned()]),
+        ..hub.state.clone()
+    };
+    let mut desk = Desk::new(&router::pages(state));
+    desk.sign_in("管理员", PASSWORD).await;
+    let place = stick.path().display().to_string();
+    let empty = work(&mut desk, "/keeping/stick/take", &place).await;
+    assert!(empty.body.contains("这个U盘上没有对方写的文件"), "{}", empty.body);
+    let nobody = work(&mut desk, "/keeping/stick/write", &place).await;
+    assert!(nobody.body.contains("还没有诊室带来过文件"), "{}", nobody.body);
+
+    let file = stick.path().join(format!("box-{}.stick", box_store.device()));
+    box_store.stick_to_hub(&file, "0.0.0-test").await.unwrap();
+    // A stick that was pulled out too early.
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let torn = work(&mut desk, "/keeping/stick/take", &place).await;
+    assert!(torn.body.contains("文件损坏或不完整"), "{}", torn.body);
+    assert_eq!(hub.store().patients_count().await.unwrap(), 0);
+    std::fs::write(&file, &whole).unwrap();
+    let taken = work(&mut desk, "/keeping/stick/take", &place).await;
+    assert!(taken.body.contains("已从U盘读入"), "{}", taken.body);
+    assert_eq!(hub.store().patients_count().await.unwrap(), 1);
+    let again = work(&mut desk, "/keeping/stick/take", &place).await;
+    assert!(again.body.contains("已从U盘读入(0 条新修改)"), "{}", again.body);
+
+    let written = work(&mut desk, "/keeping/stick/write", &place).await;
+    assert!(written.body.contains("已写到U盘"), "{}", written.body);
+    let answer = stick.path().join(format!("hub-{}.stick", box_store.device()));
+    box_store.stick_from_hub(&answer).await.unwrap();
+    let waiting = box_store.link_status().await.unwrap().queue;
+    assert!(waiting.iter().all(|lane| lane.items == 0), "{waiting:?}");
+    hub.stop().await;
+}
+
+/// Begins a piece of work of the page on disks and sticks; the page once it is done.
+async fn work(desk: &mut Desk, action: &str, place: &str) -> desk::Answer {
+    let begun = desk.post(action, &[("place", place)]).await;
+    assert_eq!(begun.status, StatusCode::SEE_OTHER, "{}", begun.body);
+    loop {
+        let page = desk.get("/keeping").await;
+        if !page.body.contains("请不要拔出") {
+            return page;
+        }
+        tokio::task::yield_now().await;
+    }
+}

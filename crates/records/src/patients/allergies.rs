@@ -89,6 +89,17 @@ impl AllergyBadge {
             .find(|badge| badge.word() == word)
             .unwrap_or(Self::Unreadable)
     }
+
+    /// The state once another chart of the same person is counted too. What is known anywhere is known, and an
+    /// answer of "none" says nothing for a chart that cannot be read.
+    #[must_use]
+    pub fn counting(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Known, _) | (_, Self::Known) => Self::Known,
+            (Self::Unreadable, _) | (_, Self::Unreadable) => Self::Unreadable,
+            (own, Self::NoneKnown | Self::NotAsked) => own,
+        }
+    }
 }
 
 /// An allergy as it is entered.

@@ -8,7 +8,7 @@ use records::tree::Node;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync_core::document::{Document, Heads};
 
-use super::patients::{LINE as PATIENT_LINE, read_line as read_patient};
+use super::patients;
 use super::{put_source, readings};
 use crate::engine::{Store, StoreError};
 use crate::{Read, log};
@@ -190,14 +190,10 @@ impl Store {
                 "SELECT {LINE} FROM encounters e WHERE e.day = ?1 ORDER BY e.opened DESC LIMIT 1000"
             ))?;
             let visits = find.query_map([day.to_string()], read_line)?;
-            let mut patient =
-                sql.prepare_cached(&format!("SELECT {PATIENT_LINE} FROM patients p WHERE p.id = ?1"))?;
             visits
                 .map(|visit| {
                     let visit = visit?;
-                    let patient = patient
-                        .query_row([visit.patient.as_bytes()], read_patient)
-                        .optional()?;
+                    let patient = patients::line_of(sql, visit.patient)?;
                     Ok(TodayLine { visit, patient })
                 })
                 .collect()

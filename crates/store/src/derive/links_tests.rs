@@ -2,7 +2,7 @@
 
 use records::ids::{DocKind, PatientId, StaffId};
 use records::links::{LinkState, Say};
-use records::patients::NewPatient;
+use records::patients::{AllergyAnswer, AllergyBadge, NewAllergy, NewPatient};
 use records::time::{ClockSource, Stamp, WallTime};
 
 use crate::workbench::{Bench, new_doc, on, write};
@@ -101,4 +101,41 @@ async fn one_person_s_charts_reach_each_other_and_what_is_apart_stays_apart() {
     let (_, link) = store.link_of([b, a]).await.unwrap().unwrap();
     assert_eq!(link.value.said.len(), 2);
     assert!(store.rebuild(Box::new(|_, _| {})).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn lists_count_what_every_chart_of_a_person_says_of_allergies() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let a = register(&store, "王秀英", NUMBER).await;
+    let badge = async |patient| store.patient_line(patient).await.unwrap().unwrap().allergies;
+    assert_eq!(badge(a).await, AllergyBadge::NotAsked);
+    let allergic = NewPatient {
+        name: "王秀瑛".into(),
+        allergies: AllergyAnswer::Known(vec![NewAllergy {
+            agent: "青霉素".into(),
+            ..NewAllergy::default()
+        }]),
+        ..NewPatient::default()
+    };
+    let edits = allergic.edits(Some(DOCTOR), stamp(0), &mut || store.fresh());
+    let b = write(&store, new_doc(DocKind::Chart, edits)).await.docs[0]
+        .patient()
+        .unwrap();
+    say(&store, [a, b], LinkState::Proposed, 1_000).await;
+    assert_eq!(
+        badge(a).await,
+        AllergyBadge::NotAsked,
+        "a proposal is no fact yet"
+    );
+    say(&store, [a, b], LinkState::Same, 2_000).await;
+    assert_eq!(badge(a).await, AllergyBadge::Known);
+    let found = store.search_patients("王秀英", 5).await.unwrap();
+    let page = store.patients_page(None, 5).await.unwrap();
+    for lines in [found, page] {
+        let line = lines.iter().find(|line| line.id == a).unwrap();
+        assert_eq!(line.allergies, AllergyBadge::Known);
+    }
+    say(&store, [a, b], LinkState::Apart, 3_000).await;
+    assert_eq!(badge(a).await, AllergyBadge::NotAsked);
 }

@@ -139,7 +139,7 @@ impl Store {
                 "SELECT {LINE} FROM patients p WHERE p.clash = 1 ORDER BY p.name, p.id LIMIT ?1"
             ))?;
             let lines = find.query_map([limit], read_line)?;
-            Ok(lines.collect::<rusqlite::Result<Vec<_>>>()?)
+            links::counted(sql, lines.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }
@@ -164,11 +164,7 @@ impl Store {
 
     /// A patient as lists show them.
     pub async fn patient_line(&self, patient: PatientId) -> Result<Option<PatientLine>, StoreError> {
-        self.read(move |sql| {
-            let mut find = sql.prepare_cached(&format!("SELECT {LINE} FROM patients p WHERE p.id = ?1"))?;
-            Ok(find.query_row([patient.as_bytes()], read_line).optional()?)
-        })
-        .await
+        self.read(move |sql| line_of(sql, patient)).await
     }
 
     /// A page of all patients in the order of their names, after the one that ended the page before.
@@ -184,7 +180,7 @@ impl Store {
                  ORDER BY p.name, p.id LIMIT ?2"
             ))?;
             let lines = find.query_map(params![after.map(|id| id.0), limit as i64], read_line)?;
-            Ok(lines.collect::<rusqlite::Result<Vec<_>>>()?)
+            links::counted(sql, lines.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }
@@ -197,6 +193,13 @@ impl Store {
         })
         .await
     }
+}
+
+/// A patient as lists show them, with what other charts of the same person say of allergies.
+pub(super) fn line_of(sql: &Connection, patient: PatientId) -> Result<Option<PatientLine>, StoreError> {
+    let mut find = sql.prepare_cached(&format!("SELECT {LINE} FROM patients p WHERE p.id = ?1"))?;
+    let line = find.query_row([patient.as_bytes()], read_line).optional()?;
+    Ok(links::counted(sql, line.into_iter().collect())?.pop())
 }
 
 pub(crate) fn chart(sql: &Connection, patient: PatientId) -> Result<Option<Read<Chart>>, StoreError> {
