@@ -8,6 +8,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// Result of a card that was given to a clinic.
+const PROVISIONED: &str = "provisioned";
 /// Longest ledger in bytes: some 100,000 cards.
 pub const LEDGER_MAX: u64 = 64 << 20;
 
@@ -19,11 +21,17 @@ pub struct Entry {
     pub n: u64,
     /// When, RFC 3339.
     pub at: String,
-    /// Name of the image: the hash of its block map, hex.
+    /// Name of the image: the hash of its block map, hex; empty where none was written.
     pub image: String,
+    /// The clinic that the card was given to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clinic: Option<String>,
+    /// Number of the identity row on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<String>,
     /// What was written to.
     pub card: Card,
-    /// `ready`, or the word of the fault.
+    /// `ready`, `provisioned`, or the word of the fault.
     pub result: String,
     /// SHA-256 of the line before, hex; empty in the first.
     pub before: String,
@@ -121,18 +129,52 @@ impl Ledger {
         self.entries.iter().rev().find(same)
     }
 
-    /// Adds a line and returns when it is on disk.
+    /// The line of the card that an identity row was given to.
+    pub fn given(&self, row: &str) -> Option<&Entry> {
+        let same = |entry: &&Entry| entry.result == PROVISIONED && entry.row.as_deref() == Some(row);
+        self.entries.iter().find(same)
+    }
+
+    /// Adds the line of a card that was written, and returns when it is on disk.
     ///
     /// # Errors
     /// What the system says; then the line counts as not written.
     pub fn add(&mut self, at: String, image: String, card: Card, result: &str) -> Result<(), LedgerError> {
-        let entry = Entry {
-            n: self.entries.len() as u64 + 1,
+        self.append(Entry {
+            n: 0,
             at,
             image,
+            clinic: None,
+            row: None,
             card,
             result: result.to_owned(),
+            before: String::new(),
+        })
+    }
+
+    /// Adds the line of a card that is given to a clinic.
+    ///
+    /// # Errors
+    /// As of [`Self::add`].
+    pub fn give(&mut self, at: String, card: Card, clinic: String, row: String) -> Result<(), LedgerError> {
+        self.append(Entry {
+            n: 0,
+            at,
+            image: String::new(),
+            clinic: Some(clinic),
+            row: Some(row),
+            card,
+            result: PROVISIONED.to_owned(),
+            before: String::new(),
+        })
+    }
+
+    /// Numbers and chains a line.
+    fn append(&mut self, entry: Entry) -> Result<(), LedgerError> {
+        let entry = Entry {
+            n: self.entries.len() as u64 + 1,
             before: self.last_hash.clone(),
+            ..entry
         };
         let line = serde_json::to_string(&entry).map_err(io::Error::from)?;
         let end = self.file.seek(SeekFrom::End(0))?;

@@ -8,5 +8,6 @@ pub mod inspect;
 pub mod ledger;
 pub mod media;
 pub mod probe;
+pub mod provision;
 pub mod size;
 pub mod verify;

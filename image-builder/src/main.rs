@@ -20,7 +20,7 @@ use image_builder::ledger::Ledger;
 use image_builder::media::Machine;
 use image_builder::size::Size;
 use image_builder::verify::{State, verify};
-use image_builder::{inspect, media};
+use image_builder::{inspect, media, provision};
 use serde_json::{Value, json};
 
 use crate::terminal::Bars;
@@ -74,6 +74,19 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Makes a key that signs identity rows and update bundles: the secret in FILE, its public half in FILE.pub.
+    Key {
+        /// The new file.
+        file: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Gives flashed cards to the clinics of a table, and prints labels and hand-over sheets.
+    ///
+    /// The table is checked whole before a card is touched. A clinic's row or a card that was given out is refused.
+    /// Exit code 1 where a card is not ready.
+    Provision(provision::Call),
     /// Compares a card with its image again, and tells traces of a computer that mounted it from damage.
     ///
     /// Exit code 1 where the card is damaged.
@@ -117,6 +130,8 @@ fn main() -> ExitCode {
             map,
             json,
         } => (json, compare(&device, &image, map.as_deref())),
+        Verb::Key { file, json } => (json, make_key(&file)),
+        Verb::Provision(call) => (call.json, give(&call)),
     };
     match &said {
         Ok(said) if json => println!("{}", said.object),
@@ -137,6 +152,10 @@ fn look_into(file: &Path) -> Result<Said> {
         object: inspection.to_json(),
         is_well: !inspection.cut_short(),
     })
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn disks() -> Result<Vec<media::Disk>> {
@@ -209,7 +228,6 @@ fn write(image: &Path, targets: Vec<Target>, map: Option<&Path>, ledger: &Path, 
         ledger: Mutex::new(Ledger::open(ledger).with_context(|| ledger.display().to_string())?),
         again,
     };
-    let now = || jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let outcomes = batch.run(cards, now, rand::random, |path| bars.of(path));
     let ready = outcomes.iter().filter(|outcome| outcome.word == "ready").count();
     let mut text: String = outcomes
@@ -232,6 +250,35 @@ fn write(image: &Path, targets: Vec<Target>, map: Option<&Path>, ledger: &Path, 
             "image_bytes": map.image_bytes(), "mapped_bytes": map.mapped_bytes(),
         }),
         is_well: ready == outcomes.len(),
+    })
+}
+
+fn make_key(file: &Path) -> Result<Said> {
+    let public = provision::make_key(file, &rand::random())?;
+    Ok(Said {
+        text: format!("{public}\n"),
+        object: json!({ "public": public }),
+        is_well: true,
+    })
+}
+
+fn give(call: &provision::Call) -> Result<Said> {
+    let disks = if call.cards.is_empty() {
+        Vec::new()
+    } else {
+        disks()?
+    };
+    let draw = || card::identity::Drawn {
+        wifi: rand::random(),
+        code: rand::random(),
+        signature: rand::random(),
+    };
+    let (clinics, outcomes) = provision::run(call, &disks, now, draw)?;
+    let (text, object) = provision::said(clinics, &outcomes);
+    Ok(Said {
+        text,
+        object,
+        is_well: outcomes.iter().all(|outcome| outcome.word == "provisioned"),
     })
 }
 

@@ -1,6 +1,7 @@
 //! A small card of our layout, written by another library than the one that reads it, and what holds for it.
 
 mod cuts;
+mod identities;
 mod layouts;
 mod lives;
 
