@@ -197,6 +197,10 @@ async fn clash_births(tablet: &Tablet<'_>, patient: &str) {
 async fn at_the_kiosk(walk: &mut Walk<'_>, tablet: &Tablet<'_>, clinic: &mut ClinicBox) {
     let browser = tablet.browser;
     tablet.open("/kiosk").await;
+    // What the kiosk said to the person who was then registered may stand there still.
+    let leave = "document.querySelector('button[value=leave]')?.click();";
+    browser.page.execute(leave, vec![]).await.unwrap();
+    browser.wait_text("请把身份证放在读卡区").await;
     walk.look_on(Screen::Kiosk, "/kiosk", "kiosk-welcome").await;
     clinic.at("大厅读卡", STRANGER);
     browser.wait_text("请找医生").await;

@@ -17,6 +17,7 @@ use web::icons::Icon;
 use web::layout::kiosk_page;
 use web::texts::Lang;
 use web::trouble::Trouble;
+use web::vitals::unit_words;
 
 use super::NO_READER;
 use super::flow::{Desk, Failure, Press, Step};
@@ -242,7 +243,7 @@ fn result(lang: Lang, shown: &Shown) -> Markup {
     html! {
         h1 { (lang.t("kiosk-result")) }
         @for (value, unit) in &shown.numbers {
-            p.kiosk-value { strong { (value) } " " span.unit { (unit) } }
+            p.kiosk-value { strong { (value) } " " span.unit { (unit_words(lang, unit)) } }
         }
         p class=(class) { span aria-hidden="true" { (shape) } " " (word) }
         p.kiosk-sentence { (lang.t("kiosk-take-card")) }
@@ -409,6 +410,9 @@ pub async fn forget(State(state): State<AppState>) -> Page {
 
 #[cfg(test)]
 mod tests {
+    use records::ids::BlobId;
+    use records::units::Bpm;
+
     use super::*;
 
     #[test]
@@ -418,5 +422,13 @@ mod tests {
         for word in ["", "bay-", "bay--1", "bay-x", "YES"] {
             assert_eq!(press_of(word), None, "{word}");
         }
+    }
+
+    #[test]
+    fn a_rate_has_its_unit_in_the_reader_s_language() {
+        let shown = Shown::ecg(BlobId([0; 32]), Bpm::new(72).ok());
+        let drawn = |lang| result(lang, &shown).into_string();
+        assert!(drawn(Lang::Zh).contains("次/分") && !drawn(Lang::Zh).contains("/min"));
+        assert!(drawn(Lang::En).contains("/min") && !drawn(Lang::En).contains("次/分"));
     }
 }

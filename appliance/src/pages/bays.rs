@@ -20,6 +20,7 @@ use web::moments;
 use web::panels::{Class, panel};
 use web::texts::Lang;
 use web::trouble::Trouble;
+use web::vitals::unit_words;
 
 use crate::bays::attachment::{Opener, Person as Subject};
 use crate::bays::shown::Shown;
@@ -281,7 +282,7 @@ fn hint(lang: Lang, bay: &BayView, mine: bool) -> Option<String> {
 /// The last result: with the patient only on the page of the one whose it is.
 fn result(visitor: &Visitor, patient: Option<PatientId>, owner: Option<PatientId>, shown: &Shown) -> Markup {
     let lang = visitor.lang;
-    let numbers = html! { p.values { @for (number, unit) in &shown.numbers { strong.num { (number) } span.unit { (unit) } " " } @if shown.ecg.is_some() { (lang.t("ecg-title")) } } };
+    let numbers = html! { p.values { @for (number, unit) in &shown.numbers { strong.num { (number) } span.unit { (unit_words(lang, unit)) } " " } @if shown.ecg.is_some() { (lang.t("ecg-title")) } } };
     match owner {
         Some(owner) if Some(owner) == patient => {
             let class = if shown.critical { Class::Must } else { Class::Done };

@@ -3,7 +3,7 @@
 mod read;
 
 pub use read::{
-    band_of, kind_name, missing_word, origin_words, points_of, pressures_of, reading_of, unit_of,
+    band_of, kind_name, missing_word, origin_words, points_of, pressures_of, reading_of, unit_of, unit_words,
     value_words, vitals_of,
 };
 

@@ -25,9 +25,13 @@ pub fn kind_name(lang: Lang, kind: VitalKind) -> String {
     }
 }
 
-/// The unit of a kind; rates are written in the person's language.
+/// The unit of a kind, in the reader's language.
 pub fn unit_of(lang: Lang, kind: VitalKind) -> &'static str {
-    let unit = kind.unit();
+    unit_words(lang, kind.unit())
+}
+
+/// A unit as it is written in the reader's language: only rates have words in theirs.
+pub fn unit_words(lang: Lang, unit: &'static str) -> &'static str {
     if lang == Lang::En && (unit == Bpm::UNIT || unit == BreathsPerMinute::UNIT) {
         "/min"
     } else {
