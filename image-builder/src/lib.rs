@@ -1,13 +1,18 @@
-//! What a field technician's laptop does with card images and cards: looks into an image ([`inspect`]), finds the
-//! cards among the machine's disks ([`media`]), writes them ([`flash`]) and compares them later ([`verify`]).
+//! Makes card images and brings them onto cards. An image begins as a [`manifest`], whose [`packages`] are locked and
+//! shown as a [`plan`]. A field technician's laptop looks into an image ([`inspect`]), finds the cards among the
+//! machine's disks ([`media`]), writes them ([`flash`]) and compares them later ([`verify`]).
 
 pub mod file_systems;
 pub mod flash;
 pub mod flashing;
 pub mod inspect;
 pub mod ledger;
+pub mod manifest;
 pub mod media;
+pub mod packages;
+pub mod plan;
 pub mod probe;
 pub mod provision;
+pub mod room;
 pub mod size;
 pub mod verify;

@@ -6,6 +6,7 @@
     reason = "a command-line program talks to its terminal"
 )]
 
+mod making;
 mod terminal;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    Lock(making::LockArguments),
+    Plan(making::PlanArguments),
     /// Shows the partition table, the file systems and the sizes of a disk image.
     ///
     /// Exit code 1 where the image is cut short or is no image.
@@ -114,6 +117,8 @@ struct Said {
 
 fn main() -> ExitCode {
     let (json, said) = match Arguments::parse().verb {
+        Verb::Lock(arguments) => (arguments.json, making::lock(&arguments)),
+        Verb::Plan(arguments) => (arguments.json, making::plan(&arguments)),
         Verb::Inspect { file, json } => (json, look_into(&file)),
         Verb::Devices { json } => (json, list()),
         Verb::Flash {
