@@ -146,7 +146,8 @@ impl Browser {
 
     /// The element that a CSS selector names, waited for.
     pub async fn find(&self, selector: &str) -> WebElement {
-        let found = self.page.query(By::Css(selector)).first().await;
+        let query = self.page.query(By::Css(selector));
+        let found = query.wait(crate::programs::PATIENCE, LOOK_AGAIN).first().await;
         match found {
             Ok(element) => element,
             Err(error) => panic!(
@@ -211,7 +212,7 @@ impl Browser {
                 "{text} never shows on {}:\n{shown}",
                 self.url().await
             );
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -240,7 +241,7 @@ impl Browser {
                 "waited in vain: {what} on {}",
                 self.url().await
             );
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -341,6 +342,9 @@ impl Drop for Browser {
         }
     }
 }
+
+/// Pause before the page is asked once more for what is waited for.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Switches that let Chromium run as root in a container and keep it off the network.
 const SWITCHES: [&str; 11] = [
