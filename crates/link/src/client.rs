@@ -119,8 +119,8 @@ impl Running {
             if *self.stop.borrow() {
                 break;
             }
-            if outcome.opened {
-                backoff.succeeded();
+            if let Some(lasted) = outcome.reached_for {
+                backoff.reached(lasted, outcome.carried_something);
             }
             let wait = backoff.failed(random());
             tracing::info!(
@@ -202,14 +202,17 @@ impl Running {
             Err(error) => error.cause,
         };
         Outcome {
-            opened: contact.opened,
+            reached_for: contact.reached_for,
+            carried_something: contact.counts.is_something_new(),
             cause,
         }
     }
 }
 
 struct Outcome {
-    opened: bool,
+    /// How long the hub was reached; `None` where it never greeted.
+    reached_for: Option<Duration>,
+    carried_something: bool,
     cause: Cause,
 }
 
@@ -221,7 +224,7 @@ fn random() -> u64 {
 struct Contact<'a> {
     store: &'a Store,
     options: &'a ClientOptions,
-    opened: bool,
+    reached_for: Option<Duration>,
     counts: Counts,
     carried: Carried,
 }
@@ -249,7 +252,7 @@ impl<'a> Contact<'a> {
         Self {
             store,
             options,
-            opened: false,
+            reached_for: None,
             counts: Counts::default(),
             carried: Carried::default(),
         }
@@ -331,7 +334,7 @@ impl<'a> Contact<'a> {
             &mut self.carried,
         )
         .await;
-        self.opened = exchange.is_open();
+        self.reached_for = exchange.is_open().then(|| started.elapsed());
         self.counts = exchange.counts();
         Ok(end)
     }

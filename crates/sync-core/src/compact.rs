@@ -23,7 +23,7 @@ use records::ids::{DocId, DocKind};
 use crate::document::{Origin, genesis_hash};
 use crate::identity::{Actor, Position};
 use crate::wire::{ChangeItem, MAX_CHANGE, WireFault, change_hash};
-pub use alone::{fold, unfold};
+pub use alone::{fold, fuzz_one, unfold};
 pub use messages::{BASE_BYTES_MAX, BASE_CHANGES_MAX, Base, Envelope, Learned, Range, Start, pack, unpack};
 use scene::{Scene, origin_of};
 use tape::{Source, Tape};

@@ -127,6 +127,20 @@ pub struct Counts {
     pub round_trips: u64,
 }
 
+impl Counts {
+    /// Whether a change or a blob got across, either way.
+    pub fn is_something_new(&self) -> bool {
+        [
+            self.changes_sent,
+            self.changes_received,
+            self.blobs_sent,
+            self.blobs_received,
+        ]
+        .iter()
+        .any(|count| *count > 0)
+    }
+}
+
 #[derive(Debug)]
 enum End {
     Box(BoxEnd),

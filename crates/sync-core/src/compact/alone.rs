@@ -2,7 +2,7 @@
 //!
 //! The stream tells nothing that hangs on other records, so that each change is read again without them.
 
-use records::ids::{DocId, DocKind};
+use records::ids::{DeviceId, DocId, DocKind, SessionId};
 
 use super::scene::Scene;
 use super::tape::{Tape, TapeReader};
@@ -48,4 +48,26 @@ fn any_of(kind: DocKind) -> DocId {
     let mut id = [0; 16];
     id[0] = kind.byte();
     DocId(id)
+}
+
+/// One run of a fuzzer: the first byte names a kind of record, the others are taken for folded operations. What is
+/// read must come out the same once more: a log that is written anew keeps each change byte for byte.
+pub fn fuzz_one(data: &[u8]) {
+    let Some((first, folded)) = data.split_first() else {
+        return;
+    };
+    let kind = DocKind::ALL[usize::from(*first) % DocKind::ALL.len()];
+    let actor = Actor {
+        device: DeviceId([1; 8]),
+        session: SessionId([2; 8]),
+    };
+    if let Ok((bytes, hash)) = unfold(actor, kind, folded)
+        && let Some(again) = fold(actor, kind, &bytes)
+    {
+        assert_eq!(
+            unfold(actor, kind, &again),
+            Ok((bytes, hash)),
+            "a change came back as another"
+        );
+    }
 }

@@ -210,6 +210,7 @@ proptest! {
             );
             let place = at % folded.len();
             folded[place] ^= with;
+            fuzz_one(&[&[kind as u8][..], &folded].concat());
             if let Ok((bytes, hash)) = unfold(actor, kind, &folded) {
                 prop_assert_eq!(bytes == item.bytes, hash == change_hash(&item.bytes));
             }
@@ -221,6 +222,7 @@ proptest! {
         let framed = [&[kind, 2, 1][..], &bytes].concat();
         let _ = unpack(&framed, None, &Nothing);
         let _ = Envelope::read(&bytes);
+        fuzz_one(&framed);
     }
 }
 
