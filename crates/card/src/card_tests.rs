@@ -1,5 +1,7 @@
 //! A small card of our layout, written by another library than the one that reads it, and what holds for it.
 
+#[cfg(feature = "bundle")]
+mod bundles;
 mod cuts;
 mod identities;
 mod layouts;

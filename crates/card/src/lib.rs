@@ -6,6 +6,8 @@
 //! partition. [`firmware`] tells what a Raspberry Pi would start; [`power_cut`] cuts the power at every write.
 
 pub mod block_map;
+#[cfg(feature = "bundle")]
+pub mod bundle;
 pub mod device;
 pub mod fat;
 pub mod file_device;
