@@ -8,6 +8,7 @@
 
 mod making;
 mod terminal;
+mod updating;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -90,6 +91,8 @@ enum Verb {
     /// The table is checked whole before a card is touched. A clinic's row or a card that was given out is refused.
     /// Exit code 1 where a card is not ready.
     Provision(provision::Call),
+    Bundle(updating::BundleArguments),
+    Diff(updating::DiffArguments),
     /// Compares a card with its image again, and tells traces of a computer that mounted it from damage.
     ///
     /// Exit code 1 where the card is damaged.
@@ -137,6 +140,8 @@ fn main() -> ExitCode {
         } => (json, compare(&device, &image, map.as_deref())),
         Verb::Key { file, json } => (json, make_key(&file)),
         Verb::Provision(call) => (call.json, give(&call)),
+        Verb::Bundle(arguments) => (arguments.json, updating::bundle(&arguments)),
+        Verb::Diff(arguments) => (arguments.json, updating::diff(&arguments)),
     };
     match &said {
         Ok(said) if json => println!("{}", said.object),

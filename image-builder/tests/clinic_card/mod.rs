@@ -12,6 +12,11 @@ use card::{BlockDevice, FileDevice};
 
 /// An image with an empty system in slot A.
 pub(crate) fn image(path: &Path) {
+    image_of(path, 1, &[], &[]);
+}
+
+/// An image with this system in slot A; both partitions are made of whole blocks.
+pub(crate) fn image_of(path: &Path, version: u64, boot: &[u8], root: &[u8]) {
     let sizes = Sizes {
         select: 9 * ALIGN,
         boot: ALIGN,
@@ -21,11 +26,12 @@ pub(crate) fn image(path: &Path) {
     File::create(path).unwrap().set_len(layout.image_bytes()).unwrap();
     let mut device = FileDevice::open_to_write(path).unwrap();
     layout.write_new(&mut device).unwrap();
-    let nothing = Content::of(&[]);
+    device.write_at(layout.boot_of(Slot::A).at, boot).unwrap();
+    device.write_at(layout.root_of(Slot::A).at, root).unwrap();
     let system = System {
-        version: Version(1),
-        boot: nothing,
-        root: nothing,
+        version: Version(version),
+        boot: Content::of(boot),
+        root: Content::of(root),
     };
     State::new(system).write_new(&mut device).unwrap();
     let mut part = Part::new(&mut device, layout.select);

@@ -1,0 +1,146 @@
+//! `bundle` and `diff` by the real program on card images, and a card that takes what they made.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod clinic_card;
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+
+use card::FileDevice;
+use card::bundle::{Bundle, Taker};
+use card::layout::Slot;
+use card::signed::PublicKey;
+use card::slots::Card;
+use card::state::Outcome;
+use clinic_card::{card, image, image_of};
+use serde_json::Value;
+
+/// What the program printed, and whether it was content.
+fn run(folder: &Path, arguments: &[&str]) -> (bool, Value) {
+    let output = Command::new(env!("CARGO_BIN_EXE_image-builder"))
+        .current_dir(folder)
+        .args(arguments)
+        .arg("--json")
+        .output()
+        .unwrap();
+    let said = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.success(), said)
+}
+
+fn bundle(folder: &Path, new: &str, out: &str, more: &[&str]) -> (bool, Value) {
+    let call = ["bundle", new, out, "--county", "441802", "--key", "county.key"];
+    let hardware = ["--hardware", "pi4", "--level", "3"];
+    run(folder, &[&call[..], &hardware, more].concat())
+}
+
+/// Bytes that cannot be compressed: a small generator's, equal in every run.
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// A folder with a key and the images of two versions that differ in a few bytes.
+fn releases() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let boot = noise(1, 128 << 10);
+    let mut root = noise(2, 512 << 10);
+    image_of(&folder.path().join("one.img"), 1, &boot, &root);
+    root[200_000..200_100].copy_from_slice(&noise(3, 100));
+    image_of(&folder.path().join("two.img"), 2, &boot, &root);
+    assert!(run(folder.path(), &["key", "county.key"]).0);
+    folder
+}
+
+#[test]
+fn a_bundle_of_two_images_is_small_tells_its_minutes_and_brings_a_card_to_the_second() {
+    let folder = releases();
+    let folder = folder.path();
+    let (is_well, said) = bundle(folder, "two.img", "two.bundle", &["--from", "one.img"]);
+    assert!(is_well, "{said}");
+    let file = File::open(folder.join("two.bundle")).unwrap();
+    let len = file.metadata().unwrap().len();
+    assert_eq!(
+        (&said["version"], &said["from"], &said["bytes"]),
+        (&2.into(), &1.into(), &len.into())
+    );
+    assert!(len < 10_000, "{said}");
+    let (is_well, whole) = bundle(folder, "two.img", "whole.bundle", &[]);
+    assert!(is_well && whole["from"].is_null(), "{whole}");
+    assert!(whole["bytes"].as_u64().unwrap() > 600_000, "{whole}");
+    // 655,360 bytes that cannot be made smaller, at 8,000 bytes a second.
+    assert_eq!(whole["minutes_at_64k"], 1.4, "{whole}");
+
+    let key = std::fs::read_to_string(folder.join("county.key.pub")).unwrap();
+    let device = FileDevice::open_to_write(&folder.join("one.img")).unwrap();
+    let mut card = Card::open(device).unwrap();
+    let running = *card.state().system(Slot::A).unwrap();
+    let mut bundle = Bundle::open(file, &[PublicKey::parse(&key).unwrap()]).unwrap();
+    let taker = Taker {
+        county: "441802",
+        hardware: "pi4",
+        running: &running,
+        last: &Outcome::None,
+    };
+    bundle.manifest().judge(&taker).unwrap();
+    let slot = bundle.install(&mut card, Slot::A, |_| {}).unwrap();
+    assert!(card.is_whole(slot).unwrap());
+    assert_eq!(card.state().system(slot).unwrap().version.0, 2);
+}
+
+#[test]
+fn a_difference_is_told_by_its_parts_with_the_minutes_of_each() {
+    let folder = releases();
+    let (is_well, said) = run(folder.path(), &["diff", "one.img", "two.img", "--level", "3"]);
+    assert!(is_well, "{said}");
+    let bytes = |part: &str, what: &str| said[part][what].as_u64().unwrap();
+    assert_eq!(
+        (bytes("boot", "bytes"), bytes("root", "bytes")),
+        (128 << 10, 512 << 10)
+    );
+    assert_eq!(
+        bytes("sum", "whole"),
+        bytes("boot", "whole") + bytes("root", "whole")
+    );
+    assert!(bytes("root", "difference") < 1000, "{said}");
+    assert!(bytes("root", "whole") > 512 << 10, "{said}");
+    assert_eq!(said["sum"]["minutes_at_64k"]["whole"], 1.4, "{said}");
+    assert_eq!(said["sum"]["minutes_at_64k"]["difference"], 0.0, "{said}");
+}
+
+#[test]
+fn what_no_box_would_take_is_not_made() {
+    let folder = releases();
+    let folder = folder.path();
+    card(&folder.join("empty"));
+    image(&folder.join("bare.img"));
+    // A root that rotted since it was installed.
+    std::fs::copy(folder.join("two.img"), folder.join("rotten.img")).unwrap();
+    let device = FileDevice::open_to_write(&folder.join("rotten.img")).unwrap();
+    let mut rotten = Card::open(device).unwrap();
+    let at = rotten.layout().root_of(Slot::A).at;
+    card::BlockDevice::write_at(rotten.parts().0, at, &[7; 4096]).unwrap();
+    drop(rotten);
+    std::fs::write(folder.join("there"), "mine").unwrap();
+    for (new, out, from, part) in [
+        ("bare.img", "out", Some("two.img"), "not above"),
+        ("two.img", "out", Some("two.img"), "not above"),
+        ("empty", "out", None, "empty"),
+        ("rotten.img", "out", None, "not what was installed"),
+        ("two.img", "there", None, "cannot make there"),
+    ] {
+        let more: Vec<&str> = from.into_iter().flat_map(|from| ["--from", from]).collect();
+        let (is_well, said) = bundle(folder, new, out, &more);
+        let error = said["error"].as_str().unwrap_or_default();
+        assert!(!is_well && error.contains(part), "{new} {said}");
+    }
+    assert!(!folder.join("out").exists());
+    assert_eq!(std::fs::read_to_string(folder.join("there")).unwrap(), "mine");
+}
