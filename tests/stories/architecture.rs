@@ -153,3 +153,37 @@ fn no_program_knows_the_time_zone_of_its_machine() {
     }
     assert!(seen > 0, "the library of dates has another name now");
 }
+
+/// The store's queries are written once for every engine: only the layer below them speaks to an engine's library.
+#[test]
+fn only_the_layer_below_the_queries_names_an_engine() {
+    let source = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/store/src"));
+    let mut folders = vec![source.to_owned()];
+    let (mut below, mut seen) = (0, 0);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            seen += 1;
+            let name = path.strip_prefix(source).unwrap().to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let names_engine = ["rusqlite", "tokio_postgres"]
+                .iter()
+                .any(|library| text.contains(&format!("{library}::")));
+            if name == "sql.rs" || name.starts_with("sql/") {
+                below += usize::from(names_engine);
+            } else {
+                // Tests look into the file of a closed store with SQLite itself.
+                let test = name.contains("tests");
+                assert!(test || !names_engine, "{name} names the library of an engine");
+            }
+        }
+    }
+    assert!(below > 0 && seen > 50, "the layer or the store moved");
+}

@@ -121,7 +121,7 @@ impl Store {
                     text: row.get(2)?,
                 })
             })?;
-            Ok(alarms.collect::<rusqlite::Result<Vec<_>>>()?)
+            Ok(alarms.collect::<crate::sql::Result<Vec<_>>>()?)
         })
         .await
     }
@@ -159,7 +159,7 @@ pub(crate) fn raise_alarm(tx: &mut Tx<'_>, kind: &AlarmKind, text: &str) -> Resu
     tx.sql.execute(
         "INSERT INTO local_alarms(kind, at, text) VALUES(?1, ?2, ?3)
          ON CONFLICT(kind) DO UPDATE SET at = ?2, text = ?3",
-        rusqlite::params![kind.word(), tx.now.at.0, text],
+        crate::sql::params![kind.word(), tx.now.at.0, text],
     )?;
     tx.emit(StoreEvent::Alarm);
     Ok(())
@@ -169,7 +169,7 @@ pub(crate) fn raise_alarm(tx: &mut Tx<'_>, kind: &AlarmKind, text: &str) -> Resu
 pub(crate) fn clear_alarm(tx: &mut Tx<'_>, kind: &AlarmKind, at: WallTime) -> Result<bool, StoreError> {
     let gone = tx.sql.execute(
         "DELETE FROM local_alarms WHERE kind = ?1 AND at <= ?2",
-        rusqlite::params![kind.word(), at.0],
+        crate::sql::params![kind.word(), at.0],
     )? > 0;
     if gone {
         tx.emit(StoreEvent::Alarm);

@@ -7,12 +7,13 @@ mod entry;
 
 use records::ids::{DeviceId, DocId, PatientId, SessionId, StaffId};
 use records::time::{Stamp, WallTime};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::identity::Actor;
 
 use crate::engine::{Store, StoreError, Tx, Writer};
 use crate::sync;
 use entry::{Entry, parse};
+
+use crate::sql::{Connection, OptionalExtension, params};
 
 /// Views that wait to be written; more than these are written at once.
 const VIEWS_MAX: usize = 512;
@@ -536,7 +537,7 @@ impl Store {
                     Ok((row.get(0)?, line))
                 },
             )?;
-            Ok(lines.collect::<rusqlite::Result<Vec<_>>>()?)
+            Ok(lines.collect::<crate::sql::Result<Vec<_>>>()?)
         })
         .await
     }

@@ -15,7 +15,6 @@ use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use records::time::WallTime;
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use sync_core::fingerprint::Fingerprint;
 
@@ -23,6 +22,7 @@ use crate::derive::rebuild::Progress;
 use crate::engine::{Store, StoreError, open_reader};
 use crate::open::{OpenError, Side};
 use crate::sealing::{OpeningKey, SealFault, SealKey, seal};
+use crate::sql::Connection;
 use crate::{folder, log, settings, verify};
 
 pub(crate) use restore::is_unfinished;
@@ -77,8 +77,8 @@ pub enum BackupError {
     Store(#[from] StoreError),
 }
 
-impl From<rusqlite::Error> for BackupError {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<crate::sql::Error> for BackupError {
+    fn from(error: crate::sql::Error) -> Self {
         Self::Store(error.into())
     }
 }

@@ -1,9 +1,9 @@
 //! The log of the device bays: what came in, what was refused and why. Local.
 
 use records::time::WallTime;
-use rusqlite::params;
 
 use crate::engine::{Store, StoreError};
+use crate::sql::params;
 
 /// Lines kept per bay; older ones go.
 const BAY_LINES_MAX: i64 = 2_000;
@@ -55,7 +55,7 @@ impl Store {
                     detail: row.get(3)?,
                 })
             })?;
-            Ok(lines.collect::<rusqlite::Result<Vec<_>>>()?)
+            Ok(lines.collect::<crate::sql::Result<Vec<_>>>()?)
         })
         .await
     }

@@ -1,11 +1,11 @@
 //! Blobs: waveforms and pictures, named by the hash of their content.
 
 use records::ids::BlobId;
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::blobs::{BLOB_BYTES_MAX, blob_id};
 
 use crate::commit::CommitError;
 use crate::engine::{Store, StoreError, Tx};
+use crate::sql::{Connection, OptionalExtension, params};
 
 impl Store {
     /// The content of a blob that is held here whole.

@@ -2,9 +2,9 @@
 
 use records::ids::SessionId;
 use records::time::{ClockSource, Stamp, WallTime};
-use rusqlite::params;
 
 use crate::engine::{Store, StoreError};
+use crate::sql::params;
 
 /// A better time that was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Store {
                     },
                 })
             })?;
-            Ok(notes.collect::<rusqlite::Result<Vec<_>>>()?)
+            Ok(notes.collect::<crate::sql::Result<Vec<_>>>()?)
         })
         .await
     }

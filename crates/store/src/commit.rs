@@ -2,13 +2,13 @@
 
 use records::ids::{ClinicCode, DocId, DocKind, FormId, ObservationId, PatientId, StaffId, TrayId};
 use records::tree::Edit;
-use rusqlite::{OptionalExtension, params};
 use sync_core::document::{Document, DocumentError, Heads, Origin};
 use sync_core::identity::Actor;
 use sync_core::wire::Lane;
 
 use crate::audit::{AuditAct, By};
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
+use crate::sql::{OptionalExtension, params};
 use crate::{audit, blobs, derive, drafts, log, sync, tray};
 
 /// Most documents in one commit.
@@ -131,8 +131,8 @@ impl From<StoreError> for CommitError {
     }
 }
 
-impl From<rusqlite::Error> for CommitError {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<crate::sql::Error> for CommitError {
+    fn from(error: crate::sql::Error) -> Self {
         StoreError::from(error).into()
     }
 }

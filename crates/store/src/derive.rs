@@ -17,10 +17,10 @@ pub(crate) mod record;
 mod tests;
 
 use records::ids::{DocKind, PatientId};
-use rusqlite::Connection;
 use sync_core::document::Document;
 
 use crate::engine::StoreError;
+use crate::sql::Connection;
 
 pub(crate) use clinics::members_of;
 pub(crate) use readings::{series_head, series_of};
@@ -51,7 +51,7 @@ CREATE INDEX IF NOT EXISTS sources_by_document ON sources(d);
 ";
 
 /// Makes the derived tables that are missing.
-pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn create_tables(sql: &Connection) -> crate::sql::Result<()> {
     for tables in [
         patients::TABLES,
         encounters::TABLES,
@@ -67,7 +67,7 @@ pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Drops the derived tables.
-pub(crate) fn drop_tables(sql: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn drop_tables(sql: &Connection) -> crate::sql::Result<()> {
     TABLES
         .iter()
         .try_for_each(|table| sql.execute_batch(&format!("DROP TABLE IF EXISTS {table}")))
@@ -105,7 +105,7 @@ pub(crate) fn project(
 fn put_source(sql: &Connection, source: &str, d: i64) -> Result<(), StoreError> {
     let mut put =
         sql.prepare_cached("INSERT INTO sources(source, d) VALUES(?1, ?2) ON CONFLICT DO NOTHING")?;
-    put.execute(rusqlite::params![source, d])?;
+    put.execute(crate::sql::params![source, d])?;
     Ok(())
 }
 

@@ -93,7 +93,7 @@ async fn room(store: &Store, pages: u32) {
         .on_writer(move |writer| {
             writer
                 .sql
-                .pragma_update(None, "max_page_count", pages)
+                .pragma_update("max_page_count", pages)
                 .map_err(StoreError::from)
         })
         .await

@@ -2,9 +2,9 @@
 
 use records::ids::{FormId, StaffId};
 use records::time::WallTime;
-use rusqlite::{OptionalExtension, Row, params};
 
 use crate::engine::{Store, StoreError, Tx};
+use crate::sql::{OptionalExtension, Row, params};
 
 /// Longest content of a draft, in bytes.
 const DRAFT_BYTES_MAX: usize = 256 * 1024;
@@ -24,7 +24,7 @@ pub struct Draft {
     pub content: serde_json::Value,
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Draft> {
+fn read(row: &Row<'_>) -> crate::sql::Result<Draft> {
     let content: String = row.get(4)?;
     Ok(Draft {
         form: FormId(row.get(0)?),
@@ -89,7 +89,7 @@ impl Store {
                  ORDER BY at DESC LIMIT 100",
             )?;
             let drafts = find.query_map([staff.as_bytes()], read)?;
-            Ok(drafts.collect::<rusqlite::Result<Vec<_>>>()?)
+            Ok(drafts.collect::<crate::sql::Result<Vec<_>>>()?)
         })
         .await
     }

@@ -14,13 +14,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use records::ids::{DeviceId, DocId, PatientId, SessionId};
-use rusqlite::Connection;
 use sync_core::identity::{Actor, DeviceKey};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 
 pub(crate) use crate::alarms::{clear_alarm, raise_alarm};
 use crate::audit::Chain;
 use crate::open::{Clock, Mode, OpenError, OpenOptions, Random, Side};
+use crate::sql::Connection;
 use crate::{folder, schema};
 
 pub use fault::StoreError;
@@ -369,7 +369,7 @@ impl Store {
 impl Inner {
     fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         let spare = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let seen = |error: rusqlite::Error| E::from(StoreError::from(error));
+        let seen = |error: crate::sql::Error| E::from(StoreError::from(error));
         let sql = match spare {
             Some(sql) => sql,
             None => open_reader(&self.folder.join(folder::DATABASE)).map_err(&seen)?,

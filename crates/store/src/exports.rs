@@ -2,11 +2,11 @@
 
 use records::ids::{BlobId, DocId, DocKind, PatientId};
 use records::imports;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 use sync_core::document::{Document, Heads};
 
 use crate::engine::{Store, StoreError};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::{blobs, json, log};
 
 /// Documents that are read in one transaction.
@@ -82,7 +82,7 @@ fn documents(sql: &Connection, what: &ExportOf) -> Result<Vec<(i64, DocId)>, Sto
     let rows = find.query_map(params![patient, DocKind::Clinic.byte()], |row| {
         Ok((row.get(0)?, DocId(row.get(1)?)))
     })?;
-    Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
+    Ok(rows.collect::<crate::sql::Result<Vec<_>>>()?)
 }
 
 fn lines_of_all(sql: &Connection, documents: &[(i64, DocId)]) -> Result<Vec<Value>, StoreError> {

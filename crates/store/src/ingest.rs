@@ -4,7 +4,6 @@
 mod tests;
 
 use records::ids::{ClinicCode, DocId, PatientId};
-use rusqlite::{OptionalExtension, params};
 use sync_core::check::{Checked, Fault, check_foreign};
 use sync_core::document::{Change, Document, deps_of};
 use sync_core::identity::Position;
@@ -14,6 +13,7 @@ use crate::derive;
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
 use crate::open::CrashPoint;
+use crate::sql::{OptionalExtension, params};
 use crate::sync::successions;
 
 /// Changes that may wait for what they build on, over all documents. More are not taken, and so not

@@ -35,6 +35,7 @@ mod sessions;
 mod settings;
 #[cfg(test)]
 mod sign_in_tests;
+mod sql;
 mod staff;
 mod stick;
 mod storage;
@@ -66,6 +67,7 @@ pub use log::each_stream;
 pub use open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Random, Side};
 pub use sealing::{OpeningKey, SEAL_KEYS_MAX, SealFault, SealKey};
 pub use sessions::{BrowserSession, IDLE_MAX};
+pub use sql::{Error as DatabaseError, Kind as DatabaseErrorKind};
 pub use staff::{LOCKED_FOR, SECRET_BYTES_MAX, Secret, SignIn, WRONG_MAX};
 pub use stick::{StickError, StickFile, StickTaken};
 pub use storage::StorageFacts;

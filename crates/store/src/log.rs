@@ -3,7 +3,6 @@
 mod body;
 
 use records::ids::{ClinicCode, DeviceId, DocId, PatientId, SessionId};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::document::{Change, Document, Heads};
 use sync_core::fingerprint::{Fingerprint, print_of};
 use sync_core::identity::{Actor, Position};
@@ -11,6 +10,7 @@ use sync_core::wire::Lane;
 
 use crate::engine::{State, StoreError, StoreEvent, Tx};
 use crate::open::{CrashPoint, Mode};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::OwnChange;
 use crate::{derive, sync};
 pub use body::each_stream;
@@ -117,7 +117,10 @@ pub(crate) fn load_row(sql: &Connection, d: i64, doc: DocId) -> Result<Document,
             device: DeviceId(row.get(0)?),
             session: SessionId(row.get(1)?),
         };
-        let body = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+        let body = row
+            .get_ref(3)?
+            .as_blob()
+            .ok_or(StoreError::Unreadable("change"))?;
         changes.push(unfold(body, actor, doc, &row.get(2)?)?);
     }
     Ok(Document::load(doc, changes.iter().map(Vec::as_slice))?)

@@ -148,7 +148,7 @@ pub enum OpenError {
     Missing,
     /// The database failed in a way that is no damage.
     #[error("database: {0}")]
-    Database(#[from] rusqlite::Error),
+    Database(#[from] crate::sql::Error),
     /// The tables could not be brought up to this release.
     #[error("building the derived tables again failed: {0}")]
     Rebuild(#[source] Box<crate::StoreError>),

@@ -3,9 +3,8 @@
 //! Derived tables are declared by their modules (see `derive`). Local tables have names that begin with
 //! `local_`; a rebuild never touches them.
 
-use rusqlite::Connection;
-
 use crate::derive;
+use crate::sql::Connection;
 
 /// Version of the tables below and of what stands in them; kept in SQLite's `user_version`. Derived tables have a
 /// version of their own. Version 2 brought folded bodies of changes (`log::body`); a file of version 1 is read and
@@ -115,39 +114,38 @@ CREATE TABLE IF NOT EXISTS local_clock_notes(
 pub(crate) const BUSY_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Settings of a connection that writes.
-pub(crate) fn prepare_writer(sql: &Connection, pages_max: Option<u32>) -> rusqlite::Result<()> {
-    sql.pragma_update(None, "journal_mode", "WAL")?;
+pub(crate) fn prepare_writer(sql: &Connection, pages_max: Option<u32>) -> crate::sql::Result<()> {
+    sql.pragma_update("journal_mode", "WAL")?;
     // A commit returns when it is on the disk, not before.
-    sql.pragma_update(None, "synchronous", "FULL")?;
+    sql.pragma_update("synchronous", "FULL")?;
     // The write-ahead log shrinks to this after a checkpoint.
-    sql.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+    sql.pragma_update("journal_size_limit", 16 * 1024 * 1024)?;
     // Deleted content is overwritten where its page is written anyway; a purge overwrites the rest.
-    sql.pragma_update(None, "secure_delete", "FAST")?;
+    sql.pragma_update("secure_delete", "FAST")?;
     prepare(sql)?;
     if let Some(pages) = pages_max {
-        sql.pragma_update(None, "max_page_count", pages)?;
+        sql.pragma_update("max_page_count", pages)?;
     }
     Ok(())
 }
 
 /// Settings of every connection.
-pub(crate) fn prepare(sql: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn prepare(sql: &Connection) -> crate::sql::Result<()> {
     // Temporary files would leave the data folder, and with it the encrypted partition.
-    sql.pragma_update(None, "temp_store", "MEMORY")?;
-    sql.pragma_update(None, "cache_size", -16_384)?;
-    sql.pragma_update(None, "trusted_schema", false)?;
-    sql.busy_timeout(BUSY_MAX)?;
-    sql.set_prepared_statement_cache_capacity(128);
-    Ok(())
+    sql.pragma_update("temp_store", "MEMORY")?;
+    sql.pragma_update("cache_size", -16_384)?;
+    sql.pragma_update("trusted_schema", false)?;
+    sql.wait_at_most(BUSY_MAX)?;
+    sql.keep_statements(128)
 }
 
 /// Makes what is missing, all of it or nothing: a process that dies here leaves no half-made tables. Returns whether
 /// the derived tables are of another version and must be built again; their version is noted by [`note_derived`].
-pub(crate) fn create(sql: &Connection) -> rusqlite::Result<bool> {
+pub(crate) fn create(sql: &Connection) -> crate::sql::Result<bool> {
     let making = sql.unchecked_transaction()?;
     sql.execute_batch(TABLES)?;
     crate::sync::create_tables(sql)?;
-    let found: Option<i64> = rusqlite::OptionalExtension::optional(sql.query_row(
+    let found: Option<i64> = crate::sql::OptionalExtension::optional(sql.query_row(
         "SELECT value FROM totals WHERE name = ?1",
         [DERIVED_VERSION_KEY],
         |row| row.get(0),
@@ -157,22 +155,22 @@ pub(crate) fn create(sql: &Connection) -> rusqlite::Result<bool> {
         derive::create_tables(sql)?;
         note_derived(sql)?;
     }
-    sql.pragma_update(None, "user_version", VERSION)?;
+    sql.pragma_update("user_version", VERSION)?;
     making.commit()?;
     Ok(outdated)
 }
 
 /// Notes that the derived tables are of this release's version.
-pub(crate) fn note_derived(sql: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn note_derived(sql: &Connection) -> crate::sql::Result<()> {
     sql.execute(
         "INSERT INTO totals(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
-        rusqlite::params![DERIVED_VERSION_KEY, derive::VERSION],
+        crate::sql::params![DERIVED_VERSION_KEY, derive::VERSION],
     )?;
     Ok(())
 }
 
 /// Has the derived tables built again at the next opening.
-pub(crate) fn outdate_derived(sql: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn outdate_derived(sql: &Connection) -> crate::sql::Result<()> {
     sql.execute(
         "INSERT INTO totals(name, value) VALUES(?1, -1) ON CONFLICT(name) DO UPDATE SET value = -1",
         [DERIVED_VERSION_KEY],

@@ -12,11 +12,11 @@ use records::patients::{Chart, PatientLine};
 use records::pinyin::{name_keys, query_forms};
 use records::text::{fold_phone, fold_search};
 use records::tree::Node;
-use rusqlite::{Connection, params};
 
 use crate::derive::links;
 use crate::derive::patients::{LINE, read_line};
 use crate::engine::{Store, StoreError};
+use crate::sql::{Connection, params};
 
 /// Words of a search that count; more are left out.
 const WORDS_MAX: usize = 4;

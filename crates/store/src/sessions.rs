@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use records::ids::StaffId;
 use records::staff::{StaffMember, StaffState};
-use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::audit::{self, AuditAct, By};
 use crate::engine::{Store, StoreError, Tx};
 use crate::open::Side;
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::staff::{self, SignIn};
 
 /// Idle time after which a session locks.

@@ -1,9 +1,9 @@
 //! Settings of this machine: small JSON values by key. Local, never synced.
 
 use records::ids::ClinicCode;
-use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::engine::{Store, StoreError, Tx};
+use crate::sql::{Connection, OptionalExtension, params};
 
 /// Key of the clinic that this box belongs to.
 const CLINIC: &str = "clinic";

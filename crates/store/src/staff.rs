@@ -9,11 +9,11 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use records::ids::{ClinicCode, StaffId};
 use records::staff::{Role, StaffMember, StaffState};
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::audit::{self, AuditAct, By};
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
 use crate::open::Side;
+use crate::sql::{Connection, OptionalExtension, Row, params};
 use crate::{derive, settings};
 
 /// Wrong tries in a row that lock an account's password or PIN.
@@ -308,10 +308,10 @@ fn roster(sql: &Connection) -> Result<Vec<StaffMember>, StoreError> {
         "SELECT staff, name, login, roles, state, password, pin, clinic, must_change FROM local_roster",
     )?;
     let members = rows.query_map([], read)?;
-    Ok(members.collect::<rusqlite::Result<Vec<_>>>()?)
+    Ok(members.collect::<crate::sql::Result<Vec<_>>>()?)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<StaffMember> {
+fn read(row: &Row<'_>) -> crate::sql::Result<StaffMember> {
     let (roles, state): (String, String) = (row.get(3)?, row.get(4)?);
     Ok(StaffMember {
         id: StaffId(row.get(0)?),

@@ -30,13 +30,13 @@ mod tests;
 mod tokens;
 
 use records::ids::{BlobId, ClinicCode, DocId, PatientId};
-use rusqlite::Connection;
 use sync_core::document::Document;
 use sync_core::identity::Position;
 use sync_core::wire::Lane;
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::open::Side;
+use crate::sql::Connection;
 
 pub use again::RefusedChange;
 pub(crate) use again::heads_today;
@@ -60,7 +60,7 @@ pub use tokens::{TOKEN_LIFE, Taken};
 const URGENT_BLOB_MAX: usize = 16 * 1024;
 
 /// Makes the link's tables.
-pub(crate) fn create_tables(sql: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn create_tables(sql: &Connection) -> crate::sql::Result<()> {
     for tables in [
         again::TABLES,
         hand_back::TABLES,

@@ -189,7 +189,7 @@ async fn a_full_disk_refuses_a_save_and_keeps_nothing_of_it() {
     let bench = Bench::new();
     drop(bench.open());
     let pages: u32 = {
-        let sql = rusqlite::Connection::open(bench.folder.path().join("clinic.db")).unwrap();
+        let sql = crate::sql::Connection::open(bench.folder.path().join("clinic.db")).unwrap();
         sql.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap()
     };
     let mut options = bench.options();

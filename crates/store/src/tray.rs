@@ -2,9 +2,9 @@
 
 use records::ids::{DocId, ObservationId, StaffId, TrayId};
 use records::time::WallTime;
-use rusqlite::{OptionalExtension, Row, params};
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
+use crate::sql::{OptionalExtension, Row, params};
 
 /// Where an item of the tray stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub struct TrayItem {
 
 const COLUMNS: &str = "id, bay, at, state, reason, content, claimed_by, claimed_at, doc, entry";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<TrayItem> {
+fn read(row: &Row<'_>) -> crate::sql::Result<TrayItem> {
     let (state, content): (String, String) = (row.get(3)?, row.get(5)?);
     let doc: Option<[u8; 16]> = row.get(8)?;
     let entry: Option<[u8; 8]> = row.get(9)?;
@@ -107,7 +107,7 @@ impl Store {
                 "SELECT {COLUMNS} FROM local_tray WHERE state = ?1 ORDER BY at DESC LIMIT ?2"
             ))?;
             let items = find.query_map(params![state.word(), limit as i64], read)?;
-            Ok(items.collect::<rusqlite::Result<Vec<_>>>()?)
+            Ok(items.collect::<crate::sql::Result<Vec<_>>>()?)
         })
         .await
     }

@@ -4,13 +4,13 @@
 use std::path::Path;
 
 use records::ids::{BlobId, ClinicCode, DocId, DocKind};
-use rusqlite::{Connection, OpenFlags};
 use sync_core::document::Heads;
 use sync_core::fingerprint::{Fingerprint, print_of};
 
 use crate::derive::rebuild::Progress;
-use crate::engine::{Store, StoreError};
-use crate::{audit, folder, log, schema, sync, upkeep};
+use crate::engine::{Store, StoreError, open_reader};
+use crate::sql::Connection;
+use crate::{audit, folder, log, sync, upkeep};
 
 /// Most problems that are listed.
 const PROBLEMS_MAX: usize = 1_000;
@@ -54,9 +54,7 @@ pub(crate) fn verify(
     clinic: Option<&ClinicCode>,
     mut progress: Progress,
 ) -> Result<Verify, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let sql = Connection::open_with_flags(folder.join(folder::DATABASE), flags)?;
-    schema::prepare(&sql)?;
+    let sql = open_reader(&folder.join(folder::DATABASE))?;
     sql.execute_batch("BEGIN")?;
     let mut problems = Vec::new();
     check_pages(&sql, &mut problems)?;
@@ -151,10 +149,7 @@ fn check_blobs(sql: &Connection, problems: &mut Vec<String>) -> Result<(), Store
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
         let (id, length): (BlobId, i64) = (BlobId(row.get(0)?), row.get(1)?);
-        let body = row
-            .get_ref(2)?
-            .as_blob()
-            .map_err(|_| StoreError::Unreadable("blob"))?;
+        let body = row.get_ref(2)?.as_blob().ok_or(StoreError::Unreadable("blob"))?;
         if sync_core::blobs::blob_id(body) != id || body.len() as i64 != length {
             problems.push(format!("blob {id} is not what its name says"));
         }

@@ -119,7 +119,7 @@ pub(crate) const PAGE: usize = 4096;
 
 /// The first page of a table or index.
 pub(crate) fn root_page(path: &Path, name: &str) -> usize {
-    let sql = rusqlite::Connection::open(path).unwrap();
+    let sql = crate::sql::Connection::open(path).unwrap();
     let find = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
     sql.query_row(find, [name], |row| row.get::<_, u32>(0)).unwrap() as usize
 }

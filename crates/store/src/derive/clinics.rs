@@ -4,11 +4,11 @@ use records::clinics::Clinic;
 use records::ids::{ClinicCode, DocId};
 use records::staff::StaffMember;
 use records::tree::Node;
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::document::{Document, Heads};
 
 use super::put_source;
 use crate::engine::{Store, StoreError};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::{Read, node, settings};
 
 pub(super) const TABLES: &str = "

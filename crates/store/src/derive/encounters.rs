@@ -5,12 +5,12 @@ use records::ids::{EncounterId, PatientId};
 use records::patients::PatientLine;
 use records::time::{ClockSource, Date, Stamp, WallTime};
 use records::tree::Node;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync_core::document::{Document, Heads};
 
 use super::patients;
 use super::{put_source, readings};
 use crate::engine::{Store, StoreError};
+use crate::sql::{Connection, OptionalExtension, Row, params};
 use crate::{Read, log};
 
 pub(super) const TABLES: &str = "
@@ -51,7 +51,7 @@ fn state_word(word: &str) -> &'static str {
         .unwrap_or("open")
 }
 
-fn read_line(row: &Row<'_>) -> rusqlite::Result<EncounterLine> {
+fn read_line(row: &Row<'_>) -> crate::sql::Result<EncounterLine> {
     let (clock, state): (String, String) = (row.get(3)?, row.get(5)?);
     Ok(EncounterLine {
         id: EncounterId(row.get(0)?),
@@ -230,5 +230,5 @@ pub(crate) fn visits_of(
         "SELECT {LINE} FROM encounters e WHERE e.patient = ?1 ORDER BY e.opened DESC, e.id LIMIT ?2"
     ))?;
     let lines = find.query_map(params![patient.as_bytes(), limit as i64], read_line)?;
-    Ok(lines.collect::<rusqlite::Result<Vec<_>>>()?)
+    Ok(lines.collect::<crate::sql::Result<Vec<_>>>()?)
 }

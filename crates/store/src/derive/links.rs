@@ -7,10 +7,10 @@ use records::ids::{DocId, PatientId};
 use records::links::{Link, LinkState};
 use records::patients::{AllergyBadge, Chart, PatientLine};
 use records::tree::Node;
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::document::Heads;
 
 use crate::engine::{Store, StoreError};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::{Read, node};
 
 pub(super) const TABLES: &str = "
@@ -52,7 +52,7 @@ pub(super) fn project(
 pub(crate) fn charts_of(sql: &Connection, d: i64) -> Result<Vec<PatientId>, StoreError> {
     let mut find = sql.prepare_cached("SELECT chart FROM links WHERE d = ?1 ORDER BY chart")?;
     let charts = find.query_map([d], |row| Ok(PatientId(row.get(0)?)))?;
-    Ok(charts.collect::<rusqlite::Result<_>>()?)
+    Ok(charts.collect::<crate::sql::Result<_>>()?)
 }
 
 /// Why another chart is thought to be of the same person.
@@ -133,7 +133,7 @@ fn state_of(sql: &Connection, charts: [PatientId; 2]) -> Result<Option<LinkState
     let states = find.query_map(params![charts[0].as_bytes(), charts[1].as_bytes()], |row| {
         row.get::<_, String>(0)
     })?;
-    let states = states.collect::<rusqlite::Result<Vec<_>>>()?;
+    let states = states.collect::<crate::sql::Result<Vec<_>>>()?;
     Ok(states.iter().filter_map(|word| LinkState::from_word(word)).max())
 }
 
@@ -147,7 +147,7 @@ fn with_one_number(sql: &Connection, patient: PatientId) -> Result<BTreeSet<Pati
     let others = find.query_map(params![patient.as_bytes(), limit], |row| {
         Ok(PatientId(row.get(0)?))
     })?;
-    Ok(others.collect::<rusqlite::Result<_>>()?)
+    Ok(others.collect::<crate::sql::Result<_>>()?)
 }
 
 /// Writes the checked numbers of a chart, all that its document holds.
@@ -178,7 +178,7 @@ fn linked_with(sql: &Connection, patient: PatientId) -> Result<BTreeSet<PatientI
     let others = find.query_map(params![patient.as_bytes(), limit], |row| {
         Ok(PatientId(row.get(0)?))
     })?;
-    Ok(others.collect::<rusqlite::Result<_>>()?)
+    Ok(others.collect::<crate::sql::Result<_>>()?)
 }
 
 pub(super) fn other_charts(sql: &Connection, patient: PatientId) -> Result<Vec<OtherChart>, StoreError> {
@@ -255,7 +255,7 @@ fn link_of(sql: &Connection, charts: [PatientId; 2]) -> Result<Option<(DocId, Re
     let rows = find.query_map(params![charts[0].as_bytes(), charts[1].as_bytes()], |row| {
         Ok((DocId(row.get(0)?), row.get::<_, String>(1)?))
     })?;
-    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let rows = rows.collect::<crate::sql::Result<Vec<_>>>()?;
     let most = rows
         .into_iter()
         .max_by_key(|(id, state)| (LinkState::from_word(state), *id));
@@ -282,7 +282,7 @@ fn open_links(sql: &Connection, limit: usize) -> Result<Vec<OpenLink>, StoreErro
     let rows = proposed.query_map([limit_rows], |row| {
         Ok((PatientId(row.get(0)?), PatientId(row.get(1)?)))
     })?;
-    for pair in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+    for pair in rows.collect::<crate::sql::Result<Vec<_>>>()? {
         if state_of(sql, [pair.0, pair.1])? == Some(LinkState::Proposed) {
             add(pair.0, pair.1, SameBy::Proposal);
         }
@@ -294,9 +294,9 @@ fn open_links(sql: &Connection, limit: usize) -> Result<Vec<OpenLink>, StoreErro
     let mut find =
         sql.prepare_cached("SELECT chart FROM patient_numbers WHERE number = ?1 ORDER BY chart LIMIT ?2")?;
     let most = i64::try_from(CHARTS_MAX).unwrap_or(i64::MAX);
-    for number in numbers.collect::<rusqlite::Result<Vec<_>>>()? {
+    for number in numbers.collect::<crate::sql::Result<Vec<_>>>()? {
         let charts = find.query_map(params![number, most], |row| Ok(PatientId(row.get(0)?)))?;
-        let charts = charts.collect::<rusqlite::Result<Vec<_>>>()?;
+        let charts = charts.collect::<crate::sql::Result<Vec<_>>>()?;
         for (at, a) in charts.iter().enumerate() {
             for b in &charts[at + 1..] {
                 let state = state_of(sql, [*a, *b])?;

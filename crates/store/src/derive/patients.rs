@@ -6,12 +6,12 @@ use records::ids::{DocId, PatientId};
 use records::patients::{AllergyBadge, Chart, PatientLine, Sex};
 use records::time::WallTime;
 use records::tree::Node;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync_core::document::Heads;
 
 use super::{links, put_source};
 use crate::engine::{Store, StoreError};
 use crate::node;
+use crate::sql::{Connection, OptionalExtension, Row, params};
 use crate::{Read, search};
 
 pub(super) const TABLES: &str = "
@@ -42,7 +42,7 @@ pub(crate) const LINE: &str =
     p.clash, p.deceased,
     (SELECT max(e.opened) FROM encounters e WHERE e.patient = p.id)";
 
-pub(crate) fn read_line(row: &Row<'_>) -> rusqlite::Result<PatientLine> {
+pub(crate) fn read_line(row: &Row<'_>) -> crate::sql::Result<PatientLine> {
     let (sex, birth, allergies): (String, Option<String>, String) = (row.get(2)?, row.get(3)?, row.get(7)?);
     Ok(PatientLine {
         id: PatientId(row.get(0)?),
@@ -139,7 +139,7 @@ impl Store {
                 "SELECT {LINE} FROM patients p WHERE p.clash = 1 ORDER BY p.name, p.id LIMIT ?1"
             ))?;
             let lines = find.query_map([limit], read_line)?;
-            links::counted(sql, lines.collect::<rusqlite::Result<_>>()?)
+            links::counted(sql, lines.collect::<crate::sql::Result<_>>()?)
         })
         .await
     }
@@ -180,7 +180,7 @@ impl Store {
                  ORDER BY p.name, p.id LIMIT ?2"
             ))?;
             let lines = find.query_map(params![after.map(|id| id.0), limit as i64], read_line)?;
-            links::counted(sql, lines.collect::<rusqlite::Result<_>>()?)
+            links::counted(sql, lines.collect::<crate::sql::Result<_>>()?)
         })
         .await
     }

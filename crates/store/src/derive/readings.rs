@@ -8,11 +8,11 @@ use records::ecgs::{EcgMeta, read_ecgs};
 use records::ids::{ClinicCode, DocId, EcgId, PatientId};
 use records::tree::{Edit, Node};
 use records::vitals::{Observation, VitalKind, read_observations, series_patient, start_series};
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync_core::document::Document;
 
 use crate::engine::{Store, StoreError};
 use crate::node;
+use crate::sql::{Connection, OptionalExtension, Row, params};
 
 /// The tables of series and ECGs; that of readings is [`OBSERVATIONS`].
 pub(super) const TABLES: &str = "
@@ -157,7 +157,7 @@ impl Store {
     }
 }
 
-fn id_and_body(row: &Row<'_>) -> rusqlite::Result<(DocId, Vec<u8>)> {
+fn id_and_body(row: &Row<'_>) -> crate::sql::Result<(DocId, Vec<u8>)> {
     Ok((DocId(row.get(0)?), row.get(1)?))
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn observations_of(
     let mut rows = find.query(params![patient.as_bytes(), kind, limit as i64])?;
     let mut lines = Vec::new();
     while let Some(row) = rows.next()? {
-        lines.push(row::read(row)?);
+        lines.push(row::read(&row)?);
     }
     Ok(lines)
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use records::ids::DocId;
-use rusqlite::{Connection, OpenFlags};
 
 use super::{TABLES, create_tables, drop_tables, project};
-use crate::engine::{Store, StoreError, Tx};
+use crate::engine::{Store, StoreError, Tx, open_reader};
+use crate::sql::Connection;
 use crate::{folder, log, schema};
 
 /// Most differences that are listed of one table.
@@ -72,19 +72,12 @@ fn remove(path: &Path) {
     }
 }
 
-fn open_source(folder: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let source = Connection::open_with_flags(folder.join(folder::DATABASE), flags)?;
-    schema::prepare(&source)?;
-    Ok(source)
-}
-
 fn build(folder: &Path, path: &Path, progress: &mut Progress) -> Result<(), StoreError> {
-    let source = open_source(folder)?;
+    let source = open_reader(&folder.join(folder::DATABASE))?;
     source.execute_batch("BEGIN")?;
     let scratch = Connection::open(path)?;
-    scratch.pragma_update(None, "journal_mode", "OFF")?;
-    scratch.pragma_update(None, "synchronous", "OFF")?;
+    scratch.pragma_update("journal_mode", "OFF")?;
+    scratch.pragma_update("synchronous", "OFF")?;
     schema::prepare(&scratch)?;
     create_tables(&scratch)?;
     scratch.execute_batch("BEGIN")?;
@@ -107,7 +100,7 @@ fn build(folder: &Path, path: &Path, progress: &mut Progress) -> Result<(), Stor
 }
 
 fn differences(folder: &Path, path: &Path) -> Result<Vec<Difference>, StoreError> {
-    let source = open_source(folder)?;
+    let source = open_reader(&folder.join(folder::DATABASE))?;
     source.execute("ATTACH ?1 AS scratch", [path.to_string_lossy()])?;
     let mut found = Vec::new();
     for table in TABLES {

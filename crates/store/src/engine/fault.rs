@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use rusqlite::ErrorCode;
 use sync_core::document::DocumentError;
 
 use crate::folder;
+use crate::sql::Kind;
 
 /// Reading or writing failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum StoreError {
     NotServing,
     /// The database refused for another reason.
     #[error("database: {0}")]
-    Database(#[source] rusqlite::Error),
+    Database(#[source] crate::sql::Error),
     /// A document could not be read or edited.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -43,17 +43,16 @@ thread_local! {
     static DAMAGE_SEEN: Cell<bool> = const { Cell::new(false) };
 }
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let code = error.sqlite_error_code();
-        match code {
-            Some(ErrorCode::DiskFull) => Self::DiskFull,
-            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+impl From<crate::sql::Error> for StoreError {
+    fn from(error: crate::sql::Error) -> Self {
+        match error.kind() {
+            Kind::DiskFull => Self::DiskFull,
+            Kind::ReadOnly => Self::ReadOnly,
+            Kind::Damaged => {
                 DAMAGE_SEEN.set(true);
                 Self::Damaged
             }
-            Some(_) | None => Self::Database(error),
+            Kind::Interrupted | Kind::Other => Self::Database(error),
         }
     }
 }

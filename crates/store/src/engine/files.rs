@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
-
 use super::StoreError;
 use super::salvage::{self, Aside};
 use crate::open::{Mode, OpenError, OpenOptions};
+use crate::sql::{self, Connection, Kind};
 use crate::{folder, schema, upkeep, verify};
 
 /// How long a start checks the database; one that gave reason to is checked to its end.
@@ -32,9 +31,8 @@ pub(super) fn open_writer(path: &Path, options: &OpenOptions) -> Result<Connecti
     Ok(sql)
 }
 
-pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let sql = Connection::open_with_flags(path, flags)?;
+pub(crate) fn open_reader(path: &Path) -> sql::Result<Connection> {
+    let sql = Connection::open_read_only(path)?;
     schema::prepare(&sql)?;
     Ok(sql)
 }
@@ -87,12 +85,12 @@ fn check(path: &Path, options: &OpenOptions, bound: Option<Duration>) -> Result<
     sql.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     if let Some(bound) = bound {
         let (clock, end) = (options.clock.clone(), options.clock.uptime() + bound);
-        sql.progress_handler(CHECK_STEPS, Some(move || clock.uptime() > end))?;
+        sql.stop_when(CHECK_STEPS, move || clock.uptime() > end)?;
     }
     match upkeep::verdicts(&sql, 1) {
         Ok(verdicts) if verdicts.is_empty() => Ok(()),
         Ok(_) => Err(StoreError::Damaged),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+        Err(error) if error.kind() == Kind::Interrupted => {
             tracing::info!("the check of the database did not end in its time; no damage was found so far");
             Ok(())
         }
@@ -110,10 +108,10 @@ fn check_contents(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Brings the write-ahead log into the file and empties it; `false` where a reader was inside for longer than `wait`.
-pub(super) fn start_log_over(sql: &Connection, wait: Duration) -> rusqlite::Result<bool> {
-    sql.busy_timeout(wait)?;
+pub(super) fn start_log_over(sql: &Connection, wait: Duration) -> sql::Result<bool> {
+    sql.wait_at_most(wait)?;
     let busy = sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-    sql.busy_timeout(schema::BUSY_MAX)?;
+    sql.wait_at_most(schema::BUSY_MAX)?;
     Ok(busy? == 0)
 }
 
@@ -122,22 +120,22 @@ const FILL: i64 = 1 << 20;
 
 /// Overwrites the free pages of a database with zeros and empties its write-ahead log. `false` where a reader kept it
 /// from doing the latter.
-pub(super) fn scrub(sql: &Connection) -> rusqlite::Result<bool> {
-    sql.pragma_update(None, "secure_delete", true)?;
+pub(super) fn scrub(sql: &Connection) -> sql::Result<bool> {
+    sql.pragma_update("secure_delete", true)?;
     let free = |sql: &Connection| sql.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
     let page: i64 = sql.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     if free(sql)? > 0 {
         let filling = sql.unchecked_transaction()?;
-        filling.execute_batch("CREATE TABLE scrub(filling BLOB NOT NULL)")?;
+        sql.execute_batch("CREATE TABLE scrub(filling BLOB NOT NULL)")?;
         loop {
-            let left = free(&filling)?;
+            let left = free(sql)?;
             if left == 0 {
                 break;
             }
             let bytes = (left * (page - 64)).clamp(1, FILL);
-            filling.execute("INSERT INTO scrub(filling) VALUES(zeroblob(?1))", [bytes])?;
+            sql.execute("INSERT INTO scrub(filling) VALUES(zeroblob(?1))", [bytes])?;
         }
-        filling.execute_batch("DROP TABLE scrub")?;
+        sql.execute_batch("DROP TABLE scrub")?;
         filling.commit()?;
     }
     let busy: i64 = sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;

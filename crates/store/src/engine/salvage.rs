@@ -10,11 +10,10 @@ mod settle;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
-
 use super::{StoreError, open_reader};
 use crate::alarms::AlarmKind;
 use crate::open::OpenError;
+use crate::sql::{self, Connection};
 use crate::sync::queue;
 use crate::{derive, folder, schema, verify};
 
@@ -116,8 +115,8 @@ fn open_copy(made: &Path) -> Result<Connection, StoreError> {
     let sql = Connection::open(made)?;
     schema::prepare(&sql)?;
     // The copy counts only once it is whole and on the disk.
-    sql.pragma_update(None, "journal_mode", "OFF")?;
-    sql.pragma_update(None, "synchronous", "OFF")?;
+    sql.pragma_update("journal_mode", "OFF")?;
+    sql.pragma_update("synchronous", "OFF")?;
     schema::create(&sql)?;
     Ok(sql)
 }
@@ -164,7 +163,7 @@ fn tables(sql: &Connection) -> Result<Vec<String>, StoreError> {
         "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
     )?;
     let names = names.query_map([], |row| row.get::<_, String>(0))?;
-    let mut kept = names.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut kept = names.collect::<sql::Result<Vec<_>>>()?;
     // Sums follow their rows as these are copied.
     kept.retain(|name| !derive::TABLES.contains(&name.as_str()) && name != queue::SUMS);
     Ok(kept)

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use records::ids::SessionId;
 use records::time::Stamp;
-use rusqlite::Connection;
 use sync_core::fingerprint::Fingerprint;
 use sync_core::identity::{Actor, DeviceKey};
 use tokio::sync::broadcast;
@@ -18,6 +17,7 @@ use super::fault::note_damage;
 use super::{StoreError, StoreEvent, files};
 use crate::audit::Chain;
 use crate::open::{Clock, CrashPoint, Mode, Random, Side};
+use crate::sql::Connection;
 
 /// Changed documents of one transaction that are told one by one.
 const EVENTS_EACH_MAX: usize = 64;
@@ -180,7 +180,7 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let seen = |error: rusqlite::Error| E::from(StoreError::from(error));
+        let seen = |error: crate::sql::Error| E::from(StoreError::from(error));
         self.sql.execute_batch("BEGIN IMMEDIATE").map_err(&seen)?;
         let mut tx = Tx {
             sql: &self.sql,

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use records::ids::{ClinicCode, DocId, ObservationId};
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use crate::engine::{Store, StoreError};
-use crate::{folder, schema, settings};
+use crate::engine::{Store, StoreError, open_reader};
+use crate::sql::{Connection, OptionalExtension};
+use crate::{folder, settings};
 
 /// Finds documents by the id of the line that they came from.
 pub(super) struct Resolver {
@@ -21,9 +21,7 @@ pub(super) struct Resolver {
 
 impl Resolver {
     pub(super) fn open(store: &Store) -> Result<Self, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let sql = Connection::open_with_flags(store.folder().join(folder::DATABASE), flags)?;
-        schema::prepare(&sql)?;
+        let sql = open_reader(&store.folder().join(folder::DATABASE))?;
         Ok(Self {
             sql,
             fresh: HashMap::new(),

@@ -262,7 +262,7 @@ async fn an_import_that_meets_a_full_disk_stops_and_goes_on_later() {
     let bench = Bench::new();
     drop(bench.open());
     let pages: u32 = {
-        let sql = rusqlite::Connection::open(bench.folder.path().join("clinic.db")).unwrap();
+        let sql = crate::sql::Connection::open(bench.folder.path().join("clinic.db")).unwrap();
         sql.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap()
     };
     let mut lines = people();

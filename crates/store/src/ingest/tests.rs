@@ -72,7 +72,7 @@ async fn parked(store: &Store) -> Vec<String> {
         .read(|sql| {
             let mut rows = sql.prepare("SELECT reason FROM parked ORDER BY p")?;
             let reasons = rows.query_map([], |row| row.get(0))?;
-            Ok::<_, StoreError>(reasons.collect::<rusqlite::Result<Vec<String>>>()?)
+            Ok::<_, StoreError>(reasons.collect::<crate::sql::Result<Vec<String>>>()?)
         })
         .await
         .unwrap()

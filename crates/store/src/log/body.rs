@@ -258,10 +258,10 @@ mod tests {
             .await
             .docs[0];
         write(&store, on(chart, edit("13800000002"))).await;
-        let bodies = |sql: &rusqlite::Connection| {
+        let bodies = |sql: &crate::sql::Connection| {
             let mut find = sql.prepare("SELECT k, hash, body FROM log ORDER BY k")?;
             let rows = find.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            Ok::<_, StoreError>(rows.collect::<rusqlite::Result<Vec<(i64, [u8; 32], Vec<u8>)>>>()?)
+            Ok::<_, StoreError>(rows.collect::<crate::sql::Result<Vec<(i64, [u8; 32], Vec<u8>)>>>()?)
         };
         let actor = store.actor();
         store
@@ -271,10 +271,10 @@ mod tests {
                     let whole = pack(&unfold(&body, actor, chart, &hash)?);
                     tx.sql.execute(
                         "UPDATE log SET body = ?2 WHERE k = ?1",
-                        rusqlite::params![k, whole],
+                        crate::sql::params![k, whole],
                     )?;
                 }
-                Ok::<_, StoreError>(tx.sql.pragma_update(None, "user_version", 1)?)
+                Ok::<_, StoreError>(tx.sql.pragma_update("user_version", 1)?)
             })
             .await
             .unwrap();

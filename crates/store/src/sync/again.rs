@@ -13,13 +13,13 @@ use records::conflicts::shown;
 use records::ids::{DocId, PatientId, SessionId};
 use records::time::WallTime;
 use records::tree::{Edit, Node, Scalar};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::document::{Document, Fate, Heads, Origin, Part, Rewritten, dependants, outline, write_again};
 use sync_core::identity::{Actor, Position};
 use sync_core::wire::{Lane, ParkReason, Spoiled};
 
 use crate::alarms::AlarmKind;
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::{queue, ranges, successions};
 use crate::{audit, derive, log};
 
@@ -385,7 +385,7 @@ fn identity(
 fn renamed(sql: &Connection) -> Result<Vec<(DocId, DocId)>, StoreError> {
     let mut find = sql.prepare_cached("SELECT old, new FROM link_renamed")?;
     let rows = find.query_map([], |row| Ok((DocId(row.get(0)?), DocId(row.get(1)?))))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::sql::Result<_>>()?)
 }
 
 /// Moves a row of the log to what is kept of refused changes.
@@ -530,7 +530,7 @@ fn repoint(tx: &mut Tx<'_>, old: DocId, new: DocId) -> Result<(), StoreError> {
                  AND k NOT IN (SELECT k FROM link_came))",
     )?;
     let docs = find.query_map([old.as_bytes()], |row| Ok(DocId(row.get(0)?)))?;
-    for doc in docs.collect::<rusqlite::Result<Vec<DocId>>>()? {
+    for doc in docs.collect::<crate::sql::Result<Vec<DocId>>>()? {
         let Some(row) = log::doc_row(tx.sql, doc)? else {
             continue;
         };

@@ -1,11 +1,11 @@
 //! Blobs on their way: which document names them, the pieces that came, what is still wanted.
 
 use records::ids::{BlobId, DocId};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::wire::{BLOB_PIECE, BlobHave, BlobOffer, BlobPiece, BlobState, Lane, WantedBlob};
 
 use crate::commit::CommitError;
 use crate::engine::{StoreError, Tx};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::kept;
 
 pub(crate) const TABLES: &str = "
@@ -123,11 +123,7 @@ fn assemble(sql: &Connection, blob: BlobId) -> Result<Vec<u8>, StoreError> {
     let mut rows = rows.query([blob.as_bytes()])?;
     let mut whole = Vec::new();
     while let Some(row) = rows.next()? {
-        whole.extend_from_slice(
-            row.get_ref(0)?
-                .as_blob()
-                .map_err(|_| StoreError::Unreadable("blob"))?,
-        );
+        whole.extend_from_slice(row.get_ref(0)?.as_blob().ok_or(StoreError::Unreadable("blob"))?);
     }
     Ok(whole)
 }

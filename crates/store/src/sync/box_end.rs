@@ -1,7 +1,6 @@
 //! The box's answers to what the exchange asks.
 
 use records::ids::DeviceId;
-use rusqlite::Connection;
 use sync_core::exchange::{Answer, Ask, Taken, Told};
 use sync_core::wire::{
     BlobHave, BlobPiece, BlobState, FeedBatch, FeedItem, Holds, Lane, Wanted, change_hash,
@@ -10,6 +9,7 @@ use sync_core::wire::{
 use crate::engine::{Store, StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, ingest};
 use crate::log;
+use crate::sql::Connection;
 use crate::sync::recovery::UNKNOWN_PRINT;
 use crate::sync::{
     again, blobs, facts, hand_back, kept, parked, purge, queue, ranges, repair, state, successions,

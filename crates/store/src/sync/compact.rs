@@ -9,7 +9,6 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::PoisonError;
 
 use records::ids::{DeviceId, DocId, SessionId};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::compact::{BASE_BYTES_MAX, BASE_CHANGES_MAX, Base, Known, Learned, Nothing, Range};
 use sync_core::document::Origin;
 use sync_core::exchange::Answer;
@@ -18,6 +17,7 @@ use sync_core::wire::{ChangeItem, Lane, Message};
 
 use crate::engine::{Store, StoreError};
 use crate::log;
+use crate::sql::{Connection, OptionalExtension, params};
 
 /// Bytes of changes that a box takes into its base.
 const BASE_BYTES: usize = 384 * 1024;
@@ -77,7 +77,7 @@ struct LogView<'a> {
 }
 
 impl LogView<'_> {
-    fn position_of(&self, doc: DocId, hash: &[u8; 32]) -> rusqlite::Result<Option<Position>> {
+    fn position_of(&self, doc: DocId, hash: &[u8; 32]) -> crate::sql::Result<Option<Position>> {
         let mut find = self.sql.prepare_cached(
             "SELECT s, seq FROM log INDEXED BY log_by_document
              WHERE d = (SELECT d FROM documents WHERE id = ?1) AND hash = ?2
@@ -87,7 +87,7 @@ impl LogView<'_> {
         self.position(found.optional()?)
     }
 
-    fn origin_of(&self, doc: DocId) -> rusqlite::Result<Option<Position>> {
+    fn origin_of(&self, doc: DocId) -> crate::sql::Result<Option<Position>> {
         let mut find = self.sql.prepare_cached(
             "SELECT s, seq FROM log INDEXED BY log_by_document
              WHERE d = (SELECT d FROM documents WHERE id = ?1) ORDER BY k LIMIT 1",
@@ -96,7 +96,7 @@ impl LogView<'_> {
         self.position(found.optional()?)
     }
 
-    fn position(&self, found: Option<(i64, i64)>) -> rusqlite::Result<Option<Position>> {
+    fn position(&self, found: Option<(i64, i64)>) -> crate::sql::Result<Option<Position>> {
         let Some((s, seq)) = found else { return Ok(None) };
         let mut find = self
             .sql
@@ -110,7 +110,7 @@ impl LogView<'_> {
         Ok(Some(actor.at(seq.cast_unsigned())))
     }
 
-    fn hash_of(&self, position: Position) -> rusqlite::Result<Option<[u8; 32]>> {
+    fn hash_of(&self, position: Position) -> crate::sql::Result<Option<[u8; 32]>> {
         let actor = position.actor;
         let mut find = self
             .sql
@@ -137,7 +137,7 @@ impl LogView<'_> {
     }
 }
 
-fn s_and_seq(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, i64)> {
+fn s_and_seq(row: &crate::sql::Row<'_>) -> crate::sql::Result<(i64, i64)> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
@@ -201,7 +201,7 @@ fn choose(sql: &Connection, own: DeviceId) -> Result<Vec<Range>, StoreError> {
         .query_map(params![own.as_bytes(), BASE_SESSIONS as i64], |row| {
             Ok((row.get(0)?, SessionId(row.get(1)?)))
         })?
-        .collect::<rusqlite::Result<Vec<(i64, SessionId)>>>()?;
+        .collect::<crate::sql::Result<Vec<(i64, SessionId)>>>()?;
     let (mut ranges, mut bytes) = (Vec::new(), 0);
     for (s, session) in sessions {
         let mut rows = sql.prepare_cached(

@@ -2,13 +2,13 @@
 
 use records::ids::{ClinicCode, DeviceId, DocId, DocKind, PatientId, SessionId};
 use records::time::WallTime;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync_core::fingerprint::Fingerprint;
 use sync_core::identity::{Actor, DevicePublicKey};
 use sync_core::wire::{FactKind, Hello, Lane, QueueReport};
 
 use crate::alarms::AlarmKind;
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
+use crate::sql::{Connection, OptionalExtension, Row, params};
 use crate::sync::{facts, feeds, panels, parked, state, successions};
 
 pub(crate) const TABLES: &str = "
@@ -114,7 +114,7 @@ pub(crate) fn clinic_row(sql: &Connection, code: &ClinicCode) -> Result<Option<i
 pub(crate) fn clinic_rows(sql: &Connection) -> Result<Vec<i64>, StoreError> {
     let mut find = sql.prepare_cached("SELECT c FROM link_clinics ORDER BY c")?;
     let rows = find.query_map([], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::sql::Result<_>>()?)
 }
 
 pub(crate) fn clinic_code(sql: &Connection, c: i64) -> Result<ClinicCode, StoreError> {
@@ -282,7 +282,7 @@ impl Store {
             let mut rows = rows.query([])?;
             let mut clinics = Vec::new();
             while let Some(row) = rows.next()? {
-                clinics.push(read_clinic(row)?);
+                clinics.push(read_clinic(&row)?);
             }
             Ok(clinics)
         })
@@ -409,7 +409,7 @@ impl Store {
                     at: WallTime(row.get(1)?),
                 })
             })?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            Ok(rows.collect::<crate::sql::Result<_>>()?)
         })
         .await
     }
@@ -428,7 +428,7 @@ pub enum Standing {
 
 fn read_clinic(row: &Row<'_>) -> Result<ClinicRow, StoreError> {
     let (code, queue): (String, String) = (row.get(0)?, row.get(4)?);
-    let count = |at: usize| -> rusqlite::Result<u64> { Ok(row.get::<_, i64>(at)?.cast_unsigned()) };
+    let count = |at: usize| -> crate::sql::Result<u64> { Ok(row.get::<_, i64>(at)?.cast_unsigned()) };
     Ok(ClinicRow {
         code: code.parse().map_err(|_| StoreError::Unreadable("clinic code"))?,
         name: row.get(1)?,

@@ -2,11 +2,11 @@
 
 use records::ids::ClinicCode;
 use records::staff::{Role, StaffMember, StaffState};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::identity::SIGNATURE_LEN;
 use sync_core::wire::{Fact, FactKind, Lane, MAX_STAFF, RosterEntry, VERSION, decode_roster, encode_roster};
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::{directory, feeds, panels, purge, state, successions};
 use crate::{derive, staff};
 
@@ -141,7 +141,7 @@ pub(crate) fn catch_up(tx: &mut Tx<'_>, c: i64) -> Result<(), StoreError> {
         FactKind::Succession.number(),
     ];
     let rows = find.query_map(kinds, |row| row.get(0))?;
-    for f in rows.collect::<rusqlite::Result<Vec<i64>>>()? {
+    for f in rows.collect::<crate::sql::Result<Vec<i64>>>()? {
         if let Some(fact) = read(tx.sql, f)? {
             feeds::append_fact(tx, c, Lane::P0, f, &fact)?;
         }
@@ -292,7 +292,7 @@ fn blocks(sql: &Connection, series: u8) -> Result<Vec<(ClinicCode, NumberBlock)>
         sql.prepare_cached("SELECT body FROM link_statements WHERE kind = ?1 ORDER BY epoch, n")?;
     let rows = find.query_map([FactKind::NumberBlock.number()], |row| row.get(0))?;
     let mut found = Vec::new();
-    for body in rows.collect::<rusqlite::Result<Vec<Vec<u8>>>>()? {
+    for body in rows.collect::<crate::sql::Result<Vec<Vec<u8>>>>()? {
         let fact = Fact::decode(&body).map_err(|_| StoreError::Unreadable("fact"))?;
         if let Some(block) = block_of(&fact, series) {
             found.push((fact.clinic, block));

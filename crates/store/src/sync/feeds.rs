@@ -5,13 +5,13 @@
 //! so none is overtaken.
 
 use records::ids::{BlobId, ClinicCode, DocId, DocKind, PatientId};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::exchange::{LaneItem, NextItems};
 use sync_core::fingerprint::Fingerprint;
 use sync_core::identity::{Actor, Position};
 use sync_core::wire::{BlobOffer, ChangeItem, Fact, FeedEnd, Holdings, Lane, MAX_ITEMS, MAX_TIPS};
 
 use crate::engine::{StoreError, StoreEvent, Tx};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::{directory, facts, panels, parked, queue, state};
 use crate::{derive, log};
 
@@ -134,7 +134,7 @@ pub(crate) fn relate_again(
          ORDER BY kind <> ?2, d",
     )?;
     let docs = find.query_map(params![patient.0, DocKind::Chart.byte()], |row| row.get(0))?;
-    for d in docs.collect::<rusqlite::Result<Vec<i64>>>()? {
+    for d in docs.collect::<crate::sql::Result<Vec<i64>>>()? {
         hold_as(tx, c, d, if returned { RETURNED } else { CHANGE })?;
     }
     // What the clinic wrote before it might is taken now.
@@ -143,7 +143,7 @@ pub(crate) fn relate_again(
              JOIN link_patient_documents USING(d) WHERE patient = ?1",
     )?;
     let docs = find.query_map(params![patient.0], |row| Ok(DocId(row.get(0)?)))?;
-    for doc in docs.collect::<rusqlite::Result<Vec<DocId>>>()? {
+    for doc in docs.collect::<crate::sql::Result<Vec<DocId>>>()? {
         parked::try_again(tx, Some(doc))?;
     }
     Ok(())
@@ -170,7 +170,7 @@ fn hold_as(tx: &mut Tx<'_>, c: i64, d: i64, kind: i64) -> Result<(), StoreError>
         .sql
         .prepare_cached("SELECT k, lane, hash FROM log WHERE d = ?1 ORDER BY k")?;
     let rows = rows.query_map([d], |row| Ok((row.get(0)?, row.get::<_, u8>(1)?, row.get(2)?)))?;
-    for (k, lane, hash) in rows.collect::<rusqlite::Result<Vec<(i64, u8, [u8; 32])>>>()? {
+    for (k, lane, hash) in rows.collect::<crate::sql::Result<Vec<(i64, u8, [u8; 32])>>>()? {
         let lane = Lane::from_number(lane).ok_or(StoreError::Unreadable("lane"))?;
         append(tx, c, lane, kind, k, &hash)?;
     }
@@ -178,7 +178,7 @@ fn hold_as(tx: &mut Tx<'_>, c: i64, d: i64, kind: i64) -> Result<(), StoreError>
         "SELECT b, id, lane FROM link_blobs JOIN blobs ON blobs.id = link_blobs.blob WHERE doc = ?1",
     )?;
     let blobs = blobs.query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, u8>(2)?)))?;
-    for (b, blob, lane) in blobs.collect::<rusqlite::Result<Vec<(i64, [u8; 32], u8)>>>()? {
+    for (b, blob, lane) in blobs.collect::<crate::sql::Result<Vec<(i64, [u8; 32], u8)>>>()? {
         let lane = Lane::from_number(lane).ok_or(StoreError::Unreadable("lane"))?;
         append(tx, c, lane, BLOB, b, &blob)?;
     }
@@ -199,7 +199,7 @@ pub(crate) fn part(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), St
     )?;
     let place = params![patient.0, c, clinic.as_str(), DocKind::Link.byte()];
     let rows = find.query_map(place, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    for (d, print) in rows.collect::<rusqlite::Result<Vec<(i64, [u8; 32])>>>()? {
+    for (d, print) in rows.collect::<crate::sql::Result<Vec<(i64, [u8; 32])>>>()? {
         tx.sql
             .execute("DELETE FROM link_holds WHERE d = ?1 AND c = ?2", [d, c])?;
         directory::change_print(tx.sql, c, |sum| sum.subtract(&print))?;
@@ -376,13 +376,13 @@ pub(crate) fn tips(sql: &Connection, c: i64) -> Result<[Vec<FeedEnd>; Lane::COUN
 pub(crate) fn holders(sql: &Connection, d: i64) -> Result<Vec<i64>, StoreError> {
     let mut find = sql.prepare_cached("SELECT c FROM link_holds WHERE d = ?1")?;
     let rows = find.query_map([d], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::sql::Result<_>>()?)
 }
 
 fn clinics_of(sql: &Connection, patient: PatientId) -> Result<Vec<i64>, StoreError> {
     let mut find = sql.prepare_cached("SELECT c FROM link_patients WHERE patient = ?1")?;
     let rows = find.query_map([patient.0], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::sql::Result<_>>()?)
 }
 
 /// Whether a clinic holds a document.

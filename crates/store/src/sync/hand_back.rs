@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use records::ids::DocId;
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::exchange::Taken;
 use sync_core::identity::{Actor, Position};
 use sync_core::wire::{Fact, FedChange, FeedBatch, FeedEnd, FeedItem, HandBack, Lane, Welcome, change_hash};
@@ -12,6 +11,7 @@ use sync_core::wire::{Fact, FedChange, FeedBatch, FeedEnd, FeedItem, HandBack, L
 use crate::engine::{StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, Stored, ingest, retry};
 use crate::log;
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::{blobs, facts, hub_end, kept, purge, queue, ranges, state, successions};
 
 pub(crate) const TABLES: &str = "
@@ -168,7 +168,7 @@ pub(crate) fn look_after(tx: &Tx<'_>) -> Result<bool, StoreError> {
         "SELECT f, name FROM link_statements LEFT JOIN link_fact_places USING(f) WHERE position IS NULL",
     )?;
     let facts = find.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    for (f, name) in facts.collect::<rusqlite::Result<Vec<(i64, [u8; 8])>>>()? {
+    for (f, name) in facts.collect::<crate::sql::Result<Vec<(i64, [u8; 8])>>>()? {
         if handed_once(tx.sql, &name)? {
             missing += queue::add_fact(tx, f)?;
         }

@@ -1,7 +1,6 @@
 //! The hub's answers to what the exchange asks.
 
 use records::ids::{ClinicCode, DeviceId, DocId, DocKind, PatientId};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::check::{Checked, Fault};
 use sync_core::exchange::{Answer, Ask, Greeting, NextItems, Taken, Told};
 use sync_core::identity::Position;
@@ -13,6 +12,7 @@ use sync_core::wire::{
 use crate::alarms::AlarmKind;
 use crate::engine::{Store, StoreError, Tx, raise_alarm};
 use crate::ingest::{BUILDS_ON_PARKED, Foreign, Ingested, ORPHAN, Stored, UNHEARD, ingest, keep_unheard};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::recovery::{self, UNKNOWN_PRINT};
 use crate::sync::{
     blobs, directory, facts, feeds, hand_back, panels, purge, ranges, repair, state, successions,
@@ -434,7 +434,7 @@ pub(crate) fn is_related(
         "SELECT patient FROM link_patient_documents JOIN documents USING(d) WHERE documents.id = ?1",
     )?;
     let patients = find.query_map([doc.as_bytes()], |row| Ok(PatientId(row.get(0)?)))?;
-    for patient in patients.collect::<rusqlite::Result<Vec<PatientId>>>()? {
+    for patient in patients.collect::<crate::sql::Result<Vec<PatientId>>>()? {
         if panels::left_at(sql, writer.c, patient)?.is_some_and(|position| knows <= position) {
             return Ok(true);
         }

@@ -3,11 +3,11 @@
 //! restoring it.
 
 use records::ids::{BlobId, DocId};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::wire::{BLOB_PIECE, BlobOffer, ChangeItem, Lane};
 
 use crate::engine::{StoreError, Tx};
 use crate::log;
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::state;
 
 pub(crate) const TABLES: &str = "
@@ -65,7 +65,7 @@ pub(crate) fn part_ways(sql: &Connection) -> Result<(), StoreError> {
 pub(crate) fn forget_safe(sql: &Connection, safe_through: &[u64; Lane::COUNT]) -> Result<(), StoreError> {
     let mut find = sql.prepare_cached("SELECT doc, ends FROM link_kept_until WHERE ends IS NOT NULL")?;
     let rows = find.query_map([], |row| Ok((DocId(row.get(0)?), row.get(1)?)))?;
-    for (doc, ends) in rows.collect::<rusqlite::Result<Vec<(DocId, Vec<u8>)>>>()? {
+    for (doc, ends) in rows.collect::<crate::sql::Result<Vec<(DocId, Vec<u8>)>>>()? {
         let ends = ends.as_chunks::<8>().0.iter().map(|end| u64::from_be_bytes(*end));
         if ends.zip(safe_through).all(|(end, safe)| end <= *safe) {
             forget(sql, doc)?;

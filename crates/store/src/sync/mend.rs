@@ -1,7 +1,7 @@
 //! After a damaged database was saved row by row: nothing names a row that is gone, nothing is claimed to be held
 //! that is not, and blobs that were lost are wished for again.
 
-use rusqlite::{Connection, params};
+use crate::sql::{Connection, params};
 
 use crate::engine::StoreError;
 use crate::sync::{directory, feeds, queue, ranges};

@@ -2,10 +2,10 @@
 //! everything that they wrote is at the hub, and get them again later. What the clinic owns stays with it.
 
 use records::ids::{ClinicCode, DocId, PatientId};
-use rusqlite::{OptionalExtension, params};
 use sync_core::wire::{FactKind, Lane};
 
 use crate::engine::{Store, StoreError, Tx};
+use crate::sql::{OptionalExtension, params};
 use crate::sync::{directory, facts, feeds, kept, purge, state};
 
 pub(crate) const TABLES: &str = "
@@ -34,7 +34,7 @@ fn parse(body: &[u8]) -> Option<(PatientId, bool)> {
 
 /// Whether a clinic left a patient; then how far its clinical feed went at that moment.
 pub(crate) fn left_at(
-    sql: &rusqlite::Connection,
+    sql: &crate::sql::Connection,
     c: i64,
     patient: PatientId,
 ) -> Result<Option<u64>, StoreError> {
@@ -100,7 +100,7 @@ pub(crate) fn carry_out(tx: &mut Tx<'_>, body: &[u8]) -> Result<(), StoreError> 
     let chart = patient.doc();
     let place = params![patient.0, enrolment.clinic.as_str(), chart.as_bytes()];
     let docs = find.query_map(place, |row| Ok(DocId(row.get(0)?)))?;
-    for doc in docs.collect::<rusqlite::Result<Vec<DocId>>>()? {
+    for doc in docs.collect::<crate::sql::Result<Vec<DocId>>>()? {
         let text = if joined {
             "DELETE FROM link_leaving WHERE doc = ?1"
         } else {
@@ -121,7 +121,7 @@ const READY_TO_LEAVE: &str = "SELECT doc FROM link_leaving CROSS JOIN documents 
 pub(crate) fn put_away(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let mut find = tx.sql.prepare_cached(READY_TO_LEAVE)?;
     let docs = find.query_map([], |row| Ok(DocId(row.get(0)?)))?;
-    for doc in docs.collect::<rusqlite::Result<Vec<DocId>>>()? {
+    for doc in docs.collect::<crate::sql::Result<Vec<DocId>>>()? {
         kept::keep(tx, doc)?;
         purge::remove(tx, doc)?;
         tx.sql
@@ -149,7 +149,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::Connection;
+    use crate::sql::Connection;
 
     use super::*;
 
@@ -163,7 +163,7 @@ mod tests {
         let steps: Vec<String> = plan
             .query_map([], |row| row.get(3))
             .unwrap()
-            .collect::<rusqlite::Result<_>>()
+            .collect::<crate::sql::Result<_>>()
             .unwrap();
         assert!(steps[0].contains("link_leaving"), "{steps:?}");
         assert!(steps[1..].iter().all(|step| !step.contains("SCAN")), "{steps:?}");

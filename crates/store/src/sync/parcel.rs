@@ -5,7 +5,6 @@
 use std::io;
 
 use records::ids::{ClinicCode, DeviceId};
-use rusqlite::{Connection, OptionalExtension};
 use sync_core::exchange::{Answer, Ask, LaneItem, Outgoing, Taken, signed_messages, unsigned_stretch};
 use sync_core::identity::{Actor, Claim, DevicePublicKey, Purpose, SIGNATURE_LEN, SignatureFault};
 use sync_core::wire::{
@@ -14,6 +13,7 @@ use sync_core::wire::{
 };
 
 use crate::engine::{Store, StoreError};
+use crate::sql::{Connection, OptionalExtension};
 use crate::sync::{blobs, box_end, directory, feeds, queue, ranges, state};
 
 /// Bytes of items in one message.
@@ -48,8 +48,8 @@ pub enum ParcelError {
     Store(#[from] StoreError),
 }
 
-impl From<rusqlite::Error> for ParcelError {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<crate::sql::Error> for ParcelError {
+    fn from(error: crate::sql::Error) -> Self {
         Self::Store(error.into())
     }
 }

@@ -3,7 +3,6 @@
 
 use records::ids::{ClinicCode, DeviceId, DocId, PatientId};
 use records::time::WallTime;
-use rusqlite::params;
 use sync_core::check::{Checked, RULES};
 use sync_core::document::written_at;
 use sync_core::identity::Position;
@@ -12,6 +11,7 @@ use sync_core::wire::{ChangeItem, ParkReason};
 use crate::engine::{Store, StoreError, Tx};
 use crate::ingest::{Foreign, UNHEARD, Waiting, retry, set_aside};
 use crate::open::Side;
+use crate::sql::params;
 use crate::sync::hub_end::{self, Writer};
 use crate::sync::state;
 use crate::{derive, ingest, log};

@@ -3,11 +3,11 @@
 //! of a purge the document's id stays as well and refuses what comes late.
 
 use records::ids::{BlobId, ClinicCode, DocId};
-use rusqlite::{Connection, params};
 use sync_core::identity::Position;
 use sync_core::wire::FactKind;
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
+use crate::sql::{Connection, params};
 use crate::sync::{directory, facts, feeds, kept, queue, ranges};
 use crate::{AuditAct, By};
 use crate::{audit, derive, log};
@@ -53,7 +53,7 @@ pub(crate) fn is_back(tx: &Tx<'_>, position: Position) -> Result<(), StoreError>
 /// Carries a purge out: no byte of the documents is left.
 pub(crate) fn carry_out(tx: &mut Tx<'_>, body: &[u8]) -> Result<(), StoreError> {
     // What is deleted from here on is overwritten in the file, not only unlinked.
-    tx.sql.pragma_update(None, "secure_delete", true)?;
+    tx.sql.pragma_update("secure_delete", true)?;
     for doc in body.as_chunks::<16>().0.iter().map(|id| DocId(*id)) {
         let new = tx
             .sql
@@ -82,7 +82,7 @@ fn forget_refused(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> {
     )?;
     let mut find = tx.sql.prepare_cached("SELECT p FROM parked WHERE doc = ?1")?;
     let rows = find.query_map([doc.as_bytes()], |row| row.get(0))?;
-    for p in rows.collect::<rusqlite::Result<Vec<i64>>>()? {
+    for p in rows.collect::<crate::sql::Result<Vec<i64>>>()? {
         feeds::forget_unread(tx, p)?;
     }
     for table in ["parked", "link_refused"] {
@@ -142,7 +142,7 @@ fn forget_blobs(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> {
          UNION SELECT blob FROM link_wanted WHERE doc = ?1",
     )?;
     let blobs = find.query_map([doc.as_bytes()], |row| Ok(BlobId(row.get(0)?)))?;
-    for blob in blobs.collect::<rusqlite::Result<Vec<BlobId>>>()? {
+    for blob in blobs.collect::<crate::sql::Result<Vec<BlobId>>>()? {
         queue::forget_blob(tx, blob)?;
         feeds::forget_blob(tx, blob)?;
         for table in ["link_pieces", "link_wanted", "link_deferred", "link_blob_places"] {

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use records::ids::{BlobId, DeviceId, DocId, SessionId};
 use records::time::WallTime;
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::exchange::{LaneItem, NextItems};
 use sync_core::identity::Actor;
 use sync_core::wire::{
@@ -16,6 +15,7 @@ use sync_core::wire::{
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::log;
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::kept::{KEPT, KEPT_BLOB};
 use crate::sync::{again, blobs, facts, hand_back, kept, panels, ranges, state, successions};
 
@@ -183,7 +183,7 @@ pub(crate) fn take_audit(tx: &Tx<'_>, actor: Actor) -> Result<Vec<Vec<u8>>, Stor
     )?;
     let place = params![actor.device.as_bytes(), actor.session.as_bytes()];
     let rows = find.query_map(place, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let rows = rows.collect::<rusqlite::Result<Vec<(i64, Vec<u8>)>>>()?;
+    let rows = rows.collect::<crate::sql::Result<Vec<(i64, Vec<u8>)>>>()?;
     for (a, _) in &rows {
         tx.sql
             .prepare_cached("DELETE FROM link_queue WHERE kind = ?1 AND row = ?2")?
@@ -323,7 +323,7 @@ fn waiting_before(sql: &Connection, k: i64) -> Result<Vec<i64>, StoreError> {
          WHERE log.d = (SELECT d FROM log WHERE k = ?1) AND log.k < ?1 ORDER BY log.k",
     )?;
     let rows = find.query_map([k, CHANGE], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::sql::Result<_>>()?)
 }
 
 /// A change read from the log.
@@ -560,7 +560,7 @@ fn own_sessions(sql: &Connection, own: DeviceId) -> Result<Vec<Actor>, StoreErro
             session: SessionId(row.get(1)?),
         })
     })?;
-    Ok(actors.collect::<rusqlite::Result<_>>()?)
+    Ok(actors.collect::<crate::sql::Result<_>>()?)
 }
 
 fn requeue_audit(tx: &Tx<'_>, holds: &Holds, own: DeviceId) -> Result<(), StoreError> {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use records::ids::{DeviceId, SessionId};
-use rusqlite::{Connection, OptionalExtension, params};
 use sync_core::identity::Actor;
 use sync_core::wire::{Holdings, Holds, RangeSet, SessionPrint};
 
 use crate::engine::StoreError;
+use crate::sql::{Connection, OptionalExtension, params};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_held(
@@ -146,7 +146,7 @@ pub(crate) fn prints(
         };
         Ok((actor, SessionPrint(row.get(2)?)))
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::sql::Result<_>>()?)
 }
 
 /// What is told to the hub: sessions in which it may hold other changes at the same positions are left out.
@@ -187,7 +187,7 @@ pub(crate) fn sessions_with_gaps(sql: &Connection) -> Result<Vec<SessionId>, Sto
 }
 
 /// Makes the prints of a database that was written before there were any.
-pub(crate) fn make_prints(sql: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn make_prints(sql: &Connection) -> crate::sql::Result<()> {
     if sql.prepare("SELECT 1 FROM link_prints LIMIT 1")?.exists([])? {
         return Ok(());
     }
@@ -304,7 +304,7 @@ pub(crate) fn acked_audit(sql: &Connection, device: DeviceId) -> Result<BTreeMap
         };
         Ok((actor, row.get::<_, i64>(1)?.cast_unsigned()))
     })?;
-    Ok(ends.collect::<rusqlite::Result<_>>()?)
+    Ok(ends.collect::<crate::sql::Result<_>>()?)
 }
 
 pub(crate) fn set_acked_audit(sql: &Connection, session: SessionId, upto: u64) -> Result<(), StoreError> {
@@ -345,5 +345,5 @@ pub(crate) fn audit_ends(sql: &Connection, device: DeviceId) -> Result<BTreeMap<
         };
         Ok((actor, row.get::<_, i64>(2)?.cast_unsigned()))
     })?;
-    Ok(ends.collect::<rusqlite::Result<_>>()?)
+    Ok(ends.collect::<crate::sql::Result<_>>()?)
 }

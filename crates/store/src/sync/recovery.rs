@@ -5,10 +5,10 @@
 //! at once, and after a day everybody is: a hub never stops for ever.
 
 use records::ids::DeviceId;
-use rusqlite::{Connection, params};
 use sync_core::wire::Lane;
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
+use crate::sql::{Connection, params};
 use crate::sync::{directory, feeds, parked, state};
 
 pub(crate) const TABLES: &str = "

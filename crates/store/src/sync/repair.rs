@@ -1,10 +1,10 @@
 //! Documents that differ although nothing waits: both ends send them again, change by change. What is held is known
 //! by its content, so only what was missing is written.
 
-use rusqlite::{Connection, OptionalExtension};
 use sync_core::wire::Lane;
 
 use crate::engine::{StoreError, StoreEvent, Tx};
+use crate::sql::{Connection, OptionalExtension};
 use crate::sync::{feeds, queue};
 
 /// The prints of all documents, or of those that a clinic holds.
@@ -13,7 +13,7 @@ pub(crate) fn prints(sql: &Connection, c: Option<i64>) -> Result<Vec<[u8; 32]>, 
         "SELECT print FROM documents WHERE ?1 IS NULL OR d IN (SELECT d FROM link_holds WHERE c = ?1)",
     )?;
     let rows = find.query_map([c], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::sql::Result<_>>()?)
 }
 
 fn document(sql: &Connection, print: &[u8; 32]) -> Result<Option<i64>, StoreError> {

@@ -3,13 +3,13 @@
 
 use records::ids::{ClinicCode, DocKind};
 use records::time::{ClockSource, Stamp, WallTime};
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use sync_core::identity::{DevicePublicKey, PUBLIC_KEY_LEN, Position};
 use sync_core::wire::{FeedEnd, Hello, Lane, ParkReason, QueueReport, VERSIONS, Wanted, Welcome};
 
 use crate::alarms::AlarmKind;
 use crate::engine::{Store, StoreError, StoreEvent, Tx, clear_alarm, raise_alarm};
+use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::recovery::UNKNOWN_PRINT;
 use crate::sync::{blobs, hand_back, kept, queue, ranges};
 use crate::{AuditAct, By, audit, settings};

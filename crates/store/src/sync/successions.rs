@@ -4,11 +4,11 @@
 //! device names those before it, so that a hub that was restored knows it at once.
 
 use records::ids::DeviceId;
-use rusqlite::{Connection, params};
 use sync_core::identity::DeviceKey;
 
 use crate::engine::{Store, StoreError, Tx};
 use crate::folder;
+use crate::sql::{Connection, params};
 use crate::sync::state::{self, Enrolment};
 
 pub(crate) const TABLES: &str = "
@@ -30,7 +30,7 @@ pub(crate) fn predecessors(sql: &Connection, device: DeviceId) -> Result<Vec<Dev
     let mut find = sql
         .prepare_cached("SELECT predecessor FROM link_successions WHERE device = ?1 ORDER BY predecessor")?;
     let rows = find.query_map([device.as_bytes()], |row| Ok(DeviceId(row.get(0)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::sql::Result<_>>()?)
 }
 
 /// Whether another device took this one's place.

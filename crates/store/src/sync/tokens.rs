@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use records::ids::{ClinicCode, DeviceId};
 use records::time::WallTime;
-use rusqlite::{OptionalExtension, params};
 use sync_core::identity::DevicePublicKey;
 use sync_core::wire::{EnrolRefusal, EnrolRequest, FactKind, SuccessionRequest, TOKEN_SECRET_LEN};
 
 use crate::engine::{Store, StoreError, Tx};
+use crate::sql::{OptionalExtension, params};
 use crate::sync::directory::{clinic_code, clinic_row, enrolment_body, known, put_device};
 use crate::sync::{directory, facts, state, successions};
 

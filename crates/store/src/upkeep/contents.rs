@@ -2,14 +2,13 @@
 //! names say.
 
 use records::ids::{BlobId, DocId};
-use rusqlite::types::Value;
-use rusqlite::{Connection, params};
 use sync_core::document::{Document, Heads};
 use sync_core::fingerprint::print_of;
 
 use crate::derive::{self, TABLES, create_tables};
 use crate::engine::StoreError;
 use crate::log;
+use crate::sql::{Connection, Value, params};
 
 /// What a look at some documents found.
 #[derive(Debug, Default)]
@@ -81,10 +80,12 @@ fn rows(sql: &Connection, table: &str, d: i64) -> Result<Vec<String>, StoreError
     let mut find = sql.prepare_cached(&format!("SELECT * FROM {table} WHERE d = ?1"))?;
     let width = find.column_count();
     let rows = find.query_map([d], |row| {
-        let values: Vec<Value> = (0..width).map(|n| row.get(n)).collect::<rusqlite::Result<_>>()?;
+        let values: Vec<Value> = (0..width)
+            .map(|n| row.get(n))
+            .collect::<crate::sql::Result<_>>()?;
         Ok(format!("{values:?}"))
     })?;
-    let mut rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut rows = rows.collect::<crate::sql::Result<Vec<_>>>()?;
     rows.sort_unstable();
     Ok(rows)
 }

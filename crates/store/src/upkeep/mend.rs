@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use records::ids::DocId;
-use rusqlite::{Connection, params};
 
 use super::contents;
 use super::structure::{Torn, unhook};
 use crate::alarms::AlarmKind;
 use crate::derive::{create_tables, project};
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
+use crate::sql::{Connection, params};
 use crate::{log, schema, settings};
 
 /// Setting: pages of something torn lie unused in the file.
@@ -104,8 +104,8 @@ fn forget_schema(sql: &Connection, taken_back: bool) {
 
 fn open_scratch(path: &Path) -> Result<Connection, StoreError> {
     let sql = Connection::open(path)?;
-    sql.pragma_update(None, "journal_mode", "OFF")?;
-    sql.pragma_update(None, "synchronous", "OFF")?;
+    sql.pragma_update("journal_mode", "OFF")?;
+    sql.pragma_update("synchronous", "OFF")?;
     schema::prepare(&sql)?;
     create_tables(&sql)?;
     sql.execute_batch("CREATE TABLE seen(d INTEGER PRIMARY KEY, print BLOB NOT NULL)")?;
@@ -151,7 +151,7 @@ fn swap(tx: &mut Tx<'_>, table: &str) -> Result<(), StoreError> {
              WHERE seen.print IS NOT documents.print",
         )?;
         let rows = rows.query_map([], |row| Ok((row.get(0)?, DocId(row.get(1)?))))?;
-        rows.collect::<rusqlite::Result<Vec<(i64, DocId)>>>()?
+        rows.collect::<crate::sql::Result<Vec<(i64, DocId)>>>()?
     };
     for (d, doc) in later {
         let document = log::load_row(tx.sql, d, doc)?;

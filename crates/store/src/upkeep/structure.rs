@@ -4,9 +4,8 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
-
 use crate::engine::{Store, StoreError, open_reader};
+use crate::sql::{Connection, Kind, OptionalExtension, params};
 use crate::{folder, log};
 
 /// How long one table is looked at; a larger one is read row by row with its documents anyway.
@@ -42,7 +41,7 @@ pub(super) fn table_behind(sql: &Connection, after: &str) -> Result<Option<Strin
 
 /// What SQLite finds wrong with the whole file. Pages that nothing uses are no damage: what was torn and made again
 /// leaves them behind, because no torn page is ever given to anybody else.
-pub(crate) fn verdicts(sql: &Connection, most: usize) -> rusqlite::Result<Vec<String>> {
+pub(crate) fn verdicts(sql: &Connection, most: usize) -> crate::sql::Result<Vec<String>> {
     let mut rows = sql.prepare("PRAGMA quick_check(100000)")?;
     let rows = rows.query_map([], |row| row.get::<_, String>(0))?;
     let is_damage = |verdict: &String| verdict != "ok" && !verdict.ends_with(": never used");
@@ -70,7 +69,7 @@ impl Store {
             let wal = folder.join(format!("{}-wal", folder::DATABASE));
             let size = move || wal.metadata().map_or(0, |meta| meta.len());
             let (end, full) = (clock.uptime() + TABLE_MAX, size() + GROWTH_MAX);
-            sql.progress_handler(STEPS, Some(move || clock.uptime() > end || size() > full))?;
+            sql.stop_when(STEPS, move || clock.uptime() > end || size() > full)?;
             look(&sql, &table)
         });
         looked.await.map_err(|_| StoreError::Closed)?
@@ -90,14 +89,14 @@ fn look(sql: &Connection, table: &str) -> Result<Vec<Torn>, StoreError> {
             };
             Ok((torn, row.get::<_, i64>(2)?))
         })?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+        .collect::<crate::sql::Result<Vec<_>>>()?;
     let itself = || {
         let own = parts.iter().filter(|(part, _)| part.name == table);
         own.map(|(part, _)| part.clone()).collect::<Vec<_>>()
     };
     let problems = match problems(sql, table) {
         Ok(problems) => problems,
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+        Err(error) if error.kind() == Kind::Interrupted => {
             tracing::info!(
                 table,
                 "the look at a table was broken off; its rows are looked at with the documents"
@@ -123,11 +122,11 @@ fn look(sql: &Connection, table: &str) -> Result<Vec<Torn>, StoreError> {
     Ok(torn)
 }
 
-fn is_corrupt(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
+fn is_corrupt(error: &crate::sql::Error) -> bool {
+    error.kind() == Kind::Damaged
 }
 
-fn problems(sql: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+fn problems(sql: &Connection, table: &str) -> crate::sql::Result<Vec<String>> {
     let quoted = table.replace('\'', "''");
     let mut rows = sql.prepare(&format!("PRAGMA integrity_check('{quoted}')"))?;
     let rows = rows.query_map([], |row| row.get::<_, String>(0))?;
@@ -155,8 +154,8 @@ fn is_about(problem: &str, name: &str, root: i64) -> bool {
 
 /// Takes tables and indexes out of the schema without touching their pages: a torn page may point anywhere, and
 /// dropping it would free pages of others. Their pages stay unused until the database is made anew.
-pub(super) fn unhook(sql: &Connection, names: &[String]) -> rusqlite::Result<()> {
-    sql.pragma_update(None, "writable_schema", true)?;
+pub(super) fn unhook(sql: &Connection, names: &[String]) -> crate::sql::Result<()> {
+    sql.pragma_update("writable_schema", true)?;
     let gone = names.iter().try_for_each(|name| {
         sql.execute(
             "DELETE FROM sqlite_schema WHERE name = ?1 OR tbl_name = ?1",
@@ -207,7 +206,7 @@ fn copy_whole(path: &Path, made: &Path) -> Result<(), StoreError> {
     let sql = Connection::open(path)?;
     crate::schema::prepare(&sql)?;
     // Nobody else may be inside: what they wrote after the copy would be lost with the old file.
-    sql.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    sql.pragma_update("locking_mode", "EXCLUSIVE")?;
     sql.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
     sql.execute("VACUUM INTO ?1", [made.to_string_lossy()])?;
     let copy = Connection::open(made)?;
@@ -215,7 +214,7 @@ fn copy_whole(path: &Path, made: &Path) -> Result<(), StoreError> {
         "DELETE FROM local_settings WHERE key = ?1",
         params![super::mend::UNHOOKED],
     )?;
-    let count = |sql: &Connection| -> rusqlite::Result<i64> {
+    let count = |sql: &Connection| -> crate::sql::Result<i64> {
         sql.query_row("SELECT count(*) FROM log", [], |row| row.get(0))
     };
     let same = count(&sql)? == count(&copy)?

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use records::ids::DocKind;
 use records::tree::Edit;
-use rusqlite::Connection;
 
 use super::*;
+use crate::sql::Connection;
 use crate::workbench::{Bench, PAGE, commit, leaf_pages, new_doc, on, root_page, tear_page, write};
 
 const CHARTS: usize = 60;
@@ -122,7 +122,7 @@ fn strict_check(path: &std::path::Path) -> Vec<String> {
     let sql = Connection::open(path).unwrap();
     let mut rows = sql.prepare("PRAGMA integrity_check").unwrap();
     let rows = rows.query_map([], |row| row.get(0)).unwrap();
-    rows.collect::<rusqlite::Result<_>>().unwrap()
+    rows.collect::<crate::sql::Result<_>>().unwrap()
 }
 
 #[tokio::test]

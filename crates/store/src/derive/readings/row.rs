@@ -5,11 +5,11 @@ use records::ids::{DocId, ObservationId, StaffId};
 use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::{Node, Scalar};
 use records::vitals::{GlucoseTiming, Measured, MissingReason, Observation, Origin, VitalKind, Withdrawal};
-use rusqlite::{Connection, Row, params};
 
 use super::ObservationLine;
 use crate::engine::StoreError;
 use crate::node;
+use crate::sql::{Connection, Row, params};
 
 /// Readings. Numbers stand in the scale of their quantity (`records::vitals::VitalKind::scales`). What most readings
 /// lack is `NULL`: a `clock` that nobody set, the `origin` of an imported one, an empty `device`, no `marks`.
@@ -99,10 +99,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<ObservationLine, StoreError> {
         at: WallTime(row.get(3)?),
         source: text(row, 4)?.map_or(ClockSource::None, ClockSource::from_word),
     };
-    let withdrawn = row
-        .get_ref(15)?
-        .as_bytes_or_null()
-        .map_err(rusqlite::Error::from)?;
+    let withdrawn = row.bytes(15)?;
     let marks = text(row, 14)?.map_or_else(Vec::new, |marks| marks.split(' ').map(str::to_owned).collect());
     Ok(ObservationLine {
         doc: DocId(row.get(0)?),
@@ -120,8 +117,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<ObservationLine, StoreError> {
 
 /// The text of a column, where it stands.
 fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>, StoreError> {
-    let value = row.get_ref(column)?;
-    Ok(value.as_str_or_null().map_err(rusqlite::Error::from)?)
+    Ok(row.text(column)?)
 }
 
 fn measured(row: &Row<'_>) -> Result<Measured, StoreError> {
@@ -267,7 +263,7 @@ mod tests {
             put(&sql, 7, 0, &reading).unwrap();
             let mut find = sql.prepare(&format!("SELECT zeroblob(16), {COLUMNS} FROM observations o")).unwrap();
             let mut rows = find.query([]).unwrap();
-            let line = read(rows.next().unwrap().unwrap()).unwrap();
+            let line = read(&rows.next().unwrap().unwrap()).unwrap();
             prop_assert_eq!(line.observation, reading);
         }
     }

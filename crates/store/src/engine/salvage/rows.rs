@@ -1,9 +1,7 @@
 //! Copying a table of which some pages cannot be read.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
-
 use crate::engine::StoreError;
+use crate::sql::{Connection, Kind, Row, Value};
 
 /// Rows behind a torn place that are tried one by one before it is passed in growing steps.
 const TRIED_EACH: i64 = 1_024;
@@ -34,7 +32,7 @@ fn described(sql: &Connection, table: &str) -> Result<Vec<Column>, StoreError> {
             in_key: row.get(2)?,
         })
     })?;
-    Ok(columns.collect::<rusqlite::Result<_>>()?)
+    Ok(columns.collect::<crate::sql::Result<_>>()?)
 }
 
 /// Copies every row of a table that can be read; how many stretches could not.
@@ -53,7 +51,7 @@ pub(super) fn copy(from: &Connection, to: &Connection, table: &str) -> Result<u6
         let Some(values) = values(row, &described) else {
             return Ok(false);
         };
-        put.execute(params_from_iter(values))?;
+        put.execute(values.as_slice())?;
         Ok(true)
     };
     let without_rowid: bool = to.query_row(
@@ -90,12 +88,8 @@ fn values(row: &Row<'_>, described: &[Column]) -> Option<Vec<Value>> {
 type Take<'t> = &'t mut dyn FnMut(&Row<'_>) -> Result<bool, StoreError>;
 
 /// Whether the damaged file, and not the copy, is the reason.
-fn is_torn(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode;
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    )
+fn is_torn(error: &crate::sql::Error) -> bool {
+    error.kind() == Kind::Damaged
 }
 
 /// In the order of the rows' numbers; behind a torn place it goes on with the next number that can be found.
@@ -137,7 +131,7 @@ fn scan_from(
     loop {
         match rows.next() {
             Ok(Some(row)) => {
-                if !take(row)? {
+                if !take(&row)? {
                     *torn += 1;
                 }
                 last = row.get(number).ok().or(last);

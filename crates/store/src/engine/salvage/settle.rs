@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 
 use records::ids::{DeviceId, DocId, DocKind, SessionId};
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync_core::document::{Document, deps_of, genesis_hash, outline};
 use sync_core::fingerprint::print_of;
 use sync_core::identity::Actor;
@@ -13,6 +12,7 @@ use sync_core::wire::change_hash;
 use super::Lost;
 use crate::engine::StoreError;
 use crate::ingest::ORPHAN;
+use crate::sql::{Connection, OptionalExtension, Row, params};
 use crate::{log, sync};
 
 /// A change of the log that is what its hash says.
@@ -29,7 +29,7 @@ pub(super) fn settle(sql: &Connection, lost: &mut Lost) -> Result<(), StoreError
     let mut rows = sql.prepare("SELECT d FROM log UNION SELECT d FROM documents ORDER BY d")?;
     let all = rows
         .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<i64>>>()?;
+        .collect::<crate::sql::Result<Vec<i64>>>()?;
     for d in all {
         lost.documents += u64::from(!document(sql, d)?);
     }
@@ -59,7 +59,7 @@ fn any_of(kind: DocKind) -> DocId {
 const OF_LOG: &str = "SELECT k, hash, body, device, session, id FROM log LEFT JOIN sessions USING(s)
      LEFT JOIN documents ON documents.d = log.d";
 
-fn kept(row: &Row<'_>) -> rusqlite::Result<Result<Kept, i64>> {
+fn kept(row: &Row<'_>) -> crate::sql::Result<Result<Kept, i64>> {
     let k = row.get(0)?;
     let actor = row
         .get(3)

@@ -92,10 +92,10 @@ async fn documents_of_an_unknown_kind_are_kept_and_relayed_as_they_came() {
     for end in [&near, &far, &stranger] {
         sync(end, &hub).await;
     }
-    let kept = |sql: &rusqlite::Connection| {
+    let kept = |sql: &crate::sql::Connection| {
         let mut find = sql.prepare("SELECT body FROM parked ORDER BY p")?;
         let rows = find.query_map([], |row| row.get(0))?;
-        Ok::<_, crate::StoreError>(rows.collect::<rusqlite::Result<Vec<Vec<u8>>>>()?)
+        Ok::<_, crate::StoreError>(rows.collect::<crate::sql::Result<Vec<Vec<u8>>>>()?)
     };
     for end in [&far, &hub] {
         let bodies = end.store.read(kept).await.unwrap();

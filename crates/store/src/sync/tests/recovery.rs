@@ -189,7 +189,7 @@ async fn what_lies_in_a_verified_backup_is_not_kept_for_the_hub_any_more() {
         .await
         .unwrap();
     sync(&far, &hub).await;
-    let kept = |sql: &rusqlite::Connection| {
+    let kept = |sql: &crate::sql::Connection| {
         sql.query_row("SELECT count(*) FROM link_relays", [], |row| row.get::<_, i64>(0))
             .map_err(StoreError::from)
     };

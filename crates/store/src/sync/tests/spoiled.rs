@@ -315,7 +315,7 @@ async fn a_new_release_takes_what_the_last_one_set_aside() {
     sync(&end, &hub).await;
     part(&hub, "0017", first).await;
     let later = chart(&end, "0017", "示例乙").await;
-    let rows = |sql: &rusqlite::Connection| {
+    let rows = |sql: &crate::sql::Connection| {
         sql.query_row("SELECT count(*) FROM parked", [], |row| row.get::<_, i64>(0))
             .map_err(crate::StoreError::from)
     };
@@ -337,7 +337,7 @@ async fn a_new_release_takes_what_the_last_one_set_aside() {
             super::super::ranges::hold(tx.sql, s, change.position.seq, &hash)?;
             tx.sql.execute(
                 "INSERT INTO parked(s, seq, doc, lane, hash, reason, body) VALUES(?1, ?2, ?3, 2, ?4, 'kind', ?5)",
-                rusqlite::params![
+                crate::sql::params![
                     s,
                     change.position.seq.cast_signed(),
                     change.doc.as_bytes(),
