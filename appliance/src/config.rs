@@ -64,6 +64,8 @@ pub struct Config {
     pub lan: LanConfig,
     /// The kiosk.
     pub kiosk: KioskConfig,
+    /// The card that the box started from, where it was provisioned for a clinic.
+    pub card: Option<CardConfig>,
     /// Log lines on stderr.
     pub log: LogConfig,
     /// Device bays.
@@ -142,6 +144,16 @@ impl Default for KioskConfig {
     fn default() -> Self {
         Self { on_loopback: true }
     }
+}
+
+/// The card that the box started from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardConfig {
+    /// Its device file, the whole card, or an image of it.
+    pub device: PathBuf,
+    /// File of the county's public key, against which identity rows are checked.
+    pub county_key: PathBuf,
 }
 
 /// Log lines on stderr.

@@ -139,9 +139,9 @@ impl HubLink {
         self.hub.clone()
     }
 
-    /// Joins a hub while the box is running.
-    pub async fn join(&self, url: &str, token: &str) -> Result<(), JoinFault> {
-        join(&self.store, url, token, None, &self.cable).await?;
+    /// Joins a hub while the box is running. `hub_ca` is the county's certificate (PEM) where it is known beforehand.
+    pub async fn join(&self, url: &str, token: &str, hub_ca: Option<&str>) -> Result<(), JoinFault> {
+        join(&self.store, url, token, hub_ca, &self.cable).await?;
         self.try_now();
         Ok(())
     }

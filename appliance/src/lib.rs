@@ -5,6 +5,7 @@
 //! act, answer; rules stand in `records`, and what decides about readings in [`bays::attachment`].
 
 pub mod bays;
+pub mod card_identity;
 pub mod cli;
 pub mod clock;
 pub mod config;

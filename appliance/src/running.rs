@@ -15,8 +15,9 @@ use tokio::task::JoinHandle;
 
 use crate::bays::Bays;
 use crate::bays::keeper::{Keeper, Queue};
+use crate::card_identity;
 use crate::clock::SystemClock;
-use crate::config::{BayConfig, ConfigError, KioskConfig, LanConfig, check_bays, check_loopback};
+use crate::config::{BayConfig, CardConfig, ConfigError, KioskConfig, LanConfig, check_bays, check_loopback};
 use crate::hub_link::HubLink;
 use crate::kiosk::Kiosks;
 use crate::kiosk::screens::Screens;
@@ -48,6 +49,8 @@ pub struct Options {
     pub kiosk: KioskConfig,
     /// Device bays.
     pub bays: Vec<BayConfig>,
+    /// The card that the box started from, where it was provisioned for a clinic.
+    pub card: Option<CardConfig>,
     /// A clock that is driven by hand; none takes the system's.
     pub clock: Option<Arc<dyn Clock>>,
     /// A switch in the cable to the hub, for demonstrations and tests.
@@ -72,6 +75,7 @@ impl Options {
             lan: LanConfig::default(),
             kiosk: KioskConfig::default(),
             bays: Vec::new(),
+            card: None,
             clock: None,
             cable: None,
             notice: None,
@@ -184,6 +188,10 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         notice: options.notice.as_deref().map(Arc::from),
     };
     let mut running = start(state, switch, queue, pages.address)?;
+    if let Some(card) = options.card {
+        let joining = card_identity::join(running.state.link.clone(), card);
+        running.tasks.push(tokio::spawn(joining));
+    }
     let router = router::pages(running.state.clone(), Transport::Loopback);
     running.servers.push(pages.serve(router)?);
     if let (Some(lan), Some(tls)) = (lan, tls) {

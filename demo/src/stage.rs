@@ -181,7 +181,7 @@ async fn join(appliance: &appliance::Running, hub: &sync_server::Running, link: 
     appliance
         .state
         .link
-        .join(link, &token)
+        .join(link, &token, None)
         .await
         .context("the box cannot join the hub")
 }

@@ -24,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "web",
             "shell",
             "device-drivers",
+            "card",
         ],
     ),
     (
@@ -50,6 +51,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "appliance",
             "sync-server",
             "demo",
+            "card",
         ],
     ),
 ];

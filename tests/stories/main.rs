@@ -7,6 +7,7 @@ mod browser_ecg;
 mod browser_privacy;
 mod browser_races;
 mod browser_story;
+mod first_start;
 mod kills;
 mod narrow_line;
 mod page_list;

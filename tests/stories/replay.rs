@@ -166,7 +166,7 @@ async fn start(folder: PathBuf, recorders: &[Simulator], hub: &sync_server::Runn
         .await
         .unwrap();
     let url = hub.link_url().unwrap();
-    running.state.link.join(&url, &token).await.unwrap();
+    running.state.link.join(&url, &token, None).await.unwrap();
     running
 }
 

@@ -39,6 +39,7 @@ fn options(args: ServeArgs, config: Config) -> Options {
         lan: config.lan,
         kiosk: config.kiosk,
         bays: config.bays,
+        card: config.card,
         crash_at: serving::crash_at(CRASH_AT),
         ..Options::new(args.data)
     }

@@ -375,7 +375,7 @@ pub async fn join(visitor: Visitor, multipart: Multipart) -> Page {
         faults.add("token", lang.t("start-hub-no-token"));
     }
     if faults.is_empty()
-        && let Err(fault) = visitor.state.link.join(fields.get("url"), token).await
+        && let Err(fault) = visitor.state.link.join(fields.get("url"), token, None).await
     {
         let (field, words) = join_fault(lang, &fault);
         faults.add(field, words);

@@ -36,6 +36,15 @@ impl FileDevice {
         Self::open(path, true, exclusive)
     }
 
+    /// Opens the card that this machine runs from: its partitions are mounted, so nothing that is mounted may be
+    /// written here.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_in_use(path: &Path) -> io::Result<Self> {
+        Self::open(path, true, OFlags::empty())
+    }
+
     /// Opens a device, a file or an image for reading.
     ///
     /// # Errors

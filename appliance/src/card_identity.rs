@@ -1,0 +1,144 @@
+//! Who the box is, from its card: a provisioned box joins its hub at its first start, without a keyboard.
+//!
+//! The row names the hub and its certificate; the one-time token beside it is overwritten on the card once the box has
+//! joined. A power cut between the two is made good at the next start.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use card::FileDevice;
+use card::identity::{self, Identity, IdentityFault, Kept};
+use card::layout::{Layout, LayoutFault};
+use card::signed::{BadKey, PublicKey};
+use store::StoreError;
+
+use crate::config::CardConfig;
+use crate::hub_link::{HubLink, JoinFault};
+
+/// Wait after a first try that did not reach the hub: a modem takes so long to come up.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+/// Longest wait between tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// Why the box did not join by its card.
+#[derive(Debug, thiserror::Error)]
+pub enum CardFault {
+    /// A file cannot be opened.
+    #[error("cannot open {0}: {1}")]
+    Open(PathBuf, io::Error),
+    /// The county's key is none.
+    #[error("the county's key: {0}")]
+    Key(#[from] BadKey),
+    /// The card's partitions cannot be read.
+    #[error(transparent)]
+    Layout(#[from] LayoutFault),
+    /// The row is missing or not believed.
+    #[error(transparent)]
+    Identity(#[from] IdentityFault),
+    /// The hub.
+    #[error(transparent)]
+    Join(#[from] JoinFault),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Reading the card ended by a panic.
+    #[error("reading the card was broken off")]
+    BrokenOff,
+}
+
+impl CardFault {
+    /// Whether the next try may end otherwise without a person.
+    fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Join(JoinFault::Unreached | JoinFault::NotThisHub | JoinFault::Refused)
+        )
+    }
+}
+
+/// What a try came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tried {
+    /// The box joined as this clinic's.
+    Joined(String),
+    /// It had joined before; the token is gone now.
+    TokenCleared,
+    /// The row was used before.
+    Used,
+}
+
+/// Joins by the card, and tries again until it is done or needs a person.
+pub(crate) async fn join(link: HubLink, card: CardConfig) {
+    let mut wait = FIRST_WAIT;
+    loop {
+        match attempt(&link, &card).await {
+            Ok(Tried::Joined(clinic)) => {
+                tracing::info!(clinic, "the box joined its hub by the identity of its card");
+                return;
+            }
+            Ok(Tried::TokenCleared) => {
+                tracing::info!("the token on the card was used up");
+                return;
+            }
+            Ok(Tried::Used) => return,
+            Err(fault) if fault.may_pass() => {
+                tracing::warn!(%fault, wait_s = wait.as_secs(), "not joined by the card yet");
+            }
+            Err(fault) => {
+                tracing::error!(%fault, "the box does not join by its card: join it on its page");
+                return;
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+async fn attempt(link: &HubLink, config: &CardConfig) -> Result<Tried, CardFault> {
+    let (identity, kept) = on_card(config, read).await?;
+    let Kept::Fresh(secrets) = kept else {
+        return Ok(Tried::Used);
+    };
+    let was_joined = link.is_joined().await?;
+    if !was_joined {
+        link.join(&identity.hub, &secrets.token, Some(&identity.hub_ca))
+            .await?;
+    }
+    // Only now: a cut before this leaves a token that the hub knows as used by this box.
+    on_card(config, use_up).await?;
+    Ok(if was_joined {
+        Tried::TokenCleared
+    } else {
+        Tried::Joined(identity.clinic)
+    })
+}
+
+/// Runs a step that waits for the card where it holds up nobody.
+async fn on_card<T: Send + 'static>(
+    config: &CardConfig,
+    step: fn(&CardConfig) -> Result<T, CardFault>,
+) -> Result<T, CardFault> {
+    let config = config.clone();
+    let step = tokio::task::spawn_blocking(move || step(&config));
+    step.await.map_err(|_| CardFault::BrokenOff)?
+}
+
+fn read(config: &CardConfig) -> Result<(Identity, Kept), CardFault> {
+    let key = std::fs::read_to_string(&config.county_key).map_err(opening(&config.county_key))?;
+    let key = PublicKey::parse(key.trim())?;
+    let mut device = FileDevice::open_to_read(&config.device).map_err(opening(&config.device))?;
+    let layout = Layout::read(&mut device)?;
+    Ok(identity::read(&mut device, &layout, &[key])?)
+}
+
+fn use_up(config: &CardConfig) -> Result<(), CardFault> {
+    let mut device = FileDevice::open_in_use(&config.device).map_err(opening(&config.device))?;
+    let layout = Layout::read(&mut device)?;
+    Ok(identity::use_up(&mut device, &layout)?)
+}
+
+fn opening(path: &Path) -> impl FnOnce(io::Error) -> CardFault {
+    let path = path.to_owned();
+    move |error| CardFault::Open(path, error)
+}
