@@ -22,6 +22,7 @@ mod running;
 pub mod setup;
 pub mod state;
 pub mod status;
+pub mod systems;
 mod tls;
 #[cfg(test)]
 mod workbench;

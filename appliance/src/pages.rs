@@ -13,6 +13,7 @@ pub mod residents;
 pub mod staff;
 pub mod start;
 pub mod status;
+pub(crate) mod systems;
 #[cfg(test)]
 mod tests;
 pub mod today;

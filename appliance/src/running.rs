@@ -183,6 +183,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         lan: Arc::new(tls.as_ref().map(|tls| tls.lan().clone())),
         lan_config: Arc::new(options.lan.clone()),
         kiosk_config: Arc::new(options.kiosk.clone()),
+        card: Arc::new(options.card.clone()),
         limits: Arc::default(),
         closing,
         notice: options.notice.as_deref().map(Arc::from),

@@ -17,7 +17,7 @@ use web::trouble::Trouble;
 use crate::bays::Bays;
 use crate::bays::attachment::Person;
 use crate::clock::{Offer, SystemClock};
-use crate::config::{KioskConfig, LanConfig};
+use crate::config::{CardConfig, KioskConfig, LanConfig};
 use crate::hub_link::HubLink;
 use crate::kiosk::Kiosks;
 use crate::limits::Limits;
@@ -47,6 +47,8 @@ pub struct AppState {
     pub lan_config: Arc<LanConfig>,
     /// Settings of the kiosk.
     pub kiosk_config: Arc<KioskConfig>,
+    /// The card that the box started from, where it is known.
+    pub card: Arc<Option<CardConfig>>,
     /// Bounds on tries.
     pub limits: Arc<Limits>,
     /// Backups and sticks.

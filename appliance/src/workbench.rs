@@ -117,6 +117,7 @@ impl Bench {
             lan: Arc::default(),
             lan_config: Arc::new(LanConfig::default()),
             kiosk_config: Arc::new(KioskConfig::default()),
+            card: Arc::default(),
             limits: Arc::default(),
             closing,
             notice: None,

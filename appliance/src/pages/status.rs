@@ -17,6 +17,7 @@ use web::texts::Lang;
 
 use crate::bays::link_word;
 use crate::pages::bays::words::link_words;
+use crate::pages::systems;
 use crate::pages::visitor::{Visitor, go_to};
 use crate::state::AppState;
 
@@ -63,11 +64,14 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
         Level::Known | Level::Bad => (Some(backup), None),
     };
     let attention = attention(visitor, &link, asks).await?;
+    let card = visitor.state.card.as_ref().clone();
+    let systems = crate::systems::of(card).await;
     Ok(html! {
         div.columns #facts hx-get="/status" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             div.stack {
                 section.card { h2 { (lang.t("status-link")) } (states(&link_rows(visitor, &link, hub))) }
                 section.card { h2 { (lang.t("status-queue")) } (queue(visitor, &link)) }
+                section.card { h2 { (lang.t("systems-title")) } (states(&systems::rows(lang, &systems))) }
             }
             div.stack {
                 section.card { h2 { (lang.t("status-attention")) } (states(&attention)) }

@@ -59,3 +59,22 @@ status-clash-n = { $n ->
 }
 status-clash-show = Review
 status-clash-do = Two records of one thing differ for these residents. Open each one and choose which holds.
+
+systems-title = Systems on the card
+systems-card = Card
+systems-no-card = This machine does not start from a provisioned card; its program is not updated from here
+systems-unreadable = The card cannot be read: { $why }
+systems-starts = Starts from
+systems-other = Other slot
+systems-last = Last update
+systems-version = version { $version }
+systems-empty = empty
+systems-trying = , being tried
+systems-no-update = No update yet
+systems-committed = Version { $version } was taken over
+systems-rolled-back = Went back from version { $version }: { $why }
+systems-why-never-began = it never began to run
+systems-why-not-in-time = it was not found healthy in time
+systems-why-unhealthy = it found a fault in itself
+systems-why-damaged = its slot is damaged
+systems-why-asked = a person sent it back
