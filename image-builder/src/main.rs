@@ -39,6 +39,8 @@ struct Arguments {
 enum Verb {
     Lock(making::LockArguments),
     Plan(making::PlanArguments),
+    Build(making::BuildArguments),
+    Lint(making::LintArguments),
     /// Shows the partition table, the file systems and the sizes of a disk image.
     ///
     /// Exit code 1 where the image is cut short or is no image.
@@ -122,6 +124,8 @@ fn main() -> ExitCode {
     let (json, said) = match Arguments::parse().verb {
         Verb::Lock(arguments) => (arguments.json, making::lock(&arguments)),
         Verb::Plan(arguments) => (arguments.json, making::plan(&arguments)),
+        Verb::Build(arguments) => (arguments.json, making::build(&arguments)),
+        Verb::Lint(arguments) => (arguments.json, making::lint(&arguments)),
         Verb::Inspect { file, json } => (json, look_into(&file)),
         Verb::Devices { json } => (json, list()),
         Verb::Flash {

@@ -1,18 +1,23 @@
-//! The verbs that make an image: `lock`, `plan`.
+//! The verbs that make an image: `lock`, `plan`, `build`, `lint`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
+use card::state::Version;
 use clap::Args;
+use image_builder::image;
+use image_builder::image::root::{Programs, System, assemble};
 use image_builder::manifest::Manifest;
 use image_builder::packages::archive::Archive;
 use image_builder::packages::lock::Lock;
+use image_builder::packages::store::Store;
 use image_builder::plan;
 use image_builder::size::Size;
 use serde_json::json;
 
-use crate::Said;
+use crate::{Said, terminal};
 
 /// Chooses the packages of a manifest and writes them down with versions, sizes and hashes.
 ///
@@ -36,6 +41,56 @@ pub(crate) struct PlanArguments {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Makes the card image, its block map and the list of its parts.
+///
+/// Needs no rights of root, no loop device and no emulation. What is cached is not fetched again.
+#[derive(Args)]
+pub(crate) struct BuildArguments {
+    #[command(flatten)]
+    system: SystemArguments,
+    /// The folder for the image.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The release's number; a box refuses a smaller one than it has.
+    #[arg(long, default_value_t = 1)]
+    release: u64,
+    /// The Cargo.lock of the box's program, for the list of parts.
+    #[arg(long, value_name = "FILE")]
+    crates: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Looks over the root that `build` would make: libraries, units, accounts, rights, keys.
+///
+/// Exit code 1 where something is found.
+#[derive(Args)]
+pub(crate) struct LintArguments {
+    #[command(flatten)]
+    system: SystemArguments,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+struct SystemArguments {
+    #[command(flatten)]
+    input: Input,
+    #[command(flatten)]
+    archive: ArchiveArguments,
+    /// A folder that keeps the release's packages: looked in first, and each is copied there.
+    #[arg(long, value_name = "DIR")]
+    keep_packages: Option<PathBuf>,
+    /// The program of the box, built for the image's processor.
+    #[arg(long, value_name = "FILE")]
+    appliance: PathBuf,
+    /// The first program on the card, built for the image's processor without libraries.
+    #[arg(long, value_name = "FILE")]
+    init: PathBuf,
 }
 
 #[derive(Args)]
@@ -135,5 +190,86 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<Said> {
         text: plan::plan(&manifest, &lock),
         object: json!({ "image": manifest.name, "packages": packages, "bytes": lock.bytes() }),
         is_well: true,
+    })
+}
+
+/// Fetches what is missing and joins it, with a line of progress on a terminal.
+fn system(arguments: &SystemArguments) -> Result<(Manifest, Lock, System)> {
+    let (manifest, lock) = arguments.input.read()?;
+    let store = Store {
+        cache: arguments.archive.cache().join("packages"),
+        keep: arguments.keep_packages.clone(),
+    };
+    let suites: BTreeSet<String> = lock
+        .packages
+        .iter()
+        .map(|package| package.suite.clone())
+        .collect();
+    let suites: Vec<String> = suites.into_iter().collect();
+    let fetching = terminal::line("packages", lock.bytes());
+    let files = store.files(
+        &lock,
+        || arguments.archive.archive(&manifest, &suites),
+        |bytes| fetching.inc(bytes),
+    )?;
+    fetching.finish_and_clear();
+    let programs = Programs {
+        appliance: arguments.appliance.clone(),
+        init: arguments.init.clone(),
+    };
+    let unpacking = terminal::line("unpacking", lock.bytes());
+    let system = assemble(&manifest, &lock, &files, &programs, |_, bytes| {
+        unpacking.inc(bytes)
+    })?;
+    unpacking.finish_and_clear();
+    Ok((manifest, lock, system))
+}
+
+pub(crate) fn build(arguments: &BuildArguments) -> Result<Said> {
+    let (manifest, lock, system) = system(&arguments.system)?;
+    let findings = image::lint::lint(&system.root, &system.accounts, &manifest);
+    if !findings.is_empty() {
+        bail!("no image was made: {}", findings.join("; "));
+    }
+    let written = image::disk::write(&manifest, &system, Version(arguments.release), &arguments.out)?;
+    let crates = match &arguments.crates {
+        Some(path) => Some(fs::read_to_string(path).with_context(|| path.display().to_string())?),
+        None => None,
+    };
+    let parts = image::sbom::spdx(&lock, &written.sha256, crates.as_deref())
+        .map_err(|error| anyhow!("the list of crates cannot be read: {error}"))?;
+    let list = arguments.out.join(format!("{}.spdx.json", manifest.name));
+    fs::write(&list, parts).with_context(|| list.display().to_string())?;
+    Ok(Said {
+        text: format!(
+            "{}: {}, of which {} are written to a card\nroot {}, boot {}, kernel {}\nsha256 {}\n",
+            written.image.display(),
+            Size(written.bytes),
+            Size(written.mapped),
+            Size(written.root),
+            Size(written.boot),
+            system.kernel_version,
+            written.sha256
+        ),
+        object: json!({
+            "image": written.image, "bytes": written.bytes, "mapped_bytes": written.mapped,
+            "root_bytes": written.root, "boot_bytes": written.boot, "kernel": system.kernel_version,
+            "sha256": written.sha256, "parts": list,
+        }),
+        is_well: true,
+    })
+}
+
+pub(crate) fn lint(arguments: &LintArguments) -> Result<Said> {
+    let (manifest, _, system) = system(&arguments.system)?;
+    let findings = image::lint::lint(&system.root, &system.accounts, &manifest);
+    let text = match findings.as_slice() {
+        [] => "nothing found\n".to_owned(),
+        findings => findings.iter().map(|finding| format!("{finding}\n")).collect(),
+    };
+    Ok(Said {
+        text,
+        is_well: findings.is_empty(),
+        object: json!({ "findings": findings }),
     })
 }

@@ -6,6 +6,16 @@ use std::path::Path;
 use image_builder::flash::{Step, Watch};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+/// A line of one step that moves so many bytes.
+pub(crate) fn line(what: &'static str, bytes: u64) -> ProgressBar {
+    let line = ProgressBar::new(bytes);
+    let form = "{msg:12} {wide_bar} {decimal_bytes_per_sec:>12} {eta:>4}";
+    if let Ok(style) = ProgressStyle::with_template(form) {
+        line.set_style(style);
+    }
+    line.with_message(what)
+}
+
 /// The lines of all cards, and how many are done.
 pub(crate) struct Bars {
     lines: MultiProgress,

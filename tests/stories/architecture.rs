@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What each crate of the workspace may use; dev-dependencies count too.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("context-mixing", &[]),
     ("records", &[]),
     ("ecg", &["records"]),
@@ -37,6 +37,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ),
     ("card", &[]),
     ("image-builder", &["card"]),
+    ("card-init", &["card"]),
     (
         "tests",
         &[

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::device::BLOCK;
+use crate::mbr::Extent;
 
 /// Longest stretch in bytes: one read, one hash, one place that a fault can be told to lie in.
 pub const STRETCH_MAX: u64 = 4 << 20;
@@ -65,6 +66,15 @@ impl BlockMap {
     /// # Errors
     /// Where the image cannot be read, is empty, or is not made of whole blocks.
     pub fn of(image: &mut (impl Read + Seek)) -> Result<Self, BlockMapError> {
+        Self::of_parts(image, &[])
+    }
+
+    /// Maps an image in which also the zeros of these parts mean something: tables of a FAT, blocks that a hash tree
+    /// covers. On a card that held something else before, they must be written.
+    ///
+    /// # Errors
+    /// As of [`BlockMap::of`].
+    pub fn of_parts(image: &mut (impl Read + Seek), parts: &[Extent]) -> Result<Self, BlockMapError> {
         let image_bytes = image.seek(SeekFrom::End(0))?;
         image.seek(SeekFrom::Start(0))?;
         let mut stretches: Vec<Stretch> = Vec::new();
@@ -73,7 +83,11 @@ impl BlockMap {
         while at < image_bytes {
             let len = STRETCH_MAX.min(image_bytes - at) as usize;
             image.read_exact(&mut buffer[..len])?;
-            runs(&buffer[..len], |from, bytes| {
+            let is_meant = |from: u64| {
+                let place = at + from;
+                parts.iter().any(|part| part.at <= place && place < part.end())
+            };
+            runs(&buffer[..len], is_meant, |from, bytes| {
                 stretches.push(Stretch {
                     at: at + from,
                     len: bytes.len() as u64,
@@ -209,12 +223,12 @@ pub fn fuzz_one(text: &[u8]) {
     }
 }
 
-/// Calls `take` for each run of blocks that are not all zero.
-fn runs(bytes: &[u8], mut take: impl FnMut(u64, &[u8])) {
+/// Calls `take` for each run of blocks that are not all zero, or mean something all the same.
+fn runs(bytes: &[u8], is_meant: impl Fn(u64) -> bool, mut take: impl FnMut(u64, &[u8])) {
     let block = BLOCK as usize;
     let mut from = None;
     for (number, content) in bytes.chunks(block).enumerate() {
-        let holds_something = content.iter().any(|byte| *byte != 0);
+        let holds_something = content.iter().any(|byte| *byte != 0) || is_meant((number * block) as u64);
         match (holds_something, from) {
             (true, None) => from = Some(number * block),
             (false, Some(start)) => {

@@ -1,0 +1,120 @@
+//! The kernel's device mapper by its control file (`linux/dm-ioctl.h`, version 4.0.0). The only unsafe code of the
+//! first program stands here.
+#![expect(unsafe_code, reason = "the kernel is asked by ioctl")]
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
+
+/// Length of `struct dm_ioctl` in bytes.
+const HEADER: usize = 312;
+/// Length of `struct dm_target_spec` in bytes.
+const TARGET: usize = 40;
+/// Bytes of one call: header, one target and its parameters.
+const ROOM: usize = 4096;
+const VERSION: [u32; 3] = [4, 0, 0];
+const READ_ONLY: u32 = 1;
+const KIND: u8 = 0xfd;
+const CREATE: u8 = 3;
+const SUSPEND: u8 = 6;
+const LOAD: u8 = 9;
+/// Where fields of the header stand.
+const SIZE_AT: usize = 12;
+const START_AT: usize = 16;
+const TARGETS_AT: usize = 20;
+const FLAGS_AT: usize = 28;
+const DEVICE_AT: usize = 40;
+const NAME_AT: usize = 48;
+const NAME_MAX: usize = 127;
+
+/// One call of the control file: a buffer that the kernel reads and writes.
+struct Call<'a> {
+    number: u8,
+    buffer: &'a mut [u8; ROOM],
+}
+
+// SAFETY: every number that is used here is `_IOWR(0xfd, number, struct dm_ioctl)`; the kernel reads and writes no more
+// than the `data_size` of the header, which `header` sets to the length of the buffer.
+unsafe impl Ioctl for Call<'_> {
+    type Output = ();
+    const IS_MUTATING: bool = true;
+
+    fn opcode(&self) -> Opcode {
+        opcode::read_write::<[u8; HEADER]>(KIND, self.number)
+    }
+
+    fn as_ptr(&mut self) -> *mut c_void {
+        self.buffer.as_mut_ptr().cast()
+    }
+
+    unsafe fn output_from_ptr(_: IoctlOutput, _: *mut c_void) -> rustix::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn put(buffer: &mut [u8; ROOM], at: usize, bytes: &[u8]) {
+    if let Some(place) = buffer.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+fn header(name: &str, flags: u32) -> [u8; ROOM] {
+    let mut buffer = [0; ROOM];
+    for (number, part) in VERSION.iter().enumerate() {
+        put(&mut buffer, number * 4, &part.to_ne_bytes());
+    }
+    put(&mut buffer, SIZE_AT, &(ROOM as u32).to_ne_bytes());
+    put(&mut buffer, START_AT, &(HEADER as u32).to_ne_bytes());
+    put(&mut buffer, FLAGS_AT, &flags.to_ne_bytes());
+    put(&mut buffer, NAME_AT, &name.as_bytes()[..name.len().min(NAME_MAX)]);
+    buffer
+}
+
+fn call(control: &File, number: u8, buffer: &mut [u8; ROOM]) -> io::Result<()> {
+    // SAFETY: see the implementation above; `control` is the device mapper's own file.
+    unsafe { ioctl(control, Call { number, buffer }) }.map_err(io::Error::from)
+}
+
+/// Makes a device of one target over so many sectors, and says where its file is.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn device(
+    name: &str,
+    target: &str,
+    sectors: u64,
+    parameters: &str,
+    is_read_only: bool,
+) -> io::Result<PathBuf> {
+    let control = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/mapper/control")?;
+    if parameters.len() + 1 + HEADER + TARGET > ROOM {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    let flags = if is_read_only { READ_ONLY } else { 0 };
+    let mut made = header(name, 0);
+    call(&control, CREATE, &mut made)?;
+    let mut number = [0; 8];
+    number.copy_from_slice(&made[DEVICE_AT..DEVICE_AT + 8]);
+    let mut table = header(name, flags);
+    put(&mut table, TARGETS_AT, &1_u32.to_ne_bytes());
+    put(&mut table, HEADER + 8, &sectors.to_ne_bytes());
+    put(
+        &mut table,
+        HEADER + 24,
+        &target.as_bytes()[..target.len().min(15)],
+    );
+    put(&mut table, HEADER + TARGET, parameters.as_bytes());
+    call(&control, LOAD, &mut table)?;
+    // Without its flag, the call resumes: the device becomes alive.
+    call(&control, SUSPEND, &mut header(name, flags))?;
+    // Minor number: the low byte and the bits from 20 on (`new_encode_dev`).
+    let number = u64::from_ne_bytes(number);
+    let minor = (number & 0xff) | ((number >> 12) & 0x000f_ff00);
+    Ok(PathBuf::from(format!("/dev/dm-{minor}")))
+}
