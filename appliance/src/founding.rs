@@ -87,20 +87,8 @@ pub async fn found_clinic(store: &Store, clinic: &Clinic) -> Result<(), Founding
         kind: DocKind::Clinic,
         owner: code,
     };
-    let write = Write {
-        target,
-        base: None,
-        edits: clinic.edits_from(&Clinic::default()),
-    };
-    let commit = Commit {
-        writes: vec![write],
-        blobs: Vec::new(),
-        by: By::System,
-        act: AuditAct::Setup,
-        lane: Lane::P2,
-        form: None,
-        settle: Vec::new(),
-    };
+    let write = Write::new(target, clinic.edits_from(&Clinic::default()));
+    let commit = Commit::new(By::System, AuditAct::Setup, vec![write]);
     store.commit(commit).await?;
     Ok(())
 }
@@ -142,11 +130,7 @@ pub async fn keep_member(
     form: Option<FormId>,
 ) -> Result<(), FoundingFault> {
     let doc = store.clinic_document().await?.ok_or(FoundingFault::NoClinic)?;
-    let write = Write {
-        target: Target::Existing(doc),
-        base: None,
-        edits: member.edits(),
-    };
+    let write = Write::new(Target::Existing(doc), member.edits());
     let commit = Commit {
         writes: vec![write],
         blobs: Vec::new(),

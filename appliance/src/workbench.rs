@@ -16,7 +16,7 @@ use records::tree::Edit;
 use records::units::{Bpm, MmHg};
 use records::vitals::{Measured, Observation, add_observation};
 use shell::closing::Closing;
-use store::{AuditAct, By, Clock, Commit, CommitError, Lane, Mode, OpenOptions, Side, Store, Target, Write};
+use store::{AuditAct, By, Clock, Commit, CommitError, Mode, OpenOptions, Side, Store, Target, Write};
 use tempfile::TempDir;
 use tokio::sync::{broadcast, watch};
 
@@ -220,19 +220,7 @@ impl Bench {
     }
 
     async fn write(&self, target: Target, edits: Vec<Edit>) -> Result<[u8; 16], CommitError> {
-        let commit = Commit {
-            writes: vec![Write {
-                target,
-                base: None,
-                edits,
-            }],
-            blobs: Vec::new(),
-            by: By::System,
-            act: AuditAct::Register,
-            lane: Lane::P2,
-            form: None,
-            settle: Vec::new(),
-        };
+        let commit = Commit::new(By::System, AuditAct::Register, vec![Write::new(target, edits)]);
         Ok(self.state.store.commit(commit).await?.docs[0].0)
     }
 

@@ -135,20 +135,8 @@ async fn record(store: &Store, visit: EncounterId, id: EcgId, samples: Vec<u8>) 
         by: None,
         withdrawn: None,
     };
-    let write = Write {
-        target: Target::Existing(visit.doc()),
-        base: None,
-        edits: add_ecg(&meta),
-    };
-    let commit = Commit {
-        writes: vec![write],
-        blobs: Vec::new(),
-        by: By::System,
-        act: AuditAct::EcgRecord,
-        lane: Lane::P2,
-        form: None,
-        settle: Vec::new(),
-    };
+    let write = Write::new(Target::Existing(visit.doc()), add_ecg(&meta));
+    let commit = Commit::new(By::System, AuditAct::EcgRecord, vec![write]);
     store.commit(commit).await.unwrap();
 }
 

@@ -19,7 +19,7 @@ use records::ids::DocKind;
 use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::Edit;
 use rusqlite::Connection;
-use store::{AuditAct, By, Clock, Commit, Lane, OpenOptions, Side, Store, Target, Write};
+use store::{AuditAct, By, Clock, Commit, OpenOptions, Side, Store, Target, Write};
 
 /// Commits of the run that is cut.
 const COMMITS: usize = 24;
@@ -91,19 +91,10 @@ async fn commit(store: &Store, n: usize) {
         kind: DocKind::Chart,
         owner: "0017".parse().unwrap(),
     };
-    let write = Write {
-        target,
-        base: None,
-        edits,
-    };
+    let write = Write::new(target, edits);
     let commit = Commit {
-        writes: vec![write],
         blobs: vec![vec![n as u8; 3_000]],
-        by: By::System,
-        act: AuditAct::ChartChange,
-        lane: Lane::P2,
-        form: None,
-        settle: Vec::new(),
+        ..Commit::new(By::System, AuditAct::ChartChange, vec![write])
     };
     store.commit(commit).await.unwrap();
 }

@@ -13,7 +13,7 @@ use records::units::{Bpm, MmHg};
 use records::vitals::{Measured, Observation, Origin, add_observation};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
-use store::{AuditAct, By, Commit, Lane, OpenOptions, Side, Store, Target, Write};
+use store::{AuditAct, By, Commit, OpenOptions, Side, Store, Target, Write};
 
 use crate::figures::{Figure, Times, Unit, milliseconds};
 use crate::pages::runtime;
@@ -43,13 +43,8 @@ fn stamp(n: usize) -> Stamp {
 
 fn commit(write: Write, form: [u8; 16]) -> Commit {
     Commit {
-        writes: vec![write],
-        blobs: Vec::new(),
-        by: By::Staff(DOCTOR),
-        act: AuditAct::VisitOpen,
-        lane: Lane::P2,
         form: Some(FormId(form)),
-        settle: Vec::new(),
+        ..Commit::new(By::Staff(DOCTOR), AuditAct::VisitOpen, vec![write])
     }
 }
 
@@ -77,11 +72,7 @@ fn visit(patient: PatientId, clinic: &ClinicCode, n: usize) -> Commit {
         kind: DocKind::Encounter,
         owner: clinic.clone(),
     };
-    let write = Write {
-        target,
-        base: None,
-        edits,
-    };
+    let write = Write::new(target, edits);
     commit(write, rand::random())
 }
 
@@ -181,11 +172,7 @@ pub(crate) fn figures(short: bool) -> Vec<Figure> {
             kind: DocKind::Chart,
             owner: clinic.clone(),
         };
-        let write = Write {
-            target,
-            base: None,
-            edits,
-        };
+        let write = Write::new(target, edits);
         let made = store.commit(commit(write, rand::random())).await.unwrap();
         made.docs[0].patient().unwrap()
     });

@@ -7,7 +7,7 @@ use std::path::Path;
 use harness::workload::Workload;
 use records::ids::{ClinicCode, DocId, DocKind};
 use records::tree::Edit;
-use store::{AuditAct, By, Commit, Lane, Side, Store, Target};
+use store::{AuditAct, By, Commit, Side, Store, Target};
 
 use crate::figures::{Figure, Unit};
 use crate::wire::{self, Contact};
@@ -26,26 +26,17 @@ const ROUND_TRIPS_MAX: f64 = 2.0;
 /// One small change, as somebody writes it in the morning.
 async fn morning(store: &Store, chart: Option<DocId>, day: usize) -> DocId {
     let clinic: ClinicCode = "0017".parse().unwrap();
-    let write = store::Write {
-        target: chart.map_or(
+    let write = store::Write::new(
+        chart.map_or(
             Target::New {
                 kind: DocKind::Chart,
                 owner: clinic,
             },
             Target::Existing,
         ),
-        base: None,
-        edits: vec![Edit::put(&["ext", "day"], day as i64)],
-    };
-    let commit = Commit {
-        writes: vec![write],
-        blobs: Vec::new(),
-        by: By::System,
-        act: AuditAct::ChartChange,
-        lane: Lane::P2,
-        form: None,
-        settle: Vec::new(),
-    };
+        vec![Edit::put(&["ext", "day"], day as i64)],
+    );
+    let commit = Commit::new(By::System, AuditAct::ChartChange, vec![write]);
     store.commit(commit).await.unwrap().docs[0]
 }
 

@@ -20,6 +20,18 @@ fn cuff() -> [Bay<'static>; 1] {
     }]
 }
 
+/// Founds the clinic and registers two people: the paths of their pages.
+async fn one_and_two(tablet: &Tablet<'_>) -> (String, String) {
+    tablet.found_clinic().await;
+    let one = tablet
+        .register(&[("name", ONE), ("birth", "1958-04-01")], "none")
+        .await;
+    let two = tablet
+        .register(&[("name", TWO), ("birth", "1961-07-12")], "none")
+        .await;
+    (one, two)
+}
+
 /// A colleague at another tablet.
 async fn colleague(clinic: &ClinicBox) -> PlainBrowser {
     let colleague = PlainBrowser::new(&clinic.url("/"), BTreeMap::new());
@@ -72,13 +84,7 @@ async fn a_part_that_comes_late_shows_nothing_of_one_on_the_page_of_two() {
     let line = SlowLine::to(&clinic.url("/"));
     let browser = Browser::start(Screen::Tablet).await;
     let tablet = Tablet::new(&browser, &line.pages());
-    tablet.found_clinic().await;
-    let one = tablet
-        .register(&[("name", ONE), ("birth", "1958-04-01")], "none")
-        .await;
-    let two = tablet
-        .register(&[("name", TWO), ("birth", "1961-07-12")], "none")
-        .await;
+    let (one, two) = one_and_two(&tablet).await;
     let colleague = colleague(&clinic).await;
 
     tablet.open(&one).await;
@@ -109,13 +115,7 @@ async fn of_two_answers_for_one_part_the_later_asked_one_stays() {
     let line = SlowLine::to(&clinic.url("/"));
     let browser = Browser::start(Screen::Tablet).await;
     let tablet = Tablet::new(&browser, &line.pages());
-    tablet.found_clinic().await;
-    let one = tablet
-        .register(&[("name", ONE), ("birth", "1958-04-01")], "none")
-        .await;
-    let two = tablet
-        .register(&[("name", TWO), ("birth", "1961-07-12")], "none")
-        .await;
+    let (one, two) = one_and_two(&tablet).await;
     let colleague = colleague(&clinic).await;
 
     // A record that changes twice: the first answer is still on its way when the second is asked for.

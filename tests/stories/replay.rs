@@ -18,7 +18,7 @@ use harness::programs::PATIENCE;
 use records::ids::{ClinicCode, DocId, DocKind, PatientId, StaffId};
 use records::patients::NewPatient;
 use records::time::{ClockSource, Stamp, WallTime};
-use store::{AuditAct, By, Clock, Commit, EcgLine, Lane, Store, Target, Write};
+use store::{AuditAct, By, Clock, Commit, EcgLine, Store, Target, Write};
 
 /// How many times faster than real the recorder plays and the box's clock goes.
 const SPEED: u32 = 5;
@@ -115,19 +115,7 @@ async fn register(store: &Store, name: &str) -> PatientId {
         kind: DocKind::Chart,
         owner: clinic(),
     };
-    let commit = Commit {
-        writes: vec![Write {
-            target,
-            base: None,
-            edits,
-        }],
-        blobs: Vec::new(),
-        by: By::System,
-        act: AuditAct::Register,
-        lane: Lane::P2,
-        form: None,
-        settle: Vec::new(),
-    };
+    let commit = Commit::new(By::System, AuditAct::Register, vec![Write::new(target, edits)]);
     let done = store.commit(commit).await.unwrap();
     done.docs.first().copied().and_then(DocId::patient).unwrap()
 }

@@ -422,19 +422,12 @@ fn commit(ready: &Ready, target: Target, opener: Opener, person: &PersonAge) -> 
             )
         }
     };
-    let write = Write {
-        target,
-        base: None,
-        edits,
-    };
+    let write = Write::new(target, edits);
     Commit {
-        writes: vec![write],
         blobs,
-        by,
-        act,
         lane,
         form: Some(ready.form),
-        settle: Vec::new(),
+        ..Commit::new(by, act, vec![write])
     }
 }
 

@@ -222,11 +222,7 @@ pub async fn claim(
         write: 0,
         entry: ObservationId(fresh),
     };
-    let write = Write {
-        target,
-        base: None,
-        edits,
-    };
+    let write = Write::new(target, edits);
     let done = save(state, write, blobs, AuditAct::ReadingClaim, staff, settle).await?;
     done.docs.first().copied().ok_or(ClaimRefusal::NoReading)
 }
@@ -258,11 +254,7 @@ pub async fn give_back(
         Some(_) => withdraw_observation(entry, &withdrawal),
         None => withdraw_ecg(EcgId(entry.0), &withdrawal),
     };
-    let write = Write {
-        target: Target::Existing(doc),
-        base: None,
-        edits,
-    };
+    let write = Write::new(Target::Existing(doc), edits);
     save(
         state,
         write,

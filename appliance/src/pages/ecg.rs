@@ -12,7 +12,7 @@ use records::vitals::Withdrawal;
 use shell::errors::Page as Answer;
 use shell::forms::new_form;
 use shell::person::Person;
-use store::{AuditAct, Commit, Lane, Target, Write};
+use store::{AuditAct, Commit, Target, Write};
 use web::checks::sentence;
 use web::fields::Fields;
 use web::forms::{Faults, Form, Input};
@@ -150,17 +150,12 @@ pub async fn withdraw(
         };
         let edits = withdraw_ecg(open.meta.id, &withdrawal);
         let commit = Commit {
-            writes: vec![Write {
-                target: Target::Existing(open.doc),
-                base: None,
-                edits,
-            }],
-            blobs: Vec::new(),
-            by: visitor.by(),
-            act: AuditAct::EcgWithdraw,
-            lane: Lane::P2,
             form: Some(form),
-            settle: Vec::new(),
+            ..Commit::new(
+                visitor.by(),
+                AuditAct::EcgWithdraw,
+                vec![Write::new(Target::Existing(open.doc), edits)],
+            )
         };
         visitor.state.store.commit(commit).await?;
     }

@@ -207,14 +207,13 @@ async fn write(
         .ok_or(CommitError::Refused("no clinic"))?;
     let edits = patient.edits(Some(visitor.person.staff), visitor.now(), &mut rand::random);
     let commit = Commit {
-        writes: vec![Write {
-            target: Target::New {
+        writes: vec![Write::new(
+            Target::New {
                 kind: DocKind::Chart,
                 owner,
             },
-            base: None,
             edits,
-        }],
+        )],
         blobs: Vec::new(),
         by: visitor.by(),
         act: AuditAct::Register,

@@ -178,24 +178,15 @@ async fn register(visitor: &Visitor, residents: &[Resident], taken: &mut Taken) 
                 kind: DocKind::Chart,
                 owner: owner.clone(),
             };
-            writes.push(Write {
-                target,
-                base: None,
-                edits,
-            });
+            writes.push(Write::new(target, edits));
         }
         if writes.is_empty() {
             continue;
         }
         taken.new += writes.len();
         let commit = Commit {
-            writes,
-            blobs: Vec::new(),
-            by: visitor.by(),
-            act: AuditAct::Register,
             lane: Lane::P3,
-            form: None,
-            settle: Vec::new(),
+            ..Commit::new(visitor.by(), AuditAct::Register, writes)
         };
         visitor.state.store.commit(commit).await?;
     }

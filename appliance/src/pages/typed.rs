@@ -185,11 +185,7 @@ pub async fn save(visitor: Visitor, Path(id): Path<String>, fields: Fields) -> A
     let (edits, ids, alarming) = edits(&visitor, &person.chart, &typed.measured, at);
     let target = target(&visitor, &person, at.at.china_date()).await?;
     let commit = Commit {
-        writes: vec![Write {
-            target,
-            base: None,
-            edits,
-        }],
+        writes: vec![Write::new(target, edits)],
         blobs: Vec::new(),
         by: visitor.by(),
         act: AuditAct::ReadingType,
@@ -328,17 +324,15 @@ pub async fn withdraw(
         reason,
     };
     let commit = Commit {
-        writes: vec![Write {
-            target: Target::Existing(doc),
-            base: None,
-            edits: withdraw_observation(reading.id, &withdrawal),
-        }],
-        blobs: Vec::new(),
-        by: visitor.by(),
-        act: AuditAct::ReadingWithdraw,
-        lane: Lane::P2,
         form: Some(form),
-        settle: Vec::new(),
+        ..Commit::new(
+            visitor.by(),
+            AuditAct::ReadingWithdraw,
+            vec![Write::new(
+                Target::Existing(doc),
+                withdraw_observation(reading.id, &withdrawal),
+            )],
+        )
     };
     visitor.state.store.commit(commit).await?;
     go_to(&back)

@@ -13,7 +13,7 @@ use std::time::Duration;
 use records::ids::{BlobId, ClinicCode, DocId, DocKind};
 use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::{Edit, Scalar};
-use store::{AuditAct, By, Clock, Commit, Lane, LinkStatus, OpenOptions, Side, Store, Target, Write};
+use store::{AuditAct, By, Clock, Commit, LinkStatus, OpenOptions, Side, Store, Target, Write};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -225,17 +225,8 @@ fn options() -> ClientOptions {
 
 async fn commit(store: &Store, target: Target, edits: Vec<Edit>, blobs: Vec<Vec<u8>>) -> DocId {
     let commit = Commit {
-        writes: vec![Write {
-            target,
-            base: None,
-            edits,
-        }],
         blobs,
-        by: By::System,
-        act: AuditAct::ChartChange,
-        lane: Lane::P2,
-        form: None,
-        settle: Vec::new(),
+        ..Commit::new(By::System, AuditAct::ChartChange, vec![Write::new(target, edits)])
     };
     store.commit(commit).await.unwrap().docs[0]
 }

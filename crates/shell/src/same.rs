@@ -9,7 +9,7 @@ use records::links::{Link, LinkState, Said, Say};
 use records::patients::{AllergyState, Chart};
 use records::staff::Action;
 use serde::Deserialize;
-use store::{AuditAct, Commit, Lane, SameBy, Target, Write};
+use store::{AuditAct, Commit, SameBy, Target, Write};
 use web::banner::{AllergyLine, OtherChart};
 use web::checks::Checked;
 use web::fields::Fields;
@@ -365,17 +365,8 @@ pub async fn say<S: Station>(
         return go_to(&back(&one, other.id));
     }
     let commit = Commit {
-        writes: vec![Write {
-            target,
-            base: None,
-            edits,
-        }],
-        blobs: Vec::new(),
-        by: visitor.by(),
-        act,
-        lane: Lane::P2,
         form: Some(form),
-        settle: Vec::new(),
+        ..Commit::new(visitor.by(), act, vec![Write::new(target, edits)])
     };
     store.commit(commit).await?;
     for chart in charts {

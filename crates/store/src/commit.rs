@@ -48,6 +48,17 @@ pub struct Write {
     pub edits: Vec<Edit>,
 }
 
+impl Write {
+    /// Edits of the current state, whatever the editor saw of it.
+    pub fn new(target: Target, edits: Vec<Edit>) -> Self {
+        Self {
+            target,
+            base: None,
+            edits,
+        }
+    }
+}
+
 /// Effects on local tables in the same transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalEffect {
@@ -85,6 +96,21 @@ pub struct Commit {
     pub form: Option<FormId>,
     /// Local effects.
     pub settle: Vec<LocalEffect>,
+}
+
+impl Commit {
+    /// These writes and nothing beside them: no blobs, no form, no local effects, in the lane of everyday records.
+    pub fn new(by: By, act: AuditAct, writes: Vec<Write>) -> Self {
+        Self {
+            writes,
+            blobs: Vec::new(),
+            by,
+            act,
+            lane: Lane::P2,
+            form: None,
+            settle: Vec::new(),
+        }
+    }
 }
 
 /// What was written.

@@ -13,7 +13,7 @@ use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::Edit;
 use tempfile::TempDir;
 
-use crate::{AuditAct, By, Clock, Commit, Committed, Lane, OpenOptions, Random, Side, Store, Target, Write};
+use crate::{AuditAct, By, Clock, Commit, Committed, OpenOptions, Random, Side, Store, Target, Write};
 
 pub(crate) const START: i64 = 1_760_000_000_000;
 
@@ -80,34 +80,21 @@ pub(crate) fn clinic() -> ClinicCode {
 
 /// A commit by the program.
 pub(crate) fn commit(writes: Vec<Write>) -> Commit {
-    Commit {
-        writes,
-        blobs: Vec::new(),
-        by: By::System,
-        act: AuditAct::ChartChange,
-        lane: Lane::P2,
-        form: None,
-        settle: Vec::new(),
-    }
+    Commit::new(By::System, AuditAct::ChartChange, writes)
 }
 
 pub(crate) fn new_doc(kind: DocKind, edits: Vec<Edit>) -> Write {
-    Write {
-        target: Target::New {
+    Write::new(
+        Target::New {
             kind,
             owner: clinic(),
         },
-        base: None,
         edits,
-    }
+    )
 }
 
 pub(crate) fn on(doc: DocId, edits: Vec<Edit>) -> Write {
-    Write {
-        target: Target::Existing(doc),
-        base: None,
-        edits,
-    }
+    Write::new(Target::Existing(doc), edits)
 }
 
 pub(crate) async fn write(store: &Store, write: Write) -> Committed {

@@ -6,7 +6,7 @@ use records::ids::{DocId, EncounterId};
 use records::staff::Action;
 use shell::errors::Page as Answer;
 use shell::person::Person;
-use store::{AuditAct, Commit, Lane, Read, Target, Write};
+use store::{AuditAct, Commit, Read, Target, Write};
 use web::fields::Fields;
 use web::icons::Icon;
 use web::layout::Page;
@@ -96,15 +96,7 @@ pub async fn choose(visitor: Visitor, Path(id): Path<String>, fields: Fields) ->
                 base: Some(heads),
                 edits,
             };
-            let commit = Commit {
-                writes: vec![write],
-                blobs: Vec::new(),
-                by: visitor.by(),
-                act: AuditAct::ClashResolve,
-                lane: Lane::P2,
-                form: None,
-                settle: Vec::new(),
-            };
+            let commit = Commit::new(visitor.by(), AuditAct::ClashResolve, vec![write]);
             store.commit(commit).await?;
         }
     }

@@ -26,6 +26,20 @@ async fn hub(folder: &TempDir) -> Running {
     crate::run(options).await.unwrap()
 }
 
+/// A box of the clinic that has joined this hub.
+async fn join_box(hub: &Running, folder: &TempDir) -> Store {
+    clinics::add(hub.store(), &clinic(), "石桥村卫生室")
+        .await
+        .unwrap();
+    let token = clinics::new_token(hub.store(), &clinic()).await.unwrap();
+    let store = open_as(folder, Side::Box);
+    let url = hub.link_url().unwrap();
+    link::enrol::join(&store, &url, &token, None, "BOX-0017-A", &Cable::default())
+        .await
+        .unwrap();
+    store
+}
+
 async fn meet(store: &Store) {
     let options = ClientOptions {
         gather: std::time::Duration::ZERO,
@@ -45,18 +59,9 @@ async fn records_arrive_and_an_edit_at_a_desk_travels_back() {
     staff::settle(hub.store(), Role::HubAdministrator, "管理员", PASSWORD)
         .await
         .unwrap();
-    clinics::add(hub.store(), &clinic(), "石桥村卫生室")
-        .await
-        .unwrap();
-    let token = clinics::new_token(hub.store(), &clinic()).await.unwrap();
-
-    let box_store = open_as(&box_folder, Side::Box);
+    let box_store = join_box(&hub, &box_folder).await;
     let lines = LINES.into_iter().map(|line| Ok(line.as_bytes().to_vec()));
     box_store.import(lines, Box::new(|_| {})).await.unwrap();
-    let url = hub.link_url().unwrap();
-    link::enrol::join(&box_store, &url, &token, None, "BOX-0017-A", &Cable::default())
-        .await
-        .unwrap();
     meet(&box_store).await;
 
     let router = router::pages(hub.state.clone());
@@ -102,15 +107,7 @@ async fn a_revoked_box_is_not_answered_and_somebody_new_reaches_the_clinic() {
     staff::settle(hub.store(), Role::HubAdministrator, "管理员", PASSWORD)
         .await
         .unwrap();
-    clinics::add(hub.store(), &clinic(), "石桥村卫生室")
-        .await
-        .unwrap();
-    let token = clinics::new_token(hub.store(), &clinic()).await.unwrap();
-    let box_store = open_as(&box_folder, Side::Box);
-    let url = hub.link_url().unwrap();
-    link::enrol::join(&box_store, &url, &token, None, "BOX-0017-A", &Cable::default())
-        .await
-        .unwrap();
+    let box_store = join_box(&hub, &box_folder).await;
     let doctor = staff::add(
         hub.store(),
         By::System,
@@ -161,17 +158,8 @@ fn by_card() -> NewPatient {
 
 async fn write(store: &Store, target: Target, edits: Vec<records::tree::Edit>) -> records::ids::DocId {
     let commit = Commit {
-        writes: vec![Write {
-            target,
-            base: None,
-            edits,
-        }],
-        blobs: Vec::new(),
-        by: By::System,
-        act: AuditAct::Register,
         lane: Lane::P1,
-        form: None,
-        settle: Vec::new(),
+        ..Commit::new(By::System, AuditAct::Register, vec![Write::new(target, edits)])
     };
     store.commit(commit).await.unwrap().docs[0]
 }
@@ -185,15 +173,7 @@ async fn a_birth_date_survives_the_way_through_the_hub_and_an_edit_of_the_teleph
     staff::settle(hub.store(), Role::ReferralDesk, "转诊台", PASSWORD)
         .await
         .unwrap();
-    clinics::add(hub.store(), &clinic(), "石桥村卫生室")
-        .await
-        .unwrap();
-    let token = clinics::new_token(hub.store(), &clinic()).await.unwrap();
-    let box_store = open_as(&box_folder, Side::Box);
-    let url = hub.link_url().unwrap();
-    link::enrol::join(&box_store, &url, &token, None, "BOX-0017-A", &Cable::default())
-        .await
-        .unwrap();
+    let box_store = join_box(&hub, &box_folder).await;
     let at = box_store.clock().now();
     let edits = by_card().edits(None, at, &mut rand::random);
     let new = Target::New {
@@ -278,20 +258,11 @@ async fn a_change_that_is_not_taken_is_shown_with_its_clinic_and_what_to_do() {
     let visit = boxes[0].visits_of(patient, 1).await.unwrap()[0].id;
     hub.store().join_patient(&other, patient).await.unwrap();
     meet(&boxes[1]).await;
-    let write = Write {
-        target: Target::Existing(visit.doc()),
-        base: None,
-        edits: vec![records::tree::Edit::put(&["note", "complaint"], "不该写")],
-    };
-    let commit = Commit {
-        writes: vec![write],
-        blobs: Vec::new(),
-        by: By::System,
-        act: AuditAct::VisitSave,
-        lane: Lane::P2,
-        form: None,
-        settle: Vec::new(),
-    };
+    let write = Write::new(
+        Target::Existing(visit.doc()),
+        vec![records::tree::Edit::put(&["note", "complaint"], "不该写")],
+    );
+    let commit = Commit::new(By::System, AuditAct::VisitSave, vec![write]);
     boxes[1].commit(commit).await.unwrap();
     meet(&boxes[1]).await;
 
@@ -330,15 +301,7 @@ async fn a_stick_is_read_and_answered_from_the_page() {
     staff::settle(hub.store(), Role::HubAdministrator, "管理员", PASSWORD)
         .await
         .unwrap();
-    clinics::add(hub.store(), &clinic(), "石桥村卫生室")
-        .await
-        .unwrap();
-    let token = clinics::new_token(hub.store(), &clinic()).await.unwrap();
-    let box_store = open_as(&box_folder, Side::Box);
-    let url = hub.link_url().unwrap();
-    link::enrol::join(&box_store, &url, &token, None, "BOX-0017-A", &Cable::default())
-        .await
-        .unwrap();
+    let box_store = join_box(&hub, &box_folder).await;
     let lines = LINES.into_iter().map(|line| Ok(line.as_bytes().to_vec()));
     box_store.import(lines, Box::new(|_| {})).await.unwrap();
 
