@@ -2,20 +2,19 @@
 
 mod fault;
 mod files;
+mod hands;
 mod salvage;
 mod writer;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use records::ids::{DeviceId, DocId, PatientId, SessionId};
 use sync_core::identity::{Actor, DeviceKey};
-use tokio::sync::{Semaphore, broadcast, oneshot};
+use tokio::sync::{Semaphore, broadcast};
 
 pub(crate) use crate::alarms::{clear_alarm, raise_alarm};
 use crate::audit::Chain;
@@ -27,7 +26,7 @@ pub use fault::StoreError;
 use fault::note_damage;
 pub(crate) use files::open_reader;
 use files::{open_writer, set_aside_if_damaged};
-use writer::Job;
+use hands::Hands;
 pub(crate) use writer::{State, Tx, Writer};
 
 /// Connections that read at the same time.
@@ -66,6 +65,8 @@ pub struct Store {
 }
 
 pub(crate) struct Inner {
+    /// The connection that writes: it goes when [`Drop`] has closed those that read.
+    hands: Hands,
     pub(crate) side: Side,
     pub(crate) mode: Mode,
     pub(crate) clock: Arc<dyn Clock>,
@@ -87,8 +88,6 @@ pub(crate) struct Inner {
     events: broadcast::Sender<StoreEvent>,
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
-    jobs: Mutex<Option<mpsc::Sender<Job>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Drop for Inner {
@@ -98,18 +97,6 @@ impl Drop for Inner {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
-        drop(self.jobs.get_mut().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self
-            .thread
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
-            && thread.join().is_err()
-        {
-            tracing::error!("the writing thread ended by a panic");
-        }
     }
 }
 
@@ -214,13 +201,14 @@ impl Store {
         }
         let session_now = Arc::clone(&writer.state.session_now);
         let packing = Arc::clone(&writer.state.packing);
-        let (sender, receiver) = mpsc::channel::<Job>();
-        let thread = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || writer.run(&receiver))
-            .map_err(OpenError::Thread)?;
+        let hands = if options.inline {
+            Hands::of_the_caller(writer)
+        } else {
+            Hands::of_a_thread(writer).map_err(OpenError::Thread)?
+        };
         Ok(Self {
             inner: Arc::new(Inner {
+                hands,
                 side: options.side,
                 mode: options.mode,
                 clock: options.clock,
@@ -237,8 +225,6 @@ impl Store {
                 events,
                 idle: Mutex::new(Vec::new()),
                 permits: Semaphore::new(READERS),
-                jobs: Mutex::new(Some(sender)),
-                thread: Mutex::new(Some(thread)),
             }),
         })
     }
@@ -329,19 +315,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Writer) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |writer| {
-            // The caller went away: what was written stays written.
-            let _ = reply.send(work(writer));
-        });
-        {
-            let jobs = self.inner.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            jobs.as_ref()
-                .ok_or(StoreError::Closed)?
-                .send(job)
-                .map_err(|_| StoreError::Closed)?;
-        }
-        answer.await.map_err(|_| StoreError::Closed)
+        self.inner.hands.run(work).await
     }
 
     /// Runs reads on one connection and one consistent state.
@@ -353,6 +327,9 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        if self.inner.hands.is_caller() {
+            return self.inner.read(work);
+        }
         let permit = self
             .inner
             .permits

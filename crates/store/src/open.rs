@@ -91,6 +91,9 @@ pub struct OpenOptions {
     pub pages_max: Option<u32>,
     /// Cost of new password hashes in KiB of memory; `None` takes Argon2's recommendation (19 MiB, 2 passes).
     pub password_cost_kib: Option<u32>,
+    /// Writes and reads on the thread of whoever asks, without threads of its own: for simulations, which must run
+    /// the same way each time.
+    pub inline: bool,
 }
 
 impl OpenOptions {
@@ -104,6 +107,7 @@ impl OpenOptions {
             crash_at: None,
             pages_max: None,
             password_cost_kib: None,
+            inline: false,
         }
     }
 }

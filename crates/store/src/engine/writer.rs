@@ -217,7 +217,12 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        crate::audit::flush_views(&mut self);
+        self.end();
+    }
+
+    /// What is left to write before the database is closed.
+    pub(super) fn end(&mut self) {
+        crate::audit::flush_views(self);
         if let Err(error) = self.sql.execute_batch("PRAGMA optimize") {
             tracing::debug!(%error, "statistics not updated");
         }
