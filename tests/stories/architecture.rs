@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What each crate of the workspace may use; dev-dependencies count too.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("context-mixing", &[]),
     ("records", &[]),
     ("ecg", &["records"]),
@@ -38,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("card", &[]),
     ("image-builder", &["card"]),
     ("card-init", &["card"]),
+    ("simulation", &["records", "sync-core", "store"]),
     (
         "tests",
         &[
@@ -53,6 +54,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "sync-server",
             "demo",
             "card",
+            "simulation",
         ],
     ),
 ];

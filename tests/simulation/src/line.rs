@@ -1,0 +1,131 @@
+//! One connection: both ends of the exchange and the bytes on their way. Within a connection order is kept, as TCP
+//! keeps it; an end may outlive the other, and bytes that were under way when the link was cut may still arrive.
+
+use std::time::Duration;
+
+use sync_core::exchange::Exchange;
+use sync_core::identity::Actor;
+use sync_core::wire::Lane;
+
+/// Most bytes that are handed to the link at once.
+const WRITE_BYTES: usize = 4 * 1024;
+/// How far ahead of the link an end may write: more would stand in a modem's queue.
+const AHEAD: Duration = Duration::from_millis(700);
+
+/// An end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    Box,
+    Hub,
+}
+
+impl Side {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Box => Self::Hub,
+            Self::Hub => Self::Box,
+        }
+    }
+}
+
+/// One direction.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    /// When the last byte that was handed over has left.
+    free_at: Duration,
+    /// What is handed over later than this, or would arrive later, is lost.
+    pub(crate) cut_at: Option<Duration>,
+}
+
+/// A connection of a box.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// The box.
+    pub(crate) at: usize,
+    pub(crate) box_end: Option<Exchange>,
+    pub(crate) hub_end: Option<Exchange>,
+    /// From the box, and from the hub.
+    pub(crate) ways: [Way; 2],
+    /// When each end is woken next.
+    pub(crate) timers: [Option<Duration>; 2],
+    /// Ends of the clinic's feed when the hub looked last.
+    pub(crate) seen: [u64; Lane::COUNT],
+    /// Under which session the box greeted.
+    pub(crate) actor: Option<Actor>,
+    latency: Duration,
+    /// Bytes a second.
+    rate: u64,
+}
+
+impl Line {
+    pub(crate) fn new(
+        at: usize,
+        ends: (Exchange, Exchange),
+        now: Duration,
+        latency: Duration,
+        rate: u64,
+    ) -> Self {
+        let way = Way {
+            free_at: now,
+            cut_at: None,
+        };
+        Self {
+            at,
+            box_end: Some(ends.0),
+            hub_end: Some(ends.1),
+            ways: [way.clone(), way],
+            timers: [None; 2],
+            seen: [0; Lane::COUNT],
+            actor: None,
+            latency,
+            rate,
+        }
+    }
+
+    pub(crate) fn end(&mut self, side: Side) -> &mut Option<Exchange> {
+        match side {
+            Side::Box => &mut self.box_end,
+            Side::Hub => &mut self.hub_end,
+        }
+    }
+
+    /// Bytes that this end hands over now and when they arrive, and when it is to go on.
+    pub(crate) fn send(&mut self, side: Side, now: Duration) -> (Vec<(Duration, Vec<u8>)>, Option<Duration>) {
+        let mut sent = Vec::new();
+        loop {
+            if self.ways[side as usize].free_at > now + AHEAD {
+                return (sent, Some(self.ways[side as usize].free_at - AHEAD / 2));
+            }
+            let Some(exchange) = self.end(side) else {
+                return (sent, None);
+            };
+            let mut bytes = Vec::new();
+            while bytes.len() < WRITE_BYTES
+                && let Some(more) = exchange.poll_transmit(now)
+            {
+                bytes.extend(more);
+            }
+            if bytes.is_empty() {
+                return (sent, None);
+            }
+            let way = &mut self.ways[side as usize];
+            let takes = Duration::from_millis(bytes.len() as u64 * 1000 / self.rate);
+            way.free_at = way.free_at.max(now) + takes;
+            sent.push((way.free_at + self.latency, bytes));
+        }
+    }
+
+    /// When something that is said now would be heard.
+    pub(crate) fn heard_at(&self, side: Side, now: Duration) -> Duration {
+        self.ways[side as usize].free_at.max(now) + self.latency
+    }
+
+    /// Whether bytes that arrive now came through.
+    pub(crate) fn lets_through(&self, from: Side, now: Duration) -> bool {
+        self.ways[from as usize].cut_at.is_none_or(|cut| now <= cut)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.box_end.is_none() && self.hub_end.is_none()
+    }
+}
