@@ -44,28 +44,6 @@ pub enum Broken {
     PrintsUncompared,
 }
 
-impl Broken {
-    /// Every rule.
-    pub const ALL: [Self; 16] = [
-        Self::AckBeforeStore,
-        Self::AckUnheard,
-        Self::NotToldAnew,
-        Self::FeedSkips,
-        Self::FeedTakenInPart,
-        Self::OtherClinicsFeed,
-        Self::WrongResumePlace,
-        Self::UrgentWaits,
-        Self::LeavingUntold,
-        Self::NoRetry,
-        Self::NoTimeout,
-        Self::FormCountsTwice,
-        Self::SpoiledAcknowledged,
-        Self::SafeTooEarly,
-        Self::OneBlocksAll,
-        Self::PrintsUncompared,
-    ];
-}
-
 /// Whether this one of about ten is met.
 fn is_hit(hash: &[u8; 32]) -> bool {
     hash[31].is_multiple_of(11)
@@ -187,7 +165,7 @@ pub(crate) fn at_box(broken: Option<Broken>, store: &Store, ask: Ask) -> Result<
         }
         (Some(Broken::UrgentWaits), ask @ Ask::Next { lane, after, .. }) if lane <= Lane::P1 => {
             // Its turn comes for one minute of twenty.
-            if store.clock().uptime().as_secs() / 60 % 20 > 0 {
+            if !(store.clock().uptime().as_secs() / 60).is_multiple_of(20) {
                 Ok(Answer::Next(sync_core::exchange::NextItems::none(lane, after)))
             } else {
                 answer(ask)

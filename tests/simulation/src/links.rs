@@ -74,13 +74,14 @@ impl World {
             store::Standing::Revoked => return Err(ExchangeFault::Refused(Bye::Revoked).into()),
             store::Standing::Unknown => {
                 // Its certificate is the county's, and the hub lost that it had taken it in.
-                at_once(hub.enrol_again(box_key.public(), &clinic))?;
+                at_once(hub.enrol_again(box_key.public(), &clinic, &[]))?;
             }
         }
         let credentials = |key: &sync_core::identity::DeviceKey, peer| Credentials {
             key: key.clone(),
             county: COUNTY,
             peer,
+            predecessors: Vec::new(),
         };
         let box_end = Exchange::for_box(credentials(&box_key, hub_key.public()), &hello, GATHER, self.now);
         let hub_end = Exchange::for_hub(credentials(&hub_key, box_key.public()), self.now);

@@ -47,13 +47,13 @@ impl Found {
         if let Some(chart) = at_once(store.chart_tree(id)).unwrap() {
             self.add_node(&chart.value);
         }
-        let record = at_once(store.patient_record(id, ALL, ALL)).unwrap();
-        for visit in record.visits {
+        // Visits may stay where the chart went.
+        for visit in at_once(store.visits_of(id, ALL)).unwrap() {
             if let Some(read) = at_once(store.encounter(visit.id)).unwrap() {
                 self.add_visit(&read.value);
             }
         }
-        for line in record.readings {
+        for line in at_once(store.observations_of(id, None, ALL)).unwrap() {
             self.add(fact_of_reading(line.observation.id));
         }
     }

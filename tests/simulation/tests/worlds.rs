@@ -1,7 +1,5 @@
 //! Counties under virtual time: nothing is lost, hidden, leaked or invented, and everything comes to rest.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use simulation::{Settings, run};
 
 /// How many seeds are run; `CLINIC_SEEDS` asks for more.
