@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use store::Store;
+use store::{AlarmKind, Store};
 
 use crate::machine::at_once;
 use crate::model::Place;
@@ -20,7 +20,7 @@ const REST_MAX: Duration = Duration::from_secs(4 * 3600);
 /// The same where a hub's disk went back: it serves everybody within a day.
 const REST_AFTER_RESTORE_MAX: Duration = Duration::from_secs(27 * 3600);
 /// Alarms that a run with restores and clones may raise.
-const TOLD: [&str; 2] = ["session_spoiled", "clone"];
+const TOLD: [AlarmKind; 2] = [AlarmKind::SessionSpoiled, AlarmKind::Clone];
 
 /// Runs a county.
 ///
@@ -203,8 +203,8 @@ impl World {
             wrong.push(format!("{name}: {:?}", verified.problems));
         }
         for alarm in at_once(store.alarms()).unwrap() {
-            if !TOLD.contains(&alarm.kind.as_str()) || self.counts.clones + self.counts.restores == 0 {
-                wrong.push(format!("{name}: alarm {} {}", alarm.kind, alarm.text));
+            if !TOLD.contains(&alarm.kind) || self.counts.clones + self.counts.restores == 0 {
+                wrong.push(format!("{name}: alarm {} {}", alarm.kind.word(), alarm.text));
             }
         }
     }
