@@ -50,6 +50,8 @@ pub(crate) struct Line {
     pub(crate) timers: [Option<Duration>; 2],
     /// Ends of the clinic's feed when the hub looked last.
     pub(crate) seen: [u64; Lane::COUNT],
+    /// When it was made.
+    pub(crate) since: Duration,
     /// Under which session the box greeted.
     pub(crate) actor: Option<Actor>,
     latency: Duration,
@@ -76,6 +78,7 @@ impl Line {
             ways: [way.clone(), way],
             timers: [None; 2],
             seen: [0; Lane::COUNT],
+            since: now,
             actor: None,
             latency,
             rate,

@@ -262,17 +262,18 @@ impl World {
         let Some(line) = self.lines.get_mut(&id) else {
             return;
         };
-        let (at, open) = (
-            line.at,
-            line.end(side).take().is_some_and(|exchange| exchange.is_open()),
-        );
+        let (at, since) = (line.at, line.since);
+        let ended = line.end(side).take();
         if line.is_over() {
             self.lines.remove(&id);
         }
         if side == Side::Box && self.boxes[at].line == Some(id) {
             self.boxes[at].line = None;
-            if open {
-                self.boxes[at].backoff.succeeded();
+            if let Some(exchange) = ended.filter(Exchange::is_open) {
+                let lasted = self.now.saturating_sub(since);
+                self.boxes[at]
+                    .backoff
+                    .reached(lasted, exchange.counts().is_something_new());
             }
             if self.boxes[at].machine.is_running() {
                 self.failed(at, cause);
