@@ -1,8 +1,6 @@
 //! Each rule of the exchange, broken on purpose: the model catches it within a few seeds. A checker that lets one pass
 //! would also let a real fault pass.
 
-#![expect(clippy::print_stdout, reason = "a test says what it leaves out")]
-
 use std::time::Duration;
 
 use simulation::{Broken, Settings, Troubles, run};
@@ -10,15 +8,6 @@ use simulation::{Broken, Settings, Troubles, run};
 /// Within how many seeds a broken rule must be caught.
 const SEEDS: u64 = 4;
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Whether rules are broken too whose fault shows after minutes only: in `tests/run long`.
-fn is_long_lane() -> bool {
-    let long = std::env::var_os("CLINIC_SEEDS").is_some();
-    if !long {
-        println!("not run here: CLINIC_SEEDS is not set (tests/run long sets it)");
-    }
-    long
-}
 
 /// Whether the model finds something wrong with this rule broken in such a county.
 #[track_caller]
@@ -62,9 +51,6 @@ fn what_reaches_a_clinic_that_may_not_see_it_is_caught() {
 
 #[test]
 fn a_blob_that_goes_on_at_a_wrong_place_is_caught() {
-    if !is_long_lane() {
-        return;
-    }
     is_caught(Broken::WrongResumePlace, 4, Troubles::default());
 }
 
@@ -99,9 +85,6 @@ fn a_clinic_that_does_not_hear_that_somebody_left_is_caught() {
 
 #[test]
 fn a_hub_that_does_not_tell_anew_what_it_holds_is_caught() {
-    if !is_long_lane() {
-        return;
-    }
     let troubles = Troubles {
         hub_restores: Some(MINUTE * 50),
         ..Troubles::default()
@@ -111,9 +94,6 @@ fn a_hub_that_does_not_tell_anew_what_it_holds_is_caught() {
 
 #[test]
 fn a_second_machine_under_one_session_that_is_taken_for_the_first_is_caught() {
-    if !is_long_lane() {
-        return;
-    }
     let troubles = Troubles {
         clones: Some(MINUTE * 30),
         ..Troubles::default()
