@@ -47,7 +47,7 @@ pub(crate) fn session_row(tx: &Tx<'_>, actor: Actor) -> Result<i64, StoreError> 
         "INSERT INTO sessions(device, session, parent, own, opened) VALUES(?1, ?2, ?3, ?4, ?5)",
         params![device, session, parent, own, tx.now.at.0],
     )?;
-    Ok(tx.sql.last_insert_rowid())
+    Ok(tx.sql.last_insert_rowid()?)
 }
 
 /// The session from which a new one of this device goes on: the last that wrote here.
@@ -147,7 +147,7 @@ pub(crate) fn append(
         hash,
         body
     ])?;
-    Ok(tx.sql.last_insert_rowid())
+    Ok(tx.sql.last_insert_rowid()?)
 }
 
 /// Makes the row of a new document.
@@ -167,7 +167,7 @@ pub(crate) fn insert_doc(tx: &mut Tx<'_>, document: &Document) -> Result<i64, St
         document.change_count() as i64,
     ])?;
     fingerprint(tx)?.add(&print);
-    Ok(tx.sql.last_insert_rowid())
+    Ok(tx.sql.last_insert_rowid()?)
 }
 
 /// Brings the row of a changed document up to date.

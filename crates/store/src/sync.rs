@@ -78,7 +78,10 @@ pub(crate) fn create_tables(sql: &Connection) -> crate::sql::Result<()> {
         feeds::TABLES,
         facts::TABLES,
     ] {
-        sql.execute_batch(tables)?;
+        sql.create_tables(tables)?;
+    }
+    if sql.is_file() {
+        sql.create_tables(queue::TRIGGERS)?;
     }
     ranges::make_prints(sql)
 }

@@ -1,6 +1,8 @@
 //! What the tests of this crate share: a clock that is moved by hand, a folder that goes away, and edits of
 //! documents that need no form.
 
+pub(crate) mod server;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;

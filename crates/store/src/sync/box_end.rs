@@ -229,7 +229,7 @@ pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Resu
                         purge::is_back(tx, change.position)?;
                         if successions::is_own(tx, change.position.actor.device)? {
                             tx.sql
-                                .prepare_cached("INSERT OR IGNORE INTO link_came(k) VALUES(?1)")?
+                                .prepare_cached("INSERT INTO link_came(k) VALUES(?1) ON CONFLICT DO NOTHING")?
                                 .execute([stored.k])?;
                             parked::came_back(tx, change.position, &hash)?;
                         }

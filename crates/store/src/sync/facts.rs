@@ -153,7 +153,7 @@ pub(crate) fn catch_up(tx: &mut Tx<'_>, c: i64) -> Result<(), StoreError> {
 pub(crate) fn keep(sql: &Connection, fact: &Fact) -> Result<(i64, bool), StoreError> {
     let name = fact.name();
     let mut put = sql.prepare_cached(
-        "INSERT OR IGNORE INTO link_statements(name, epoch, n, clinic, kind, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO link_statements(name, epoch, n, clinic, kind, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
     )?;
     let new = put.execute(params![
         name,
@@ -198,7 +198,8 @@ pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact, place: Option<(Lane, u64)>) ->
     let (f, new) = keep(tx.sql, fact)?;
     if let Some((lane, position)) = place {
         tx.sql
-            .prepare_cached("INSERT OR REPLACE INTO link_fact_places(f, lane, position) VALUES(?1, ?2, ?3)")?
+            .prepare_cached("INSERT INTO link_fact_places(f, lane, position) VALUES(?1, ?2, ?3)
+                 ON CONFLICT(f) DO UPDATE SET lane = ?2, position = ?3")?
             .execute(params![f, lane.number(), position.cast_signed()])?;
     }
     let overtaken = last.is_some_and(|last| (last.epoch, last.n) >= (fact.epoch, fact.n));
@@ -323,7 +324,7 @@ pub(crate) fn adopt_staff(tx: &mut Tx<'_>, clinic: &ClinicCode) -> Result<bool, 
             continue;
         }
         tx.sql
-            .prepare_cached("INSERT OR REPLACE INTO link_adopted(staff, digest) VALUES(?1, ?2)")?
+            .prepare_cached("INSERT INTO link_adopted(staff, digest) VALUES(?1, ?2) ON CONFLICT(staff) DO UPDATE SET digest = ?2")?
             .execute(params![named.id.as_bytes(), digest])?;
         adopted.push(named);
     }

@@ -84,7 +84,7 @@ pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result
         return spread_link(tx, change.d);
     };
     tx.sql
-        .prepare_cached("INSERT OR IGNORE INTO link_patient_documents(patient, d) VALUES(?1, ?2)")?
+        .prepare_cached("INSERT INTO link_patient_documents(patient, d) VALUES(?1, ?2) ON CONFLICT DO NOTHING")?
         .execute(params![patient.0, change.d])?;
     for c in [owner, change.writer].into_iter().flatten() {
         relate(tx, c, patient)?;
@@ -125,7 +125,7 @@ pub(crate) fn relate_again(
 ) -> Result<(), StoreError> {
     let mut put = tx
         .sql
-        .prepare_cached("INSERT OR IGNORE INTO link_patients(patient, c) VALUES(?1, ?2)")?;
+        .prepare_cached("INSERT INTO link_patients(patient, c) VALUES(?1, ?2) ON CONFLICT DO NOTHING")?;
     if put.execute(params![patient.0, c])? == 0 {
         return Ok(());
     }
@@ -157,7 +157,7 @@ fn hold(tx: &mut Tx<'_>, c: i64, d: i64) -> Result<(), StoreError> {
 fn hold_as(tx: &mut Tx<'_>, c: i64, d: i64, kind: i64) -> Result<(), StoreError> {
     let mut put = tx
         .sql
-        .prepare_cached("INSERT OR IGNORE INTO link_holds(d, c) VALUES(?1, ?2)")?;
+        .prepare_cached("INSERT INTO link_holds(d, c) VALUES(?1, ?2) ON CONFLICT DO NOTHING")?;
     if put.execute([d, c])? == 0 {
         return Ok(());
     }
@@ -437,9 +437,11 @@ pub(crate) fn next(
     let epoch = state::epoch(sql)?.unwrap_or(1);
     let mut rows = sql.prepare_cached(
         "SELECT position, kind, row, chain FROM link_feed WHERE c = ?1 AND lane = ?2 AND position > ?3
-         ORDER BY position",
+         ORDER BY position LIMIT ?4",
     )?;
-    let mut rows = rows.query(params![c, lane.number(), after.cast_signed()])?;
+    // One more than is looked at says whether more is there.
+    let most = LOOKED_AT_MAX as i64 + 1;
+    let mut rows = rows.query(params![c, lane.number(), after.cast_signed(), most])?;
     let (mut size, mut looked_at) = (0, 0);
     while let Some(row) = rows.next()? {
         looked_at += 1;

@@ -54,7 +54,7 @@ pub(crate) fn note(tx: &Tx<'_>, lane: Lane, feed: &FeedBatch, joined: bool) -> R
     }
     let mut put = tx.sql.prepare_cached(
         "INSERT INTO link_relays(lane, upto, actor, signature, name, places)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(name) DO UPDATE SET upto = min(upto, excluded.upto)",
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(name) DO UPDATE SET upto = min(link_relays.upto, excluded.upto)",
     )?;
     put.execute(params![
         lane.number(),
@@ -69,7 +69,8 @@ pub(crate) fn note(tx: &Tx<'_>, lane: Lane, feed: &FeedBatch, joined: bool) -> R
 
 fn put_mark(sql: &Connection, lane: Lane, end: FeedEnd) -> Result<(), StoreError> {
     let lane = lane.number();
-    sql.prepare_cached("INSERT OR REPLACE INTO link_feed_marks(lane, position, chain) VALUES(?1, ?2, ?3)")?
+    sql.prepare_cached("INSERT INTO link_feed_marks(lane, position, chain) VALUES(?1, ?2, ?3)
+             ON CONFLICT(lane, position) DO UPDATE SET chain = ?3")?
         .execute(params![lane, end.position.cast_signed(), end.chain])?;
     // Of those behind the newest, only every eighth position stays.
     sql.prepare_cached(
@@ -116,7 +117,7 @@ pub(crate) fn part_ways(tx: &Tx<'_>, welcome: &Welcome) -> Result<(), StoreError
 /// The hub took something back.
 pub(crate) fn handed(sql: &Connection, name: &[u8; 8]) -> Result<(), StoreError> {
     sql.prepare_cached(
-        "INSERT INTO link_handed(name, times) VALUES(?1, 1) ON CONFLICT(name) DO UPDATE SET times = times + 1",
+        "INSERT INTO link_handed(name, times) VALUES(?1, 1) ON CONFLICT(name) DO UPDATE SET times = link_handed.times + 1",
     )?
     .execute([name])?;
     Ok(())

@@ -104,7 +104,7 @@ pub(crate) fn carry_out(tx: &mut Tx<'_>, body: &[u8]) -> Result<(), StoreError> 
         let text = if joined {
             "DELETE FROM link_leaving WHERE doc = ?1"
         } else {
-            "INSERT OR IGNORE INTO link_leaving(doc) VALUES(?1)"
+            "INSERT INTO link_leaving(doc) VALUES(?1) ON CONFLICT DO NOTHING"
         };
         tx.sql.execute(text, [doc.as_bytes()])?;
     }

@@ -15,6 +15,7 @@ mod schedules;
 mod spoiled;
 mod sticks;
 mod successions;
+mod two_nodes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -29,8 +30,8 @@ use sync_core::wire::{Ack, BlobHave, BlobOffer, BlobState, Bye, EnrolRefusal, En
 use tempfile::TempDir;
 
 use super::Enrolment;
-use crate::workbench::{commit, random};
-use crate::{Clock, Commit, Lane, OpenOptions, Side, Store, Target, Write};
+use crate::workbench::{commit, random, server};
+use crate::{Address, Clock, Commit, Lane, OpenOptions, Side, Store, Target, Write};
 
 const COUNTY: [u8; 32] = [7; 32];
 const NOW: Duration = Duration::from_secs(5);
@@ -56,23 +57,45 @@ struct End {
     clock: Arc<HandClock>,
     store: Store,
     seed: u64,
+    /// Its database on a server; `None` for a file in the folder.
+    database: Option<Address>,
 }
 
 impl End {
     fn new(side: Side, seed: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(1000)));
-        let store = Self::open(&folder, &clock, side, seed);
+        let database = (side == Side::Hub).then(server::database_if_asked).flatten();
+        Self::begin(folder, clock, side, seed, database)
+    }
+
+    fn begin(
+        folder: TempDir,
+        clock: Arc<HandClock>,
+        side: Side,
+        seed: u64,
+        database: Option<Address>,
+    ) -> Self {
+        let store = Self::open(&folder, &clock, side, seed, database.clone());
         Self {
             folder,
             clock,
             store,
             seed,
+            database,
         }
     }
 
-    fn open(folder: &TempDir, clock: &Arc<HandClock>, side: Side, seed: u64) -> Store {
-        Store::open(folder.path(), OpenOptions::new(side, clock.clone(), random(seed))).unwrap()
+    fn open(
+        folder: &TempDir,
+        clock: &Arc<HandClock>,
+        side: Side,
+        seed: u64,
+        database: Option<Address>,
+    ) -> Store {
+        let mut options = OpenOptions::new(side, clock.clone(), random(seed));
+        options.database = database;
+        Store::open(folder.path(), options).unwrap()
     }
 
     /// Another run of the program on the same folder.
@@ -82,15 +105,10 @@ impl End {
             clock,
             store,
             seed,
+            database,
         } = self;
         drop(store);
-        let store = Self::open(&folder, &clock, side, seed + 1000);
-        Self {
-            folder,
-            clock,
-            store,
-            seed: seed + 1000,
-        }
+        Self::begin(folder, clock, side, seed + 1000, database)
     }
 }
 
