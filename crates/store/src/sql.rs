@@ -197,6 +197,7 @@ impl Connection {
     pub(crate) fn wait_at_most(&self, wait: Duration) -> Result<()> {
         match self {
             Self::Sqlite(sql) => Ok(sql.busy_timeout(wait)?),
+            Self::Postgres(_) => Ok(()),
         }
     }
 
@@ -266,9 +267,10 @@ impl<'c> Statement<'c> {
 
 impl Statement<'_> {
     /// How many columns its answer has.
-    pub(crate) fn column_count(&self) -> usize {
+    pub(crate) fn column_count(&self) -> Result<usize> {
         match self {
-            Self::Sqlite(statement) => statement.column_count(),
+            Self::Sqlite(statement) => Ok(statement.column_count()),
+            Self::Postgres { sql, text } => sql.column_count(text),
         }
     }
 

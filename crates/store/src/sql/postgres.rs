@@ -196,6 +196,10 @@ impl Connection {
         Ok(row.try_get(0)?)
     }
 
+    pub(super) fn column_count(&self, text: &str) -> Result<usize> {
+        Ok(self.prepared(text, &[])?.columns().len())
+    }
+
     pub(super) fn execute(&self, text: &str, params: impl Params) -> Result<usize> {
         params.with(|values| {
             let statement = self.prepared(text, values)?;
