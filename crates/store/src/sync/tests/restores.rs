@@ -21,18 +21,16 @@ impl End {
             folder,
             clock,
             store,
-            seed,
-        } = self;
+            seed, .. } = self;
         drop(store);
         let old = copy(folder.path());
-        let store = Self::open(&folder, &clock, side, seed + 1);
+        let store = Self::open(&folder, &clock, side, seed + 1, None);
         (
             Self {
                 folder,
                 clock,
                 store,
-                seed: seed + 1,
-            },
+                seed: seed + 1, database: None },
             old,
         )
     }
@@ -43,16 +41,14 @@ impl End {
             folder,
             clock,
             store,
-            seed,
-        } = self;
+            seed, .. } = self;
         drop((store, folder));
-        let store = Self::open(&old, &clock, side, seed + 2);
+        let store = Self::open(&old, &clock, side, seed + 2, None);
         Self {
             folder: old,
             clock,
             store,
-            seed: seed + 2,
-        }
+            seed: seed + 2, database: None }
     }
 }
 

@@ -36,20 +36,18 @@ fn torn(end: End, side: Side) -> End {
         folder,
         clock,
         store,
-        seed,
-    } = end;
+        seed, .. } = end;
     drop(store);
     let path = folder.path().join("clinic.db");
     let leaves = leaf_pages(&path, "log");
     assert!(leaves.len() > 3, "{leaves:?}");
     tear_page(&path, leaves[leaves.len() / 2]);
-    let store = End::open(&folder, &clock, side, seed + 1000);
+    let store = End::open(&folder, &clock, side, seed + 1000, None);
     End {
         folder,
         clock,
         store,
-        seed: seed + 1000,
-    }
+        seed: seed + 1000, database: None }
 }
 
 async fn kinds(end: &End) -> Vec<String> {

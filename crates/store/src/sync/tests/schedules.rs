@@ -26,11 +26,10 @@ struct Machine {
 fn open(folder: TempDir, seed: u64) -> End {
     let clock = Arc::new(HandClock(AtomicI64::new(1000)));
     End {
-        store: End::open(&folder, &clock, Side::Box, seed),
+        store: End::open(&folder, &clock, Side::Box, seed, None),
         clock,
         seed,
-        folder,
-    }
+        folder, database: None }
 }
 
 /// The files of a machine as they are at this moment, as a copied card has them.

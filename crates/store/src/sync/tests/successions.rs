@@ -161,11 +161,10 @@ async fn nobody_takes_a_place_that_is_taken_or_was_revoked() {
     let end = rekey(end, &hub).await;
     let clock = Arc::new(HandClock(AtomicI64::new(1000)));
     let thief = End {
-        store: End::open(&stolen, &clock, Side::Box, 1139),
+        store: End::open(&stolen, &clock, Side::Box, 1139, None),
         folder: stolen,
         clock,
-        seed: 1139,
-    };
+        seed: 1139, database: None };
     assert_eq!(
         hub.store.succeed_device(&request(&thief).await).await.unwrap(),
         Err(EnrolRefusal::UsedToken)
