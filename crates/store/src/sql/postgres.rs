@@ -247,6 +247,9 @@ impl Connection {
         }
         let own = text::query(text);
         let made = block_on(self.client.borrow().prepare_typed(&own, &key.1));
+        if let Err(error) = &made {
+            eprintln!("TODO-DEBUG {error:?}\n{own} {:?}", key.1);
+        }
         let statement = self.seen(made)?;
         let mut kept = self.kept.borrow_mut();
         if kept.len() >= KEPT_MAX {

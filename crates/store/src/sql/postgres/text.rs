@@ -9,6 +9,8 @@ pub(super) fn query(text: &str) -> String {
         own.push(if c == '?' && !quoted { '$' } else { c });
     }
     without_hints(&own)
+        .replace("AS BLOB)", "AS BYTEA)")
+        .replace("AS INTEGER)", "AS BIGINT)")
 }
 
 const HINT: &str = " INDEXED BY ";
