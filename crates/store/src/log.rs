@@ -68,7 +68,7 @@ pub(crate) fn next_seq(tx: &Tx<'_>, s: i64) -> Result<u64, StoreError> {
     let mut last = tx.sql.prepare_cached(
         "SELECT max(seq) FROM (SELECT max(seq) AS seq FROM log WHERE s = ?1
              UNION ALL SELECT max(last) FROM link_held WHERE s = ?1
-             UNION ALL SELECT max(seq) FROM link_void WHERE s = ?1)",
+             UNION ALL SELECT max(seq) FROM link_void WHERE s = ?1) AS found",
     )?;
     let last: Option<i64> = last.query_row([s], |row| row.get(0))?;
     Ok(last.unwrap_or(0).cast_unsigned() + 1)

@@ -380,7 +380,7 @@ impl Store {
             let changes: i64 = sql.query_row(
                 "SELECT coalesce(sum(changes), 0) FROM
                      (SELECT (SELECT count(*) FROM log WHERE log.d = link_holds.d) AS changes
-                      FROM link_holds WHERE c = ?1)",
+                      FROM link_holds WHERE c = ?1) AS found",
                 [c],
                 |row| row.get(0),
             )?;

@@ -76,7 +76,7 @@ fn put_mark(sql: &Connection, lane: Lane, end: FeedEnd) -> Result<(), StoreError
     sql.prepare_cached(
         "DELETE FROM link_feed_marks WHERE lane = ?1 AND position % 8 <> 0 AND position <
              (SELECT min(position) FROM
-                 (SELECT position FROM link_feed_marks WHERE lane = ?1 ORDER BY position DESC LIMIT ?2))",
+                 (SELECT position FROM link_feed_marks WHERE lane = ?1 ORDER BY position DESC LIMIT ?2) AS found)",
     )?
     .execute(params![lane, MARKS_MAX])?;
     Ok(())
