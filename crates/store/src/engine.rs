@@ -417,7 +417,11 @@ impl Inner {
 /// Has listeners look anew when another process wrote.
 fn listen(address: &Address, events: broadcast::Sender<StoreEvent>) -> crate::sql::Result<Listening> {
     Listening::start(address, move |told| {
-        let event = if told { StoreEvent::Bulk } else { StoreEvent::SyncState };
+        let event = if told {
+            StoreEvent::Bulk
+        } else {
+            StoreEvent::SyncState
+        };
         // Nobody listens: nothing to tell.
         let _ = events.send(event);
     })

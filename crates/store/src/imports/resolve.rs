@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use records::ids::{ClinicCode, DocId, ObservationId};
 
 use crate::engine::{Store, StoreError};
-use crate::sql::{Connection, OptionalExtension};
 use crate::settings;
+use crate::sql::{Connection, OptionalExtension};
 
 /// Finds documents by the id of the line that they came from.
 pub(super) struct Resolver {

@@ -48,7 +48,9 @@ impl Error {
     /// What the refusal means.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NoRow | Self::Column(_) | Self::Aborted | Self::Driver(_) | Self::NotOnServer(_) => Kind::Other,
+            Self::NoRow | Self::Column(_) | Self::Aborted | Self::Driver(_) | Self::NotOnServer(_) => {
+                Kind::Other
+            }
             Self::Postgres(error) => match error.code() {
                 Some(&SqlState::DISK_FULL) => Kind::DiskFull,
                 Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Kind::ReadOnly,

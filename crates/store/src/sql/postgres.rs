@@ -48,7 +48,9 @@ pub enum AddressFault {
     #[error("the address is not of the form postgres://NAME@HOST/DATABASE")]
     Malformed,
     /// What is sent could be read on the way.
-    #[error("the database is on another machine and TLS to it is not there yet: use a socket of this machine")]
+    #[error(
+        "the database is on another machine and TLS to it is not there yet: use a socket of this machine"
+    )]
     Unprotected,
 }
 
@@ -63,9 +65,7 @@ impl std::str::FromStr for Address {
         let config: Config = text.parse().map_err(|_| AddressFault::Malformed)?;
         let near = |host: &Host| match host {
             Host::Unix(_) => true,
-            Host::Tcp(name) => {
-                name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-            }
+            Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
         };
         if config.get_hosts().is_empty() {
             return Err(AddressFault::Malformed);
@@ -211,7 +211,10 @@ impl Connection {
     pub(super) fn query(&self, text: &str, params: impl Params) -> Result<Vec<tokio_postgres::Row>> {
         params.with(|values| {
             let statement = self.prepared(text, values)?;
-            let values: Vec<_> = values.iter().map(|value| value as &(dyn tokio_postgres::types::ToSql + Sync)).collect();
+            let values: Vec<_> = values
+                .iter()
+                .map(|value| value as &(dyn tokio_postgres::types::ToSql + Sync))
+                .collect();
             self.seen(block_on(self.client.borrow().query(&statement, &values)))
         })
     }
@@ -224,7 +227,9 @@ impl Connection {
             return Ok(0);
         }
         let found = "SELECT coalesce(max(version), 0) FROM store_version";
-        Ok(self.seen(block_on(self.client.borrow().query_one(found, &[])))?.try_get(0)?)
+        Ok(self
+            .seen(block_on(self.client.borrow().query_one(found, &[])))?
+            .try_get(0)?)
     }
 
     pub(super) fn set_version(&self, version: i64) -> Result<()> {
@@ -247,9 +252,6 @@ impl Connection {
         }
         let own = text::query(text);
         let made = block_on(self.client.borrow().prepare_typed(&own, &key.1));
-        if let Err(error) = &made {
-            eprintln!("TODO-DEBUG {error:?}\n{own} {:?}", key.1);
-        }
         let statement = self.seen(made)?;
         let mut kept = self.kept.borrow_mut();
         if kept.len() >= KEPT_MAX {

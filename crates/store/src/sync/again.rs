@@ -377,7 +377,9 @@ fn identity(
     };
     let new = origin.id(before.kind());
     tx.sql
-        .prepare_cached("INSERT INTO link_renamed(old, new) VALUES(?1, ?2) ON CONFLICT(old) DO UPDATE SET new = ?2")?
+        .prepare_cached(
+            "INSERT INTO link_renamed(old, new) VALUES(?1, ?2) ON CONFLICT(old) DO UPDATE SET new = ?2",
+        )?
         .execute(params![doc.as_bytes(), new.as_bytes()])?;
     Ok((new, origin))
 }

@@ -29,9 +29,9 @@ const DEFERRED_MAX: i64 = 64;
 
 /// Notes that a document names a blob.
 pub(crate) fn name(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane, length: u64) -> Result<(), StoreError> {
-    let mut put = tx
-        .sql
-        .prepare_cached("INSERT INTO link_blobs(blob, doc, lane, length) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?;
+    let mut put = tx.sql.prepare_cached(
+        "INSERT INTO link_blobs(blob, doc, lane, length) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?;
     put.execute(params![
         blob.as_bytes(),
         doc.as_bytes(),
@@ -197,8 +197,10 @@ pub(crate) fn wish(tx: &Tx<'_>, lane: Lane, offer: &BlobOffer) -> Result<BlobHav
 /// The hub has a blob whole: it stands at this place of its feed.
 pub(crate) fn note_place(tx: &Tx<'_>, blob: BlobId, lane: Lane, position: u64) -> Result<(), StoreError> {
     tx.sql
-        .prepare_cached("INSERT INTO link_blob_places(blob, lane, position) VALUES(?1, ?2, ?3)
-             ON CONFLICT(blob) DO UPDATE SET lane = ?2, position = ?3")?
+        .prepare_cached(
+            "INSERT INTO link_blob_places(blob, lane, position) VALUES(?1, ?2, ?3)
+             ON CONFLICT(blob) DO UPDATE SET lane = ?2, position = ?3",
+        )?
         .execute(params![blob.as_bytes(), lane.number(), position.cast_signed()])?;
     Ok(())
 }

@@ -198,8 +198,10 @@ pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact, place: Option<(Lane, u64)>) ->
     let (f, new) = keep(tx.sql, fact)?;
     if let Some((lane, position)) = place {
         tx.sql
-            .prepare_cached("INSERT INTO link_fact_places(f, lane, position) VALUES(?1, ?2, ?3)
-                 ON CONFLICT(f) DO UPDATE SET lane = ?2, position = ?3")?
+            .prepare_cached(
+                "INSERT INTO link_fact_places(f, lane, position) VALUES(?1, ?2, ?3)
+                 ON CONFLICT(f) DO UPDATE SET lane = ?2, position = ?3",
+            )?
             .execute(params![f, lane.number(), position.cast_signed()])?;
     }
     let overtaken = last.is_some_and(|last| (last.epoch, last.n) >= (fact.epoch, fact.n));

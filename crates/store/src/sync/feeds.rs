@@ -84,7 +84,9 @@ pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result
         return spread_link(tx, change.d);
     };
     tx.sql
-        .prepare_cached("INSERT INTO link_patient_documents(patient, d) VALUES(?1, ?2) ON CONFLICT DO NOTHING")?
+        .prepare_cached(
+            "INSERT INTO link_patient_documents(patient, d) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
+        )?
         .execute(params![patient.0, change.d])?;
     for c in [owner, change.writer].into_iter().flatten() {
         relate(tx, c, patient)?;

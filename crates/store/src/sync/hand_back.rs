@@ -69,9 +69,11 @@ pub(crate) fn note(tx: &Tx<'_>, lane: Lane, feed: &FeedBatch, joined: bool) -> R
 
 fn put_mark(sql: &Connection, lane: Lane, end: FeedEnd) -> Result<(), StoreError> {
     let lane = lane.number();
-    sql.prepare_cached("INSERT INTO link_feed_marks(lane, position, chain) VALUES(?1, ?2, ?3)
-             ON CONFLICT(lane, position) DO UPDATE SET chain = ?3")?
-        .execute(params![lane, end.position.cast_signed(), end.chain])?;
+    sql.prepare_cached(
+        "INSERT INTO link_feed_marks(lane, position, chain) VALUES(?1, ?2, ?3)
+             ON CONFLICT(lane, position) DO UPDATE SET chain = ?3",
+    )?
+    .execute(params![lane, end.position.cast_signed(), end.chain])?;
     // Of those behind the newest, only every eighth position stays.
     sql.prepare_cached(
         "DELETE FROM link_feed_marks WHERE lane = ?1 AND position % 8 <> 0 AND position <

@@ -31,9 +31,9 @@ pub(crate) fn is_purged(sql: &Connection, doc: DocId) -> Result<bool, StoreError
 /// A change of a purged document came late: its position is known from now on, its content is not kept.
 pub(crate) fn void(tx: &Tx<'_>, position: Position, doc: DocId, hash: &[u8; 32]) -> Result<(), StoreError> {
     let s = log::session_row(tx, position.actor)?;
-    let mut put = tx
-        .sql
-        .prepare_cached("INSERT INTO link_void(s, seq, doc, hash) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?;
+    let mut put = tx.sql.prepare_cached(
+        "INSERT INTO link_void(s, seq, doc, hash) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?;
     put.execute(params![s, position.seq.cast_signed(), doc.as_bytes(), hash])?;
     ranges::hold(tx.sql, s, position.seq, hash)
 }

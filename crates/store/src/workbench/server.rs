@@ -63,7 +63,10 @@ fn start() -> Server {
     }
     let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
     let programs = programs();
-    let root = std::fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap() == 0;
+    let root = std::fs::metadata("/proc/self")
+        .map(|own| std::os::unix::fs::MetadataExt::uid(&own))
+        .unwrap()
+        == 0;
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let as_nobody = |command: &mut Command| {
         if root {
@@ -75,9 +78,19 @@ fn start() -> Server {
         chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     }
     let mut init = Command::new(programs.join("initdb"));
-    init.args(["--no-sync", "-A", "trust", "-U", "clinic", "-E", "UTF8", "--locale=C.UTF-8", "-D"])
-        .arg(folder.path().join("data"))
-        .stdout(Stdio::null());
+    init.args([
+        "--no-sync",
+        "-A",
+        "trust",
+        "-U",
+        "clinic",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+        "-D",
+    ])
+    .arg(folder.path().join("data"))
+    .stdout(Stdio::null());
     as_nobody(&mut init);
     assert!(init.status().unwrap().success(), "initdb");
     let mut keeper = Command::new("sh");
@@ -101,7 +114,11 @@ fn start() -> Server {
 
 fn address(database: &str) -> Address {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    let socket = SERVER.get_or_init(start).socket().to_string_lossy().replace('/', "%2F");
+    let socket = SERVER
+        .get_or_init(start)
+        .socket()
+        .to_string_lossy()
+        .replace('/', "%2F");
     format!("postgres://clinic@{socket}/{database}").parse().unwrap()
 }
 

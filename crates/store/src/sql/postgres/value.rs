@@ -54,7 +54,9 @@ impl<'a> FromSql<'a> for Raw<'a> {
             Type::NUMERIC => ValueRef::Integer(whole(raw).ok_or("a sum is no whole number of 64 bits")?),
             Type::FLOAT8 => ValueRef::Real(f64::from_sql(kind, raw)?),
             Type::BYTEA => ValueRef::Blob(raw),
-            Type::TEXT | Type::VARCHAR | Type::NAME | Type::UNKNOWN => ValueRef::Text(std::str::from_utf8(raw)?),
+            Type::TEXT | Type::VARCHAR | Type::NAME | Type::UNKNOWN => {
+                ValueRef::Text(std::str::from_utf8(raw)?)
+            }
             _ => return Err("a column is of a kind that the store does not use".into()),
         }))
     }
@@ -101,7 +103,12 @@ mod tests {
 
     #[test]
     fn sums_are_read_from_their_digits() {
-        let numeric = |words: &[i16]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+        let numeric = |words: &[i16]| {
+            words
+                .iter()
+                .flat_map(|word| word.to_be_bytes())
+                .collect::<Vec<u8>>()
+        };
         assert_eq!(whole(&numeric(&[0, 0, 0, 0])), Some(0));
         assert_eq!(whole(&numeric(&[1, 0, 0, 0, 7])), Some(7));
         assert_eq!(whole(&numeric(&[2, 1, 0x4000, 0, 12, 3456])), Some(-123_456));

@@ -21,7 +21,9 @@ impl End {
             folder,
             clock,
             store,
-            seed, .. } = self;
+            seed,
+            ..
+        } = self;
         drop(store);
         let old = copy(folder.path());
         let store = Self::open(&folder, &clock, side, seed + 1, None);
@@ -30,7 +32,9 @@ impl End {
                 folder,
                 clock,
                 store,
-                seed: seed + 1, database: None },
+                seed: seed + 1,
+                database: None,
+            },
             old,
         )
     }
@@ -41,14 +45,18 @@ impl End {
             folder,
             clock,
             store,
-            seed, .. } = self;
+            seed,
+            ..
+        } = self;
         drop((store, folder));
         let store = Self::open(&old, &clock, side, seed + 2, None);
         Self {
             folder: old,
             clock,
             store,
-            seed: seed + 2, database: None }
+            seed: seed + 2,
+            database: None,
+        }
     }
 }
 

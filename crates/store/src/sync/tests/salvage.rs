@@ -36,7 +36,9 @@ fn torn(end: End, side: Side) -> End {
         folder,
         clock,
         store,
-        seed, .. } = end;
+        seed,
+        ..
+    } = end;
     drop(store);
     let path = folder.path().join("clinic.db");
     let leaves = leaf_pages(&path, "log");
@@ -47,7 +49,9 @@ fn torn(end: End, side: Side) -> End {
         folder,
         clock,
         store,
-        seed: seed + 1000, database: None }
+        seed: seed + 1000,
+        database: None,
+    }
 }
 
 async fn kinds(end: &End) -> Vec<String> {

@@ -29,7 +29,9 @@ fn open(folder: TempDir, seed: u64) -> End {
         store: End::open(&folder, &clock, Side::Box, seed, None),
         clock,
         seed,
-        folder, database: None }
+        folder,
+        database: None,
+    }
 }
 
 /// The files of a machine as they are at this moment, as a copied card has them.

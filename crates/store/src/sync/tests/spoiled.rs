@@ -13,14 +13,18 @@ impl End {
             folder,
             clock,
             store,
-            seed, .. } = self;
+            seed,
+            ..
+        } = self;
         drop(store);
         let other = copy(folder.path());
         let open = |folder: TempDir| Self {
             store: Self::open(&folder, &clock, Side::Box, seed + 7, None),
             clock: clock.clone(),
             seed: seed + 7,
-            folder, database: None };
+            folder,
+            database: None,
+        };
         let (one, two) = (open(folder), open(other));
         assert_eq!(one.store.actor(), two.store.actor());
         (one, two)

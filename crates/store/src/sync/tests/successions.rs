@@ -164,7 +164,9 @@ async fn nobody_takes_a_place_that_is_taken_or_was_revoked() {
         store: End::open(&stolen, &clock, Side::Box, 1139, None),
         folder: stolen,
         clock,
-        seed: 1139, database: None };
+        seed: 1139,
+        database: None,
+    };
     assert_eq!(
         hub.store.succeed_device(&request(&thief).await).await.unwrap(),
         Err(EnrolRefusal::UsedToken)

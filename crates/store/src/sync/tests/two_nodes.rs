@@ -13,7 +13,11 @@ async fn nodes() -> (End, End) {
     let folder = tempfile::tempdir().unwrap();
     let first = End::begin(folder, clock(), Side::Hub, 1, Some(database.clone()));
     let folder = tempfile::tempdir().unwrap();
-    std::fs::copy(first.folder.path().join("device.key"), folder.path().join("device.key")).unwrap();
+    std::fs::copy(
+        first.folder.path().join("device.key"),
+        folder.path().join("device.key"),
+    )
+    .unwrap();
     let second = End::begin(folder, clock(), Side::Hub, 2, Some(database));
     first.store.set_county(COUNTY).await.unwrap();
     assert!(first.store.add_clinic(&code("0017"), "柳树村").await.unwrap());
@@ -26,8 +30,15 @@ fn charts(end: &End, name: &'static str) -> tokio::task::JoinHandle<Vec<DocId>> 
         let mut docs = Vec::new();
         for n in 0..CHARTS {
             let edits = vec![Edit::put(&["person", "name"], format!("{name}{n}").as_str())];
-            let target = Target::New { kind: DocKind::Chart, owner: code("0017") };
-            let write = Write { target, base: None, edits };
+            let target = Target::New {
+                kind: DocKind::Chart,
+                owner: code("0017"),
+            };
+            let write = Write {
+                target,
+                base: None,
+                edits,
+            };
             docs.extend(store.commit(commit(vec![write])).await.unwrap().docs);
         }
         docs
@@ -67,7 +78,10 @@ async fn no_entry_of_a_feed_is_missed_while_both_nodes_write() {
         assert!(name_of(&first, *doc).await.is_some(), "{doc} is not at the hub");
     }
     for node in [&first, &second] {
-        assert_eq!(node.store.fingerprint().await.unwrap(), end.store.fingerprint().await.unwrap());
+        assert_eq!(
+            node.store.fingerprint().await.unwrap(),
+            end.store.fingerprint().await.unwrap()
+        );
         let found = node.store.verify(None, Box::new(|_, _| {})).await.unwrap();
         assert_eq!((found.problems, found.patients), (vec![], docs.len() as u64));
     }
@@ -96,14 +110,27 @@ async fn a_node_hears_of_what_the_other_wrote() {
 async fn what_a_server_cannot_do_is_refused() {
     let (first, _second) = nodes().await;
     let compared = first.store.rebuild(Box::new(|_, _| {})).await.unwrap_err();
-    assert!(compared.to_string().contains("not possible on PostgreSQL"), "{compared}");
+    assert!(
+        compared.to_string().contains("not possible on PostgreSQL"),
+        "{compared}"
+    );
     let to = first.folder.path().join("b");
-    let backed = first.store.backup(&to, vec![], Box::new(|_, _| {})).await.unwrap_err();
-    assert!(backed.to_string().contains("not possible on PostgreSQL"), "{backed}");
+    let backed = first
+        .store
+        .backup(&to, vec![], Box::new(|_, _| {}))
+        .await
+        .unwrap_err();
+    assert!(
+        backed.to_string().contains("not possible on PostgreSQL"),
+        "{backed}"
+    );
     let mut options = OpenOptions::new(Side::Box, first.clock.clone(), random(9));
     options.database = first.database.clone();
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(Store::open(folder.path(), options), Err(crate::OpenError::BoxOnServer)));
+    assert!(matches!(
+        Store::open(folder.path(), options),
+        Err(crate::OpenError::BoxOnServer)
+    ));
     let far = "postgres://clinic@db.example/county".parse::<Address>();
     assert_eq!(far.unwrap_err(), crate::AddressFault::Unprotected);
 }
