@@ -103,7 +103,7 @@ pub(crate) struct Connection {
     address: Address,
     client: RefCell<Client>,
     /// Statements by their text and the kinds of the values that were bound.
-    kept: RefCell<HashMap<(String, Vec<Type>), Statement>>,
+    kept: RefCell<HashMap<(String, Vec<Type>, Vec<bool>), Statement>>,
     open: Cell<bool>,
     /// A statement failed in the transaction that is open: the server would answer its commit by taking it back.
     failed: Cell<bool>,
@@ -246,11 +246,12 @@ impl Connection {
 
     fn prepared(&self, text: &str, values: &[ValueRef<'_>]) -> Result<Statement> {
         let kinds: Vec<Type> = values.iter().map(value::kind).collect();
-        let key = (text.to_owned(), kinds);
+        let missing: Vec<bool> = values.iter().map(|value| *value == ValueRef::Null).collect();
+        let key = (text.to_owned(), kinds.clone(), missing);
         if let Some(statement) = self.kept.borrow().get(&key) {
             return Ok(statement.clone());
         }
-        let own = text::query(text);
+        let own = text::query(text, &key.2);
         let made = block_on(self.client.borrow().prepare_typed(&own, &key.1));
         let statement = self.seen(made)?;
         let mut kept = self.kept.borrow_mut();

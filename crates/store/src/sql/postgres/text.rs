@@ -1,12 +1,28 @@
 //! The store's SQL as PostgreSQL says it.
 
-/// A query: places for values are `$n`, and nobody is told which index to use.
-pub(super) fn query(text: &str) -> String {
+/// A query: places for values are `$n`, and nobody is told which index to use. A place whose value is missing is said
+/// as `NULL`: the server cannot tell the kind of one that it is only asked about.
+pub(super) fn query(text: &str, missing: &[bool]) -> String {
     let mut own = String::with_capacity(text.len());
     let mut quoted = false;
-    for c in text.chars() {
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
         quoted ^= c == '\'';
-        own.push(if c == '?' && !quoted { '$' } else { c });
+        if c != '?' || quoted {
+            own.push(c);
+            continue;
+        }
+        let mut place = String::new();
+        while let Some(digit) = rest.next_if(char::is_ascii_digit) {
+            place.push(digit);
+        }
+        let number = place.parse::<usize>().unwrap_or(0);
+        if missing.get(number.wrapping_sub(1)) == Some(&true) {
+            own.push_str("NULL");
+        } else {
+            own.push('$');
+            own.push_str(&place);
+        }
     }
     without_hints(&own)
         .replace("AS BLOB)", "AS BYTEA)")
@@ -71,8 +87,19 @@ mod tests {
     #[test]
     fn a_query_is_said_in_the_words_of_postgresql() {
         assert_eq!(
-            query("SELECT '?1', a FROM t INDEXED BY t_by_a WHERE a = ?1 AND b = ?12"),
+            query(
+                "SELECT '?1', a FROM t INDEXED BY t_by_a WHERE a = ?1 AND b = ?12",
+                &[]
+            ),
             "SELECT '?1', a FROM t WHERE a = $1 AND b = $12"
+        );
+    }
+
+    #[test]
+    fn a_missing_value_is_said_as_such() {
+        assert_eq!(
+            query("SELECT ?1 IS NULL OR a = ?2", &[true, false]),
+            "SELECT NULL IS NULL OR a = $2"
         );
     }
 

@@ -7,10 +7,10 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::super::{Error, Result, ValueRef};
 
-/// The kind under which a value is bound. One that is missing takes the kind of its place.
+/// The kind under which a value is bound. One that is missing is not in the text.
 pub(super) fn kind(value: &ValueRef<'_>) -> Type {
     match value {
-        ValueRef::Null => Type::UNKNOWN,
+        ValueRef::Null => Type::TEXT,
         ValueRef::Integer(_) => Type::INT8,
         ValueRef::Real(_) => Type::FLOAT8,
         ValueRef::Text(_) => Type::TEXT,
