@@ -5,21 +5,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use card::FileDevice;
 use card::identity::{self, Identity, IdentityFault, Kept};
 use card::layout::{Layout, LayoutFault};
 use card::signed::{BadKey, PublicKey};
 use store::StoreError;
+use sync_core::backoff::Backoff;
 
 use crate::config::CardConfig;
 use crate::hub_link::{HubLink, JoinFault};
-
-/// Wait after a first try that did not reach the hub: a modem takes so long to come up.
-const FIRST_WAIT: Duration = Duration::from_secs(5);
-/// Longest wait between tries.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Why the box did not join by its card.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +65,9 @@ enum Tried {
 
 /// Joins by the card, and tries again until it is done or needs a person.
 pub(crate) async fn join(link: HubLink, card: CardConfig) {
-    let mut wait = FIRST_WAIT;
+    let mut backoff = Backoff::default();
     loop {
-        match attempt(&link, &card).await {
+        let wait = match attempt(&link, &card).await {
             Ok(Tried::Joined(clinic)) => {
                 tracing::info!(clinic, "the box joined its hub by the identity of its card");
                 return;
@@ -83,15 +78,16 @@ pub(crate) async fn join(link: HubLink, card: CardConfig) {
             }
             Ok(Tried::Used) => return,
             Err(fault) if fault.may_pass() => {
-                tracing::warn!(%fault, wait_s = wait.as_secs(), "not joined by the card yet");
+                let wait = backoff.failed(rand::random());
+                tracing::warn!(%fault, wait_ms = wait.as_millis() as u64, "not joined by the card yet");
+                wait
             }
             Err(fault) => {
                 tracing::error!(%fault, "the box does not join by its card: join it on its page");
                 return;
             }
-        }
+        };
         tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 

@@ -42,45 +42,22 @@ pub fn spdx(lock: &Lock, image_hash: &str, crates: Option<&str>) -> Result<Strin
         toml::from_str(crates.unwrap_or_default()).map_err(|error| error.message().to_owned())?;
     let mut packages: Vec<Value> = Vec::new();
     for package in &lock.packages {
-        packages.push(json!({
-            "SPDXID": format!("SPDXRef-deb-{}", word(&package.name)),
-            "name": package.name,
-            "versionInfo": package.version,
-            "downloadLocation": "NOASSERTION",
-            "filesAnalyzed": false,
-            "licenseConcluded": "NOASSERTION",
-            "licenseDeclared": "NOASSERTION",
-            "copyrightText": "NOASSERTION",
-            "checksums": [{ "algorithm": "SHA256", "checksumValue": package.sha256 }],
-            "externalRefs": [{
-                "referenceCategory": "PACKAGE-MANAGER",
-                "referenceType": "purl",
-                "referenceLocator": format!("pkg:deb/debian/{}@{}?arch={}", package.name, package.version, lock.architecture),
-            }],
-        }));
+        let (name, version) = (&package.name, &package.version);
+        packages.push(entry(
+            &format!("deb-{}", word(name)),
+            (name, version),
+            Some(&package.sha256),
+            &format!("pkg:deb/debian/{name}@{version}?arch={}", lock.architecture),
+        ));
     }
     for package in crates.package.iter().filter(|package| package.source.is_some()) {
-        let checksums: Vec<Value> = package
-            .checksum
-            .iter()
-            .map(|sum| json!({ "algorithm": "SHA256", "checksumValue": sum }))
-            .collect();
-        packages.push(json!({
-            "SPDXID": format!("SPDXRef-crate-{}-{}", word(&package.name), word(&package.version)),
-            "name": package.name,
-            "versionInfo": package.version,
-            "downloadLocation": "NOASSERTION",
-            "filesAnalyzed": false,
-            "licenseConcluded": "NOASSERTION",
-            "licenseDeclared": "NOASSERTION",
-            "copyrightText": "NOASSERTION",
-            "checksums": checksums,
-            "externalRefs": [{
-                "referenceCategory": "PACKAGE-MANAGER",
-                "referenceType": "purl",
-                "referenceLocator": format!("pkg:cargo/{}@{}", package.name, package.version),
-            }],
-        }));
+        let (name, version) = (&package.name, &package.version);
+        packages.push(entry(
+            &format!("crate-{}-{}", word(name), word(version)),
+            (name, version),
+            package.checksum.as_deref(),
+            &format!("pkg:cargo/{name}@{version}"),
+        ));
     }
     let relations: Vec<Value> = packages
         .iter()
@@ -104,4 +81,28 @@ pub fn spdx(lock: &Lock, image_hash: &str, crates: Option<&str>) -> Result<Strin
         "relationships": relations,
     });
     Ok(format!("{document:#}\n"))
+}
+
+/// One package of the list. `locator` is its package URL.
+fn entry(id: &str, (name, version): (&str, &str), sha256: Option<&str>, locator: &str) -> Value {
+    let checksums: Vec<Value> = sha256
+        .iter()
+        .map(|sum| json!({ "algorithm": "SHA256", "checksumValue": sum }))
+        .collect();
+    json!({
+        "SPDXID": format!("SPDXRef-{id}"),
+        "name": name,
+        "versionInfo": version,
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": false,
+        "licenseConcluded": "NOASSERTION",
+        "licenseDeclared": "NOASSERTION",
+        "copyrightText": "NOASSERTION",
+        "checksums": checksums,
+        "externalRefs": [{
+            "referenceCategory": "PACKAGE-MANAGER",
+            "referenceType": "purl",
+            "referenceLocator": locator,
+        }],
+    })
 }
