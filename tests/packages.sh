@@ -7,6 +7,15 @@ need() {
     command -v "$1" >/dev/null 2>&1 || missing+=("${@:2}")
 }
 
+# The programs of a PostgreSQL server, which Debian puts beside the path.
+need_postgresql() {
+    local file
+    for file in /usr/lib/postgresql/*/bin/postgres; do
+        [ -e "$file" ] && return
+    done
+    missing+=(postgresql)
+}
+
 # The full Noto Sans CJK, for Chinese in the browser of this machine and in prints.
 need_font() {
     local file

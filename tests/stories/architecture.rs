@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What each crate of the workspace may use; dev-dependencies count too.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("context-mixing", &[]),
     ("records", &[]),
     ("ecg", &["records"]),
@@ -11,7 +11,8 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("device-drivers", &["records", "ecg"]),
     ("web", &["records", "ecg"]),
     ("shell", &["records", "sync-core", "store", "web"]),
-    ("store", &["sync-core", "records", "ecg"]),
+    ("postgresql-for-tests", &[]),
+    ("store", &["sync-core", "records", "ecg", "postgresql-for-tests"]),
     ("link", &["store", "sync-core", "records"]),
     (
         "appliance",
@@ -29,7 +30,16 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ),
     (
         "sync-server",
-        &["records", "ecg", "sync-core", "store", "link", "web", "shell"],
+        &[
+            "records",
+            "ecg",
+            "sync-core",
+            "store",
+            "link",
+            "web",
+            "shell",
+            "postgresql-for-tests",
+        ],
     ),
     (
         "demo",
@@ -55,6 +65,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "demo",
             "card",
             "simulation",
+            "postgresql-for-tests",
         ],
     ),
 ];

@@ -78,6 +78,7 @@ fn sentence(side: Side, data: &Path, error: &OpenError) -> String {
         }
         OpenError::Folder { .. }
         | OpenError::BadKey { .. }
+        | OpenError::BoxOnServer
         | OpenError::Database(_)
         | OpenError::Rebuild(_)
         | OpenError::Thread(_) => {

@@ -338,7 +338,7 @@ fn insert(
         entry,
         hash
     ])?;
-    Ok(sql.last_insert_rowid())
+    Ok(sql.last_insert_rowid()?)
 }
 
 /// Head of the chain that this device wrote last; zeros where it wrote none.

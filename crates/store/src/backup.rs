@@ -173,6 +173,9 @@ impl Store {
         keys: Vec<SealKey>,
         progress: Progress,
     ) -> Result<Backup, BackupError> {
+        if !self.inner.is_file() {
+            return Err(crate::sql::Error::NotOnServer("a backup into a file").into());
+        }
         let now = self.clock().now().at;
         let path = if path.is_dir() {
             path.join(self.backup_name(now))

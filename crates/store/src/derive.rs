@@ -61,7 +61,7 @@ pub(crate) fn create_tables(sql: &Connection) -> crate::sql::Result<()> {
         links::TABLES,
         SOURCES,
     ] {
-        sql.execute_batch(tables)?;
+        sql.create_tables(tables)?;
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ impl Store {
             }
             let mut put = tx.sql.prepare_cached(
                 "INSERT INTO local_drafts(form, staff, page, at, content) VALUES(?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT(form) DO UPDATE SET at = ?4, content = ?5 WHERE staff = ?2",
+                 ON CONFLICT(form) DO UPDATE SET at = ?4, content = ?5 WHERE local_drafts.staff = ?2",
             )?;
             let kept = put.execute(params![
                 form.as_bytes(),

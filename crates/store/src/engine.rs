@@ -19,13 +19,13 @@ use tokio::sync::{Semaphore, broadcast};
 pub(crate) use crate::alarms::{clear_alarm, raise_alarm};
 use crate::audit::Chain;
 use crate::open::{Clock, Mode, OpenError, OpenOptions, Random, Side};
-use crate::sql::Connection;
+use crate::sql::{Address, Connection, Listening};
 use crate::{folder, schema};
 
 pub use fault::StoreError;
 use fault::note_damage;
 pub(crate) use files::open_reader;
-use files::{open_writer, set_aside_if_damaged};
+use files::{open_on_server, open_writer, set_aside_if_damaged};
 use hands::Hands;
 pub(crate) use writer::{State, Tx, Writer};
 
@@ -86,6 +86,9 @@ pub(crate) struct Inner {
     /// How far the look for damage has come.
     pub(crate) round: tokio::sync::Mutex<crate::upkeep::Round>,
     events: broadcast::Sender<StoreEvent>,
+    database: Option<Address>,
+    /// Hears of what other processes write into the same database.
+    _listening: Option<Listening>,
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
 }
@@ -112,7 +115,11 @@ impl Store {
             return Err(OpenError::RestoreCutOff);
         }
         let path = folder.join(folder::DATABASE);
-        if !serving && !path.exists() {
+        if options.database.is_some() && options.side == Side::Box {
+            return Err(OpenError::BoxOnServer);
+        }
+        let in_file = options.database.is_none();
+        if !serving && in_file && !path.exists() {
             return Err(OpenError::Missing);
         }
         let lock = serving.then(|| folder::lock(folder)).transpose()?;
@@ -124,12 +131,15 @@ impl Store {
             (options.random)(&mut seed);
             seed
         })?;
-        let aside = if serving {
+        let aside = if serving && in_file {
             set_aside_if_damaged(folder, &path, &options)?
         } else {
             None
         };
-        let sql = open_writer(&path, &options)?;
+        let sql = match &options.database {
+            Some(address) => open_on_server(address, &options)?,
+            None => open_writer(&path, &options)?,
+        };
         let key = if serving {
             folder::change_key(folder, key, |next| {
                 crate::sync::successions::is_kept(&sql, next.device())
@@ -201,6 +211,10 @@ impl Store {
         }
         let session_now = Arc::clone(&writer.state.session_now);
         let packing = Arc::clone(&writer.state.packing);
+        let listening = match &options.database {
+            Some(address) => Some(listen(address, events.clone())?),
+            None => None,
+        };
         let hands = if options.inline {
             Hands::of_the_caller(writer)
         } else {
@@ -223,6 +237,8 @@ impl Store {
                 packing,
                 round: tokio::sync::Mutex::default(),
                 events,
+                database: options.database,
+                _listening: listening,
                 idle: Mutex::new(Vec::new()),
                 permits: Semaphore::new(READERS),
             }),
@@ -344,21 +360,48 @@ impl Store {
 }
 
 impl Inner {
+    /// A connection of its own that reads.
+    pub(crate) fn reader(&self) -> crate::sql::Result<Connection> {
+        match &self.database {
+            Some(address) => Connection::open_address(address),
+            None => open_reader(&self.folder.join(folder::DATABASE)),
+        }
+    }
+
+    /// Whether the store is a file of the data folder.
+    pub(crate) fn is_file(&self) -> bool {
+        self.database.is_none()
+    }
+
     fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         let spare = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let seen = |error: crate::sql::Error| E::from(StoreError::from(error));
         let sql = match spare {
             Some(sql) => sql,
-            None => open_reader(&self.folder.join(folder::DATABASE)).map_err(&seen)?,
+            None => self.reader().map_err(&seen)?,
         };
-        sql.execute_batch("BEGIN").map_err(&seen)?;
+        sql.begin_read().map_err(&seen)?;
         let outcome = work(&sql);
-        let ended = sql.execute_batch("COMMIT").map_err(&seen);
+        // Nothing was written: it ends the same way whether a query failed or not.
+        let ended = sql.rollback().map_err(&seen);
         note_damage(&self.folder);
         ended?;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sql);
         outcome
     }
+}
+
+/// Has listeners look anew when another process wrote.
+fn listen(address: &Address, events: broadcast::Sender<StoreEvent>) -> crate::sql::Result<Listening> {
+    Listening::start(address, move |told| {
+        let event = if told {
+            StoreEvent::Bulk
+        } else {
+            StoreEvent::SyncState
+        };
+        // Nobody listens: nothing to tell.
+        let _ = events.send(event);
+    })
 }
 
 /// The writer's own stream of random bytes: BLAKE3 in its extendable form over a secret seed.

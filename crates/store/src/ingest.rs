@@ -392,7 +392,11 @@ pub(crate) fn set_aside(
     most: i64,
 ) -> Result<Vec<Waiting>, StoreError> {
     // Said apart, so that the index by document is used.
-    let of = if doc.is_some() { "doc = ?1" } else { "?1 IS NULL" };
+    let of = if doc.is_some() {
+        "doc = ?1"
+    } else {
+        "CAST(?1 AS BLOB) IS NULL"
+    };
     let mut find = tx.sql.prepare_cached(&format!(
         "SELECT p, s, seq, doc, lane, body, reason FROM parked WHERE {of} AND {which} ORDER BY p LIMIT ?3"
     ))?;

@@ -67,7 +67,7 @@ pub use log::each_stream;
 pub use open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Random, Side};
 pub use sealing::{OpeningKey, SEAL_KEYS_MAX, SealFault, SealKey};
 pub use sessions::{BrowserSession, IDLE_MAX};
-pub use sql::{Error as DatabaseError, Kind as DatabaseErrorKind};
+pub use sql::{Address, AddressFault, Error as DatabaseError, Kind as DatabaseErrorKind};
 pub use staff::{LOCKED_FOR, SECRET_BYTES_MAX, Secret, SignIn, WRONG_MAX};
 pub use stick::{StickError, StickFile, StickTaken};
 pub use storage::StorageFacts;

@@ -47,7 +47,7 @@ pub(crate) fn session_row(tx: &Tx<'_>, actor: Actor) -> Result<i64, StoreError> 
         "INSERT INTO sessions(device, session, parent, own, opened) VALUES(?1, ?2, ?3, ?4, ?5)",
         params![device, session, parent, own, tx.now.at.0],
     )?;
-    Ok(tx.sql.last_insert_rowid())
+    Ok(tx.sql.last_insert_rowid()?)
 }
 
 /// The session from which a new one of this device goes on: the last that wrote here.
@@ -68,7 +68,7 @@ pub(crate) fn next_seq(tx: &Tx<'_>, s: i64) -> Result<u64, StoreError> {
     let mut last = tx.sql.prepare_cached(
         "SELECT max(seq) FROM (SELECT max(seq) AS seq FROM log WHERE s = ?1
              UNION ALL SELECT max(last) FROM link_held WHERE s = ?1
-             UNION ALL SELECT max(seq) FROM link_void WHERE s = ?1)",
+             UNION ALL SELECT max(seq) FROM link_void WHERE s = ?1) AS found",
     )?;
     let last: Option<i64> = last.query_row([s], |row| row.get(0))?;
     Ok(last.unwrap_or(0).cast_unsigned() + 1)
@@ -147,7 +147,7 @@ pub(crate) fn append(
         hash,
         body
     ])?;
-    Ok(tx.sql.last_insert_rowid())
+    Ok(tx.sql.last_insert_rowid()?)
 }
 
 /// Makes the row of a new document.
@@ -167,7 +167,7 @@ pub(crate) fn insert_doc(tx: &mut Tx<'_>, document: &Document) -> Result<i64, St
         document.change_count() as i64,
     ])?;
     fingerprint(tx)?.add(&print);
-    Ok(tx.sql.last_insert_rowid())
+    Ok(tx.sql.last_insert_rowid()?)
 }
 
 /// Brings the row of a changed document up to date.

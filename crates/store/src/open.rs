@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use records::time::Stamp;
 
+use crate::sql::Address;
+
 /// What kind of machine the store is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -89,6 +91,9 @@ pub struct OpenOptions {
     pub crash_at: Option<(CrashPoint, u64)>,
     /// Most pages that the database may take (of 4 KiB), to test a full disk.
     pub pages_max: Option<u32>,
+    /// The PostgreSQL database of the store; `None` keeps everything in a SQLite file of the data folder. Key and lock
+    /// are in the folder either way.
+    pub database: Option<Address>,
     /// Cost of new password hashes in KiB of memory; `None` takes Argon2's recommendation (19 MiB, 2 passes).
     pub password_cost_kib: Option<u32>,
     /// Writes and reads on the thread of whoever asks, without threads of its own: for simulations, which must run
@@ -106,6 +111,7 @@ impl OpenOptions {
             random,
             crash_at: None,
             pages_max: None,
+            database: None,
             password_cost_kib: None,
             inline: false,
         }
@@ -153,6 +159,9 @@ pub enum OpenError {
     /// The database failed in a way that is no damage.
     #[error("database: {0}")]
     Database(#[from] crate::sql::Error),
+    /// A box keeps its records in its own folder.
+    #[error("a box keeps its records in its own data folder, not on a server")]
+    BoxOnServer,
     /// The tables could not be brought up to this release.
     #[error("building the derived tables again failed: {0}")]
     Rebuild(#[source] Box<crate::StoreError>),

@@ -4,7 +4,7 @@
 //! `local_`; a rebuild never touches them.
 
 use crate::derive;
-use crate::sql::Connection;
+use crate::sql::{Connection, ValueRef, params};
 
 /// Version of the tables below and of what stands in them; kept in SQLite's `user_version`. Derived tables have a
 /// version of their own. Version 2 brought folded bodies of changes (`log::body`); a file of version 1 is read and
@@ -143,39 +143,55 @@ pub(crate) fn prepare(sql: &Connection) -> crate::sql::Result<()> {
 /// the derived tables are of another version and must be built again; their version is noted by [`note_derived`].
 pub(crate) fn create(sql: &Connection) -> crate::sql::Result<bool> {
     let making = sql.unchecked_transaction()?;
-    sql.execute_batch(TABLES)?;
+    sql.create_tables(TABLES)?;
     crate::sync::create_tables(sql)?;
-    let found: Option<i64> = crate::sql::OptionalExtension::optional(sql.query_row(
-        "SELECT value FROM totals WHERE name = ?1",
-        [DERIVED_VERSION_KEY],
-        |row| row.get(0),
-    ))?;
+    let found = derived_version(sql)?;
     let outdated = found.is_some_and(|version| version != derive::VERSION);
     if !outdated {
         derive::create_tables(sql)?;
         note_derived(sql)?;
     }
-    sql.pragma_update("user_version", VERSION)?;
+    sql.set_version(VERSION)?;
     making.commit()?;
     Ok(outdated)
 }
 
-/// Notes that the derived tables are of this release's version.
-pub(crate) fn note_derived(sql: &Connection) -> crate::sql::Result<()> {
+/// The version that the derived tables are of; `None` where there are none yet.
+fn derived_version(sql: &Connection) -> crate::sql::Result<Option<i64>> {
+    let mut find = sql.prepare("SELECT value FROM totals WHERE name = ?1")?;
+    let mut rows = find.query([DERIVED_VERSION_KEY])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    if sql.is_file() {
+        return row.get(0).map(Some);
+    }
+    Ok(Some(i64::from_be_bytes(row.get(0)?)))
+}
+
+fn put_derived_version(sql: &Connection, version: i64) -> crate::sql::Result<()> {
+    let bytes = version.to_be_bytes();
+    // The column holds bytes. SQLite takes a number there, too, and its files have always had one.
+    let value = if sql.is_file() {
+        ValueRef::Integer(version)
+    } else {
+        ValueRef::Blob(&bytes)
+    };
     sql.execute(
         "INSERT INTO totals(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
-        crate::sql::params![DERIVED_VERSION_KEY, derive::VERSION],
+        params![DERIVED_VERSION_KEY, value],
     )?;
     Ok(())
 }
 
+/// Notes that the derived tables are of this release's version.
+pub(crate) fn note_derived(sql: &Connection) -> crate::sql::Result<()> {
+    put_derived_version(sql, derive::VERSION)
+}
+
 /// Has the derived tables built again at the next opening.
 pub(crate) fn outdate_derived(sql: &Connection) -> crate::sql::Result<()> {
-    sql.execute(
-        "INSERT INTO totals(name, value) VALUES(?1, -1) ON CONFLICT(name) DO UPDATE SET value = -1",
-        [DERIVED_VERSION_KEY],
-    )?;
-    Ok(())
+    put_derived_version(sql, -1)
 }
 
 #[cfg(test)]

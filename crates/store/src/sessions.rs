@@ -53,8 +53,8 @@ impl Store {
             )?;
             tx.sql.execute(
                 "DELETE FROM local_sessions WHERE token IN
-                     (SELECT token FROM local_sessions ORDER BY opened DESC LIMIT -1 OFFSET ?1)",
-                [SESSIONS_MAX],
+                     (SELECT token FROM local_sessions ORDER BY opened DESC LIMIT ?2 OFFSET ?1)",
+                [SESSIONS_MAX, i64::MAX],
             )?;
             Ok::<_, StoreError>(())
         })

@@ -4,6 +4,7 @@
 //! written once. A value that is bound is borrowed and a column is read in place, so SQLite costs what it cost before.
 
 mod error;
+mod postgres;
 mod sqlite;
 mod value;
 
@@ -12,6 +13,8 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use error::{Error, Kind};
+pub(crate) use postgres::Listening;
+pub use postgres::{Address, AddressFault};
 pub(crate) use value::{FromSql, Params, ToSql, Value, ValueRef, params};
 
 /// An answer of the database.
@@ -21,6 +24,8 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 pub(crate) enum Connection {
     /// A SQLite file, or one in memory.
     Sqlite(rusqlite::Connection),
+    /// A PostgreSQL server.
+    Postgres(Box<postgres::Connection>),
 }
 
 impl Connection {
@@ -34,6 +39,11 @@ impl Connection {
         Ok(Self::Sqlite(sqlite::open_read_only(path)?))
     }
 
+    /// Connects to a PostgreSQL server.
+    pub(crate) fn open_address(address: &Address) -> Result<Self> {
+        Ok(Self::Postgres(Box::new(postgres::Connection::open(address)?)))
+    }
+
     /// An empty SQLite database that goes with its connection.
     pub(crate) fn open_in_memory() -> Result<Self> {
         Ok(Self::Sqlite(rusqlite::Connection::open_in_memory()?))
@@ -43,6 +53,7 @@ impl Connection {
     pub(crate) fn prepare(&self, text: &str) -> Result<Statement<'_>> {
         match self {
             Self::Sqlite(sql) => Ok(Statement::Sqlite(sqlite::Prepared::Once(sql.prepare(text)?))),
+            Self::Postgres(sql) => Ok(Statement::postgres(sql, text)),
         }
     }
 
@@ -52,6 +63,7 @@ impl Connection {
             Self::Sqlite(sql) => Ok(Statement::Sqlite(sqlite::Prepared::Kept(
                 sql.prepare_cached(text)?,
             ))),
+            Self::Postgres(sql) => Ok(Statement::postgres(sql, text)),
         }
     }
 
@@ -64,6 +76,7 @@ impl Connection {
     pub(crate) fn execute_batch(&self, text: &str) -> Result<()> {
         match self {
             Self::Sqlite(sql) => Ok(sql.execute_batch(text)?),
+            Self::Postgres(sql) => sql.execute_batch(text),
         }
     }
 
@@ -78,9 +91,79 @@ impl Connection {
     }
 
     /// Number of the row that was inserted last on this connection.
-    pub(crate) fn last_insert_rowid(&self) -> i64 {
+    pub(crate) fn last_insert_rowid(&self) -> Result<i64> {
         match self {
-            Self::Sqlite(sql) => sql.last_insert_rowid(),
+            Self::Sqlite(sql) => Ok(sql.last_insert_rowid()),
+            Self::Postgres(sql) => sql.last_insert_rowid(),
+        }
+    }
+
+    /// Makes the tables that are missing, from declarations in SQLite's words.
+    pub(crate) fn create_tables(&self, declarations: &str) -> Result<()> {
+        match self {
+            Self::Sqlite(sql) => Ok(sql.execute_batch(declarations)?),
+            Self::Postgres(sql) => sql.execute_batch(&postgres::tables(declarations)),
+        }
+    }
+
+    /// Begins a transaction that writes: it waits for whoever writes, and nobody else writes until it ends.
+    pub(crate) fn begin_write(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(sql) => Ok(sql.execute_batch("BEGIN IMMEDIATE")?),
+            Self::Postgres(sql) => sql.begin_write(),
+        }
+    }
+
+    /// Begins a transaction that reads one state.
+    pub(crate) fn begin_read(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(sql) => Ok(sql.execute_batch("BEGIN")?),
+            Self::Postgres(sql) => sql.begin_read(),
+        }
+    }
+
+    /// Ends the transaction; all of it stands now, or none of it where this fails.
+    pub(crate) fn commit(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(sql) => Ok(sql.execute_batch("COMMIT")?),
+            Self::Postgres(sql) => sql.commit(),
+        }
+    }
+
+    /// Ends the transaction; nothing of it stands.
+    pub(crate) fn rollback(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(sql) => Ok(sql.execute_batch("ROLLBACK")?),
+            Self::Postgres(sql) => sql.rollback(),
+        }
+    }
+
+    /// The version of the tables, 0 where there are none.
+    pub(crate) fn version(&self) -> Result<i64> {
+        match self {
+            Self::Sqlite(_) => self.query_row("PRAGMA user_version", [], |row| row.get(0)),
+            Self::Postgres(sql) => sql.version(),
+        }
+    }
+
+    /// Notes the version of the tables.
+    pub(crate) fn set_version(&self, version: i64) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => self.pragma_update("user_version", version),
+            Self::Postgres(sql) => sql.set_version(version),
+        }
+    }
+
+    /// A file of SQLite and nothing else: for what is done with the file itself.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    /// Tells other processes on the same database, once this transaction stands, that something changed.
+    pub(crate) fn notify(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(sql) => sql.notify(),
         }
     }
 
@@ -88,19 +171,25 @@ impl Connection {
     pub(crate) fn is_autocommit(&self) -> bool {
         match self {
             Self::Sqlite(sql) => sql.is_autocommit(),
+            Self::Postgres(sql) => sql.is_autocommit(),
         }
     }
 
     /// Begins a transaction that is taken back unless it is committed.
     pub(crate) fn unchecked_transaction(&self) -> Result<Transaction<'_>> {
-        self.execute_batch("BEGIN")?;
+        match self {
+            // Of SQLite's kinds the one that locks nothing yet: a damaged file may be attached, from which is only read.
+            Self::Sqlite(sql) => sql.execute_batch("BEGIN")?,
+            Self::Postgres(sql) => sql.begin_write()?,
+        }
         Ok(Transaction { sql: self })
     }
 
-    /// Sets a pragma of SQLite.
+    /// Sets a pragma of SQLite; a server has its own settings.
     pub(crate) fn pragma_update(&self, name: &str, value: impl ToSql) -> Result<()> {
         match self {
             Self::Sqlite(sql) => Ok(sql.pragma_update(None, name, value.to_sql())?),
+            Self::Postgres(_) => Ok(()),
         }
     }
 
@@ -108,6 +197,7 @@ impl Connection {
     pub(crate) fn wait_at_most(&self, wait: Duration) -> Result<()> {
         match self {
             Self::Sqlite(sql) => Ok(sql.busy_timeout(wait)?),
+            Self::Postgres(_) => Ok(()),
         }
     }
 
@@ -118,6 +208,7 @@ impl Connection {
                 sql.set_prepared_statement_cache_capacity(count);
                 Ok(())
             }
+            Self::Postgres(_) => Ok(()),
         }
     }
 
@@ -125,6 +216,7 @@ impl Connection {
     pub(crate) fn stop_when(&self, steps: c_int, stop: impl FnMut() -> bool + Send + 'static) -> Result<()> {
         match self {
             Self::Sqlite(sql) => Ok(sql.progress_handler(steps, Some(stop))?),
+            Self::Postgres(_) => Ok(()),
         }
     }
 }
@@ -137,14 +229,14 @@ pub(crate) struct Transaction<'c> {
 impl Transaction<'_> {
     /// Ends the transaction; all of it stands now.
     pub(crate) fn commit(self) -> Result<()> {
-        self.sql.execute_batch("COMMIT")
+        self.sql.commit()
     }
 }
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if !self.sql.is_autocommit()
-            && let Err(error) = self.sql.execute_batch("ROLLBACK")
+            && let Err(error) = self.sql.rollback()
         {
             tracing::error!(%error, "rollback failed");
         }
@@ -155,13 +247,30 @@ impl Drop for Transaction<'_> {
 pub(crate) enum Statement<'c> {
     /// One of SQLite.
     Sqlite(sqlite::Prepared<'c>),
+    /// One of PostgreSQL, made when its values are known.
+    Postgres {
+        /// The connection.
+        sql: &'c postgres::Connection,
+        /// The text.
+        text: String,
+    },
+}
+
+impl<'c> Statement<'c> {
+    fn postgres(sql: &'c postgres::Connection, text: &str) -> Self {
+        Self::Postgres {
+            sql,
+            text: text.to_owned(),
+        }
+    }
 }
 
 impl Statement<'_> {
     /// How many columns its answer has.
-    pub(crate) fn column_count(&self) -> usize {
+    pub(crate) fn column_count(&self) -> Result<usize> {
         match self {
-            Self::Sqlite(statement) => statement.column_count(),
+            Self::Sqlite(statement) => Ok(statement.column_count()),
+            Self::Postgres { sql, text } => sql.column_count(text),
         }
     }
 
@@ -169,6 +278,7 @@ impl Statement<'_> {
     pub(crate) fn execute(&mut self, params: impl Params) -> Result<usize> {
         match self {
             Self::Sqlite(statement) => statement.execute(params),
+            Self::Postgres { sql, text } => sql.execute(text, params),
         }
     }
 
@@ -176,6 +286,10 @@ impl Statement<'_> {
     pub(crate) fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
         match self {
             Self::Sqlite(statement) => Ok(Rows::Sqlite(statement.query(params)?)),
+            Self::Postgres { sql, text } => Ok(Rows::Postgres {
+                rows: sql.query(text, params)?.into_iter(),
+                current: None,
+            }),
         }
     }
 
@@ -212,6 +326,13 @@ impl Statement<'_> {
 pub(crate) enum Rows<'s> {
     /// Read from SQLite as they are asked for.
     Sqlite(rusqlite::Rows<'s>),
+    /// Read from PostgreSQL already.
+    Postgres {
+        /// Those behind the current one.
+        rows: std::vec::IntoIter<tokio_postgres::Row>,
+        /// The one that is looked at.
+        current: Option<tokio_postgres::Row>,
+    },
 }
 
 impl Rows<'_> {
@@ -219,6 +340,10 @@ impl Rows<'_> {
     pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>> {
         match self {
             Self::Sqlite(rows) => Ok(rows.next()?.map(Row::Sqlite)),
+            Self::Postgres { rows, current } => {
+                *current = rows.next();
+                Ok(current.as_ref().map(Row::Postgres))
+            }
         }
     }
 }
@@ -244,6 +369,8 @@ impl<T, F: FnMut(&Row<'_>) -> Result<T>> Iterator for Mapped<'_, F> {
 pub(crate) enum Row<'r> {
     /// One of SQLite.
     Sqlite(&'r rusqlite::Row<'r>),
+    /// One of PostgreSQL.
+    Postgres(&'r tokio_postgres::Row),
 }
 
 impl Row<'_> {
@@ -275,6 +402,7 @@ impl Row<'_> {
     pub(crate) fn get_ref(&self, column: usize) -> Result<ValueRef<'_>> {
         match self {
             Self::Sqlite(row) => sqlite::column(row, column),
+            Self::Postgres(row) => postgres::column(row, column),
         }
     }
 }

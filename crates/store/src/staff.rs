@@ -334,8 +334,10 @@ pub(crate) fn put_roster(tx: &mut Tx<'_>, roster: &[StaffMember], whole: bool) -
         tx.sql.execute("DELETE FROM local_roster", [])?;
     }
     let mut put = tx.sql.prepare_cached(
-        "INSERT OR REPLACE INTO local_roster(staff, name, login, roles, state, password, pin, clinic, must_change)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO local_roster(staff, name, login, roles, state, password, pin, clinic, must_change)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT(staff) DO UPDATE SET name = ?2, login = ?3, roles = ?4, state = ?5, password = ?6, pin = ?7,
+             clinic = ?8, must_change = ?9",
     )?;
     for member in roster {
         let roles: Vec<&str> = member.roles.iter().map(|role| role.word()).collect();

@@ -78,7 +78,10 @@ pub(crate) fn create_tables(sql: &Connection) -> crate::sql::Result<()> {
         feeds::TABLES,
         facts::TABLES,
     ] {
-        sql.execute_batch(tables)?;
+        sql.create_tables(tables)?;
+    }
+    if sql.is_file() {
+        sql.create_tables(queue::TRIGGERS)?;
     }
     ranges::make_prints(sql)
 }
@@ -155,7 +158,7 @@ pub(crate) fn is_held_by(
 
 /// A blob came with a commit.
 pub(crate) fn note_blob(
-    tx: &mut Tx<'_>,
+    tx: &Tx<'_>,
     lane: Lane,
     blob: BlobId,
     doc: Option<DocId>,

@@ -75,13 +75,17 @@ struct Stretch {
 }
 
 impl Store {
-    /// Looks at the next stretch for damage and mends what can be made again. Called again and again with pauses it
-    /// goes round; see [`Store::checked_at`].
+    /// Looks at the next stretch of a SQLite file for damage and mends what can be made again. Called again and again with pauses it
+    /// goes round; see [`Store::checked_at`]. A PostgreSQL server looks after its own pages.
     ///
     /// # Errors
     ///
     /// Reading or mending failed for another reason than damage; the next call tries the same stretch again.
     pub async fn look_for_damage(&self) -> Result<Looked, StoreError> {
+        if !self.inner.is_file() {
+            // A server looks after its own pages, and mending would need them.
+            return Ok(Looked::Done);
+        }
         let mut round = self.round().await?;
         let stretch = match round.place.clone() {
             Place::Table(after) => self.look_at_table(after).await,

@@ -38,8 +38,12 @@ pub struct Verify {
 impl Store {
     /// Checks everything; with a clinic, counts and fingerprint are over what that clinic holds.
     pub async fn verify(&self, clinic: Option<ClinicCode>, progress: Progress) -> Result<Verify, StoreError> {
-        let folder = self.inner.folder.clone();
-        let checked = tokio::task::spawn_blocking(move || verify(&folder, clinic.as_ref(), progress)).await;
+        let inner = self.inner.clone();
+        let checked = tokio::task::spawn_blocking(move || {
+            let sql = inner.reader()?;
+            verify_on(&sql, clinic.as_ref(), progress)
+        })
+        .await;
         checked.map_err(|_| StoreError::Closed)?
     }
 
@@ -52,27 +56,36 @@ impl Store {
 pub(crate) fn verify(
     folder: &Path,
     clinic: Option<&ClinicCode>,
+    progress: Progress,
+) -> Result<Verify, StoreError> {
+    verify_on(&open_reader(&folder.join(folder::DATABASE))?, clinic, progress)
+}
+
+fn verify_on(
+    sql: &Connection,
+    clinic: Option<&ClinicCode>,
     mut progress: Progress,
 ) -> Result<Verify, StoreError> {
-    let sql = open_reader(&folder.join(folder::DATABASE))?;
-    sql.execute_batch("BEGIN")?;
+    sql.begin_read()?;
     let mut problems = Vec::new();
-    check_pages(&sql, &mut problems)?;
-    let mut found = check_documents(&sql, clinic, &mut problems, &mut progress)?;
-    if clinic.is_none() && log::stored_fingerprint(&sql)? != found.fingerprint {
+    check_pages(sql, &mut problems)?;
+    let mut found = check_documents(sql, clinic, &mut problems, &mut progress)?;
+    if clinic.is_none() && log::stored_fingerprint(sql)? != found.fingerprint {
         problems.push("the kept fingerprint is not the sum over the documents".to_owned());
     }
-    check_sessions(&sql, &mut problems)?;
-    check_blobs(&sql, &mut problems)?;
-    problems.extend(audit::verify(&sql)?);
+    check_sessions(sql, &mut problems)?;
+    check_blobs(sql, &mut problems)?;
+    problems.extend(audit::verify(sql)?);
     problems.truncate(PROBLEMS_MAX);
     found.problems = problems;
     Ok(found)
 }
 
 fn check_pages(sql: &Connection, problems: &mut Vec<String>) -> Result<(), StoreError> {
-    let verdicts = upkeep::verdicts(sql, PAGE_PROBLEMS_MAX)?;
-    problems.extend(verdicts.iter().map(|verdict| format!("database: {verdict}")));
+    if sql.is_file() {
+        let verdicts = upkeep::verdicts(sql, PAGE_PROBLEMS_MAX)?;
+        problems.extend(verdicts.iter().map(|verdict| format!("database: {verdict}")));
+    }
     Ok(())
 }
 
@@ -145,9 +158,11 @@ fn check_sessions(sql: &Connection, problems: &mut Vec<String>) -> Result<(), St
 }
 
 fn check_blobs(sql: &Connection, problems: &mut Vec<String>) -> Result<(), StoreError> {
-    let mut rows = sql.prepare("SELECT id, length, body FROM blobs")?;
-    let mut rows = rows.query([])?;
-    while let Some(row) = rows.next()? {
+    let mut all = sql.prepare("SELECT b FROM blobs ORDER BY b")?;
+    let mut one = sql.prepare("SELECT id, length, body FROM blobs WHERE b = ?1")?;
+    for b in all.query_map([], |row| row.get::<_, i64>(0))? {
+        let mut rows = one.query([b?])?;
+        let Some(row) = rows.next()? else { continue };
         let (id, length): (BlobId, i64) = (BlobId(row.get(0)?), row.get(1)?);
         let body = row.get_ref(2)?.as_blob().ok_or(StoreError::Unreadable("blob"))?;
         if sync_core::blobs::blob_id(body) != id || body.len() as i64 != length {

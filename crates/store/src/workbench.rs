@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use postgresql_for_tests::Database;
 use records::ids::{ClinicCode, DocId, DocKind};
 use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::Edit;
@@ -39,6 +40,41 @@ impl Clock for HandClock {
         Duration::from_millis(self.0.load(Ordering::SeqCst).unsigned_abs())
     }
 }
+
+/// Where the hub of a test keeps its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// A file of its data folder.
+    Sqlite,
+    /// An empty database on a server.
+    Postgresql,
+}
+
+impl Engine {
+    pub(crate) fn database(self) -> Option<Database> {
+        (self == Self::Postgresql).then(Database::new)
+    }
+}
+
+/// Makes two tests of each of these functions, one for each engine. One that is not named is dead code, which does not
+/// pass the lints.
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::workbench::Engine::Sqlite).await;
+            })+
+        }
+        mod postgresql {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::workbench::Engine::Postgresql).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_engines;
 
 /// Random bytes that depend on the seed only.
 pub(crate) fn random(seed: u64) -> Random {

@@ -45,6 +45,9 @@ pub(crate) fn rebuild_in_place(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 impl Store {
     /// Builds the derived tables into a scratch file and lists where they differ from those in use.
     pub async fn rebuild(&self, progress: Progress) -> Result<Vec<Difference>, StoreError> {
+        if !self.inner.is_file() {
+            return Err(crate::sql::Error::NotOnServer("comparing with tables that are built again").into());
+        }
         let folder = self.inner.folder.clone();
         let compared = tokio::task::spawn_blocking(move || compare(&folder, progress)).await;
         compared.map_err(|_| StoreError::Closed)?

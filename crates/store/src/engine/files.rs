@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::StoreError;
 use super::salvage::{self, Aside};
 use crate::open::{Mode, OpenError, OpenOptions};
-use crate::sql::{self, Connection, Kind};
+use crate::sql::{self, Address, Connection, Kind};
 use crate::{folder, schema, upkeep, verify};
 
 /// How long a start checks the database; one that gave reason to is checked to its end.
@@ -16,7 +16,21 @@ const CHECK_STEPS: i32 = 10_000;
 
 pub(super) fn open_writer(path: &Path, options: &OpenOptions) -> Result<Connection, OpenError> {
     let sql = Connection::open(path)?;
-    let found: i64 = sql.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    known_version(&sql, options.mode)?;
+    schema::prepare_writer(&sql, options.pages_max)?;
+    Ok(sql)
+}
+
+/// Connects to a server that holds the tables, or shall hold them.
+pub(super) fn open_on_server(address: &Address, options: &OpenOptions) -> Result<Connection, OpenError> {
+    let sql = Connection::open_address(address)?;
+    known_version(&sql, options.mode)?;
+    Ok(sql)
+}
+
+/// Refuses tables of a newer release, and none at all beside a process that would make them.
+fn known_version(sql: &Connection, mode: Mode) -> Result<(), OpenError> {
+    let found = sql.version()?;
     if found > schema::VERSION {
         return Err(OpenError::Newer {
             found,
@@ -24,11 +38,10 @@ pub(super) fn open_writer(path: &Path, options: &OpenOptions) -> Result<Connecti
         });
     }
     // Whoever began it died before the tables stood; the next `serve` makes them.
-    if found == 0 && options.mode == Mode::Beside {
+    if found == 0 && mode == Mode::Beside {
         return Err(OpenError::Missing);
     }
-    schema::prepare_writer(&sql, options.pages_max)?;
-    Ok(sql)
+    Ok(())
 }
 
 pub(crate) fn open_reader(path: &Path) -> sql::Result<Connection> {
@@ -120,7 +133,14 @@ const FILL: i64 = 1 << 20;
 
 /// Overwrites the free pages of a database with zeros and empties its write-ahead log. `false` where a reader kept it
 /// from doing the latter.
+///
+/// A server gives the space of deleted rows back to its own use; what its disk and its archives keep of them is its
+/// keeper's matter.
 pub(super) fn scrub(sql: &Connection) -> sql::Result<bool> {
+    if !sql.is_file() {
+        sql.execute_batch("VACUUM")?;
+        return Ok(true);
+    }
     sql.pragma_update("secure_delete", true)?;
     let free = |sql: &Connection| sql.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
     let page: i64 = sql.query_row("PRAGMA page_size", [], |row| row.get(0))?;

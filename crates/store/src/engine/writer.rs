@@ -131,7 +131,7 @@ impl Writer {
             self.state.actor = actor;
             self.state.side_sessions = side_sessions;
             if !self.sql.is_autocommit()
-                && let Err(error) = self.sql.execute_batch("ROLLBACK")
+                && let Err(error) = self.sql.rollback()
             {
                 tracing::error!(%error, "rollback failed");
             }
@@ -181,7 +181,7 @@ impl Writer {
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let seen = |error: crate::sql::Error| E::from(StoreError::from(error));
-        self.sql.execute_batch("BEGIN IMMEDIATE").map_err(&seen)?;
+        self.sql.begin_write().map_err(&seen)?;
         let mut tx = Tx {
             sql: &self.sql,
             now: self.clock.now(),
@@ -193,7 +193,10 @@ impl Writer {
         crate::log::flush_fingerprint(&mut tx)?;
         let events = std::mem::take(&mut tx.events);
         self.state.pass(CrashPoint::BeforeCommit);
-        self.sql.execute_batch("COMMIT").map_err(&seen)?;
+        if !events.is_empty() {
+            self.sql.notify().map_err(&seen)?;
+        }
+        self.sql.commit().map_err(&seen)?;
         let session = u64::from_be_bytes(self.state.actor.session.0);
         self.state.session_now.store(session, Ordering::Release);
         self.state.pass(CrashPoint::BeforeReply);
@@ -223,7 +226,9 @@ impl Writer {
     /// What is left to write before the database is closed.
     pub(super) fn end(&mut self) {
         crate::audit::flush_views(self);
-        if let Err(error) = self.sql.execute_batch("PRAGMA optimize") {
+        if self.sql.is_file()
+            && let Err(error) = self.sql.execute_batch("PRAGMA optimize")
+        {
             tracing::debug!(%error, "statistics not updated");
         }
     }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use records::ids::{ClinicCode, DocId, ObservationId};
 
-use crate::engine::{Store, StoreError, open_reader};
+use crate::engine::{Store, StoreError};
+use crate::settings;
 use crate::sql::{Connection, OptionalExtension};
-use crate::{folder, settings};
 
 /// Finds documents by the id of the line that they came from.
 pub(super) struct Resolver {
@@ -21,7 +21,7 @@ pub(super) struct Resolver {
 
 impl Resolver {
     pub(super) fn open(store: &Store) -> Result<Self, StoreError> {
-        let sql = open_reader(&store.folder().join(folder::DATABASE))?;
+        let sql = store.inner.reader()?;
         Ok(Self {
             sql,
             fresh: HashMap::new(),

@@ -1,5 +1,7 @@
 //! Why the database refused.
 
+use tokio_postgres::error::SqlState;
+
 /// The database refused, or its answer is not what was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -12,6 +14,19 @@ pub enum Error {
     /// SQLite refused.
     #[error(transparent)]
     Sqlite(rusqlite::Error),
+    /// PostgreSQL refused, or the connection to it broke. Its own words may quote what is stored, so only the code of
+    /// the refusal is told.
+    #[error("PostgreSQL {}", told(.0))]
+    Postgres(tokio_postgres::Error),
+    /// The transaction was taken back because one of its statements had failed.
+    #[error("the transaction was taken back")]
+    Aborted,
+    /// The thread that speaks with servers does not run.
+    #[error("the connections to servers cannot be driven: {0}")]
+    Driver(String),
+    /// What only a SQLite file can do was asked of a server.
+    #[error("{0} is not possible on PostgreSQL")]
+    NotOnServer(&'static str),
 }
 
 /// What a refusal means to whoever keeps the data.
@@ -33,7 +48,14 @@ impl Error {
     /// What the refusal means.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NoRow | Self::Column(_) => Kind::Other,
+            Self::NoRow | Self::Column(_) | Self::Aborted | Self::Driver(_) | Self::NotOnServer(_) => {
+                Kind::Other
+            }
+            Self::Postgres(error) => match error.code() {
+                Some(&SqlState::DISK_FULL) => Kind::DiskFull,
+                Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Kind::ReadOnly,
+                Some(_) | None => Kind::Other,
+            },
             Self::Sqlite(error) => match error.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::DiskFull) => Kind::DiskFull,
                 Some(rusqlite::ErrorCode::ReadOnly) => Kind::ReadOnly,
@@ -53,5 +75,19 @@ impl From<rusqlite::Error> for Error {
             rusqlite::Error::QueryReturnedNoRows => Self::NoRow,
             other => Self::Sqlite(other),
         }
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+fn told(error: &tokio_postgres::Error) -> String {
+    match error.code() {
+        Some(code) => format!("refused (code {})", code.code()),
+        None if error.is_closed() => "ended the connection".to_owned(),
+        None => "cannot be reached, or a value does not fit".to_owned(),
     }
 }

@@ -377,7 +377,9 @@ fn identity(
     };
     let new = origin.id(before.kind());
     tx.sql
-        .prepare_cached("INSERT OR REPLACE INTO link_renamed(old, new) VALUES(?1, ?2)")?
+        .prepare_cached(
+            "INSERT INTO link_renamed(old, new) VALUES(?1, ?2) ON CONFLICT(old) DO UPDATE SET new = ?2",
+        )?
         .execute(params![doc.as_bytes(), new.as_bytes()])?;
     Ok((new, origin))
 }
@@ -401,8 +403,10 @@ fn put_aside(
     let out = refusal.is_some_and(|refusal| !refusal.again());
     let text = if out { text_of(before, row) } else { String::new() };
     let mut put = tx.sql.prepare_cached(
-        "INSERT OR REPLACE INTO link_refused(device, session, seq, doc, lane, hash, reason, again, at, text, body)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO link_refused(device, session, seq, doc, lane, hash, reason, again, at, text, body)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT(device, session, seq, hash) DO UPDATE SET
+             doc = ?4, lane = ?5, reason = ?7, again = ?8, at = ?9, text = ?10, body = ?11",
     )?;
     put.execute(params![
         actor.device.as_bytes(),
@@ -493,7 +497,7 @@ fn put_back(
     }
     for (old, heads) in &rewritten.instead {
         tx.sql
-            .prepare_cached("INSERT OR REPLACE INTO link_instead(old, heads) VALUES(?1, ?2)")?
+            .prepare_cached("INSERT INTO link_instead(old, heads) VALUES(?1, ?2) ON CONFLICT(old) DO UPDATE SET heads = ?2")?
             .execute(params![old, heads.concat()])?;
     }
     if id.0 != old_id {

@@ -29,9 +29,9 @@ const DEFERRED_MAX: i64 = 64;
 
 /// Notes that a document names a blob.
 pub(crate) fn name(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane, length: u64) -> Result<(), StoreError> {
-    let mut put = tx
-        .sql
-        .prepare_cached("INSERT OR IGNORE INTO link_blobs(blob, doc, lane, length) VALUES(?1, ?2, ?3, ?4)")?;
+    let mut put = tx.sql.prepare_cached(
+        "INSERT INTO link_blobs(blob, doc, lane, length) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?;
     put.execute(params![
         blob.as_bytes(),
         doc.as_bytes(),
@@ -146,7 +146,8 @@ pub(crate) fn read(sql: &Connection, blob: BlobId, offset: u64) -> Result<Vec<u8
 pub(crate) fn defer(tx: &Tx<'_>, blob: BlobId) -> Result<(), StoreError> {
     let mut put = tx.sql.prepare_cached(
         "INSERT INTO link_deferred(blob, times, contacts_left) VALUES(?1, 1, 1)
-         ON CONFLICT(blob) DO UPDATE SET times = times + 1, contacts_left = min(1 << min(times, 10), ?2)",
+         ON CONFLICT(blob) DO UPDATE SET times = link_deferred.times + 1,
+             contacts_left = min(1 << CAST(min(link_deferred.times, 10) AS INTEGER), ?2)",
     )?;
     put.execute(params![blob.as_bytes(), DEFERRED_MAX])?;
     Ok(())
@@ -181,7 +182,7 @@ pub(crate) fn wish(tx: &Tx<'_>, lane: Lane, offer: &BlobOffer) -> Result<BlobHav
     let have = have(tx.sql, offer)?;
     if have.state == BlobState::Wanted {
         let mut put = tx.sql.prepare_cached(
-            "INSERT OR IGNORE INTO link_wanted(blob, doc, lane, length) VALUES(?1, ?2, ?3, ?4)",
+            "INSERT INTO link_wanted(blob, doc, lane, length) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         )?;
         put.execute(params![
             offer.blob.as_bytes(),
@@ -193,25 +194,13 @@ pub(crate) fn wish(tx: &Tx<'_>, lane: Lane, offer: &BlobOffer) -> Result<BlobHav
     Ok(have)
 }
 
-/// Whether a box waits for a blob.
-pub(crate) fn is_wanted(sql: &Connection, blob: BlobId) -> Result<bool, StoreError> {
-    let mut find = sql.prepare_cached("SELECT 1 FROM link_wanted WHERE blob = ?1")?;
-    Ok(find.exists([blob.as_bytes()])?)
-}
-
-/// Everything is exchanged: what was offered with documents that did not come is not waited for.
-pub(crate) fn forget_wishes(sql: &Connection) -> Result<(), StoreError> {
-    sql.execute(
-        "DELETE FROM link_wanted WHERE doc NOT IN (SELECT id FROM documents) AND doc NOT IN (SELECT doc FROM parked)",
-        [],
-    )?;
-    Ok(())
-}
-
 /// The hub has a blob whole: it stands at this place of its feed.
 pub(crate) fn note_place(tx: &Tx<'_>, blob: BlobId, lane: Lane, position: u64) -> Result<(), StoreError> {
     tx.sql
-        .prepare_cached("INSERT OR REPLACE INTO link_blob_places(blob, lane, position) VALUES(?1, ?2, ?3)")?
+        .prepare_cached(
+            "INSERT INTO link_blob_places(blob, lane, position) VALUES(?1, ?2, ?3)
+             ON CONFLICT(blob) DO UPDATE SET lane = ?2, position = ?3",
+        )?
         .execute(params![blob.as_bytes(), lane.number(), position.cast_signed()])?;
     Ok(())
 }

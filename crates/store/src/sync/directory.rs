@@ -218,7 +218,7 @@ fn queue_of(text: &str) -> [QueueReport; Lane::COUNT] {
 pub(crate) fn note_arrival(tx: &Tx<'_>, k: i64) -> Result<(), StoreError> {
     let mut put = tx
         .sql
-        .prepare_cached("INSERT OR IGNORE INTO link_arrivals(k, at) VALUES(?1, ?2)")?;
+        .prepare_cached("INSERT INTO link_arrivals(k, at) VALUES(?1, ?2) ON CONFLICT DO NOTHING")?;
     put.execute([k, tx.now.at.0])?;
     Ok(())
 }
@@ -380,7 +380,7 @@ impl Store {
             let changes: i64 = sql.query_row(
                 "SELECT coalesce(sum(changes), 0) FROM
                      (SELECT (SELECT count(*) FROM log WHERE log.d = link_holds.d) AS changes
-                      FROM link_holds WHERE c = ?1)",
+                      FROM link_holds WHERE c = ?1) AS found",
                 [c],
                 |row| row.get(0),
             )?;
@@ -450,7 +450,7 @@ pub(crate) fn revoked_before(tx: &mut Tx<'_>, device: &[u8]) -> Result<(), Store
     )?;
     // One that is not in the directory must not be taken in again by its certificate.
     tx.sql.execute(
-        "INSERT OR IGNORE INTO link_revoked(device, at) VALUES(?1, ?2)",
+        "INSERT INTO link_revoked(device, at) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
         params![device, tx.now.at.0],
     )?;
     tx.emit(StoreEvent::SyncState);

@@ -7,7 +7,7 @@ use sync_core::wire::{Fact, FactKind, Lane, MAX_STAFF, RosterEntry, VERSION, dec
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
 use crate::sql::{Connection, OptionalExtension, params};
-use crate::sync::{directory, feeds, panels, purge, queue, state, successions};
+use crate::sync::{directory, feeds, panels, purge, state, successions};
 use crate::{derive, staff};
 
 pub(crate) const TABLES: &str = "
@@ -153,7 +153,7 @@ pub(crate) fn catch_up(tx: &mut Tx<'_>, c: i64) -> Result<(), StoreError> {
 pub(crate) fn keep(sql: &Connection, fact: &Fact) -> Result<(i64, bool), StoreError> {
     let name = fact.name();
     let mut put = sql.prepare_cached(
-        "INSERT OR IGNORE INTO link_statements(name, epoch, n, clinic, kind, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO link_statements(name, epoch, n, clinic, kind, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
     )?;
     let new = put.execute(params![
         name,
@@ -198,11 +198,11 @@ pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact, place: Option<(Lane, u64)>) ->
     let (f, new) = keep(tx.sql, fact)?;
     if let Some((lane, position)) = place {
         tx.sql
-            .prepare_cached("INSERT OR REPLACE INTO link_fact_places(f, lane, position) VALUES(?1, ?2, ?3)")?
+            .prepare_cached(
+                "INSERT INTO link_fact_places(f, lane, position) VALUES(?1, ?2, ?3)
+                 ON CONFLICT(f) DO UPDATE SET lane = ?2, position = ?3",
+            )?
             .execute(params![f, lane.number(), position.cast_signed()])?;
-    } else if new && state::epoch(tx.sql)?.is_some_and(|epoch| fact.epoch < epoch) {
-        // The hub went back after it wrote this onto a stick: it may stand here only.
-        queue::add_fact(tx, f)?;
     }
     let overtaken = last.is_some_and(|last| (last.epoch, last.n) >= (fact.epoch, fact.n));
     match fact.kind {
@@ -219,9 +219,13 @@ pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact, place: Option<(Lane, u64)>) ->
             tx.emit(StoreEvent::Staff);
         }
         FactKind::Purge => purge::carry_out(tx, &fact.body)?,
-        FactKind::Panel => panels::carry_out(tx, fact)?,
+        FactKind::Panel if new => panels::carry_out(tx, &fact.body)?,
         FactKind::Succession => successions::stated(tx.sql, &fact.body)?,
-        FactKind::Enrolment | FactKind::Revocation | FactKind::NumberBlock | FactKind::Unknown(_) => {}
+        FactKind::Panel
+        | FactKind::Enrolment
+        | FactKind::Revocation
+        | FactKind::NumberBlock
+        | FactKind::Unknown(_) => {}
     }
     Ok(true)
 }
@@ -255,7 +259,7 @@ pub(crate) fn take_back(tx: &mut Tx<'_>, fact: &Fact) -> Result<bool, StoreError
         FactKind::Enrolment => directory::enrolled_before(tx, &fact.clinic, &fact.body)?,
         FactKind::Revocation => directory::revoked_before(tx, &fact.body)?,
         FactKind::Purge => purge::carry_out(tx, &fact.body)?,
-        FactKind::Panel => panels::stated_before(tx, fact)?,
+        FactKind::Panel => panels::stated_before(tx, &fact.clinic, &fact.body)?,
         FactKind::Succession => successions::stated(tx.sql, &fact.body)?,
         FactKind::Roster | FactKind::NumberBlock | FactKind::Unknown(_) => {}
     }
@@ -322,7 +326,7 @@ pub(crate) fn adopt_staff(tx: &mut Tx<'_>, clinic: &ClinicCode) -> Result<bool, 
             continue;
         }
         tx.sql
-            .prepare_cached("INSERT OR REPLACE INTO link_adopted(staff, digest) VALUES(?1, ?2)")?
+            .prepare_cached("INSERT INTO link_adopted(staff, digest) VALUES(?1, ?2) ON CONFLICT(staff) DO UPDATE SET digest = ?2")?
             .execute(params![named.id.as_bytes(), digest])?;
         adopted.push(named);
     }

@@ -84,7 +84,9 @@ pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result
         return spread_link(tx, change.d);
     };
     tx.sql
-        .prepare_cached("INSERT OR IGNORE INTO link_patient_documents(patient, d) VALUES(?1, ?2)")?
+        .prepare_cached(
+            "INSERT INTO link_patient_documents(patient, d) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
+        )?
         .execute(params![patient.0, change.d])?;
     for c in [owner, change.writer].into_iter().flatten() {
         relate(tx, c, patient)?;
@@ -92,15 +94,16 @@ pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result
     for c in clinics_of(tx.sql, patient)? {
         hold(tx, c, change.d)?;
     }
-    // What a clinic wrote before it heard that the patient had left stays with it.
-    owner.map_or(Ok(()), |c| hold(tx, c, change.d))
+    Ok(())
 }
 
 /// A link between charts goes to whoever holds one of them; no clinic comes to hold a patient by it.
 fn spread_link(tx: &mut Tx<'_>, d: i64) -> Result<(), StoreError> {
     for chart in derive::links::charts_of(tx.sql, d)? {
         tx.sql
-            .prepare_cached("INSERT OR IGNORE INTO link_patient_documents(patient, d) VALUES(?1, ?2)")?
+            .prepare_cached(
+                "INSERT INTO link_patient_documents(patient, d) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
+            )?
             .execute(params![chart.0, d])?;
         for c in clinics_of(tx.sql, chart)? {
             hold(tx, c, d)?;
@@ -126,7 +129,7 @@ pub(crate) fn relate_again(
 ) -> Result<(), StoreError> {
     let mut put = tx
         .sql
-        .prepare_cached("INSERT OR IGNORE INTO link_patients(patient, c) VALUES(?1, ?2)")?;
+        .prepare_cached("INSERT INTO link_patients(patient, c) VALUES(?1, ?2) ON CONFLICT DO NOTHING")?;
     if put.execute(params![patient.0, c])? == 0 {
         return Ok(());
     }
@@ -158,7 +161,7 @@ fn hold(tx: &mut Tx<'_>, c: i64, d: i64) -> Result<(), StoreError> {
 fn hold_as(tx: &mut Tx<'_>, c: i64, d: i64, kind: i64) -> Result<(), StoreError> {
     let mut put = tx
         .sql
-        .prepare_cached("INSERT OR IGNORE INTO link_holds(d, c) VALUES(?1, ?2)")?;
+        .prepare_cached("INSERT INTO link_holds(d, c) VALUES(?1, ?2) ON CONFLICT DO NOTHING")?;
     if put.execute([d, c])? == 0 {
         return Ok(());
     }
@@ -259,14 +262,14 @@ pub(crate) fn void_gone(sql: &Connection) -> Result<(), StoreError> {
 }
 
 /// A whole blob of a document goes to those who hold the document.
-pub(crate) fn spread_blob(tx: &mut Tx<'_>, blob: BlobId, doc: DocId, lane: Lane) -> Result<(), StoreError> {
+pub(crate) fn spread_blob(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane) -> Result<(), StoreError> {
     let mut find = tx.sql.prepare_cached("SELECT b FROM blobs WHERE id = ?1")?;
     let b: Option<i64> = find.query_row([blob.as_bytes()], |row| row.get(0)).optional()?;
     let (Some(b), Some(row)) = (b, log::doc_row(tx.sql, doc)?) else {
         return Ok(());
     };
     for c in holders(tx.sql, row.d)? {
-        append(tx, c, lane, BLOB, b, &blob.0)?;
+        append_quietly(tx.sql, c, lane, BLOB, b, &blob.0)?;
     }
     Ok(())
 }
@@ -291,8 +294,21 @@ pub(crate) fn append(
     row: i64,
     content: &[u8; 32],
 ) -> Result<(), StoreError> {
-    let end = feed_end(tx.sql, c, lane)?.next(content);
-    let mut put = tx.sql.prepare_cached(
+    append_quietly(tx.sql, c, lane, kind, row, content)?;
+    tx.emit(StoreEvent::SyncState);
+    Ok(())
+}
+
+fn append_quietly(
+    sql: &Connection,
+    c: i64,
+    lane: Lane,
+    kind: i64,
+    row: i64,
+    content: &[u8; 32],
+) -> Result<(), StoreError> {
+    let end = feed_end(sql, c, lane)?.next(content);
+    let mut put = sql.prepare_cached(
         "INSERT INTO link_feed(c, lane, position, kind, row, chain) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     put.execute(params![
@@ -303,7 +319,6 @@ pub(crate) fn append(
         row,
         end.chain
     ])?;
-    tx.emit(StoreEvent::SyncState);
     Ok(())
 }
 
@@ -426,9 +441,11 @@ pub(crate) fn next(
     let epoch = state::epoch(sql)?.unwrap_or(1);
     let mut rows = sql.prepare_cached(
         "SELECT position, kind, row, chain FROM link_feed WHERE c = ?1 AND lane = ?2 AND position > ?3
-         ORDER BY position",
+         ORDER BY position LIMIT ?4",
     )?;
-    let mut rows = rows.query(params![c, lane.number(), after.cast_signed()])?;
+    // One more than is looked at says whether more is there.
+    let most = LOOKED_AT_MAX as i64 + 1;
+    let mut rows = rows.query(params![c, lane.number(), after.cast_signed(), most])?;
     let (mut size, mut looked_at) = (0, 0);
     while let Some(row) = rows.next()? {
         looked_at += 1;

@@ -3,7 +3,7 @@
 //! restoring it.
 
 use records::ids::{BlobId, DocId};
-use sync_core::wire::{BLOB_PIECE, BlobOffer, ChangeItem, Lane, change_hash};
+use sync_core::wire::{BLOB_PIECE, BlobOffer, ChangeItem, Lane};
 
 use crate::engine::{StoreError, Tx};
 use crate::log;
@@ -24,46 +24,22 @@ CREATE TABLE IF NOT EXISTS link_kept_until(doc BLOB PRIMARY KEY, ends BLOB) WITH
 /// Keeps the changes and blobs of a document that is about to be put away.
 pub(crate) fn keep(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> {
     tx.sql.execute(
-        "INSERT OR IGNORE INTO link_kept(s, seq, doc, lane, hash, body)
-         SELECT s, seq, id, lane, hash, body FROM log JOIN documents USING(d) WHERE id = ?1",
+        "INSERT INTO link_kept(s, seq, doc, lane, hash, body)
+         SELECT s, seq, id, lane, hash, body FROM log JOIN documents USING(d) WHERE id = ?1
+         ON CONFLICT DO NOTHING",
         [doc.as_bytes()],
     )?;
     tx.sql.execute(
-        "INSERT OR IGNORE INTO link_kept_blobs(id, doc, lane, body)
+        "INSERT INTO link_kept_blobs(id, doc, lane, body)
          SELECT id, doc, lane, body FROM link_blobs JOIN blobs ON blobs.id = link_blobs.blob WHERE doc = ?1
-             AND NOT EXISTS(SELECT 1 FROM link_blobs x WHERE x.blob = link_blobs.blob AND x.doc <> ?1)",
+             AND NOT EXISTS(SELECT 1 FROM link_blobs x WHERE x.blob = link_blobs.blob AND x.doc <> ?1)
+         ON CONFLICT DO NOTHING",
         [doc.as_bytes()],
     )?;
-    keep_until_safe(tx, doc)
-}
-
-/// Keeps a change of a document that was put away before it came; `true` where it was not kept yet.
-pub(crate) fn keep_late(tx: &Tx<'_>, lane: Lane, change: &ChangeItem) -> Result<bool, StoreError> {
-    let (position, doc) = (change.position, change.doc);
-    let s = log::session_row(tx, position.actor)?;
-    let new = tx
-        .sql
-        .prepare_cached(
-            "INSERT OR IGNORE INTO link_kept(s, seq, doc, lane, hash, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![
-            s,
-            position.seq.cast_signed(),
-            doc.as_bytes(),
-            lane.number(),
-            change_hash(&change.bytes),
-            log::fold(position.actor, doc, &change.bytes)
-        ])?;
-    keep_until_safe(tx, doc)?;
-    Ok(new > 0)
-}
-
-fn keep_until_safe(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> {
-    tx.sql
-        .prepare_cached(
-            "INSERT INTO link_kept_until(doc, ends) VALUES(?1, NULL) ON CONFLICT(doc) DO UPDATE SET ends = NULL",
-        )?
-        .execute([doc.as_bytes()])?;
+    tx.sql.execute(
+        "INSERT INTO link_kept_until(doc, ends) VALUES(?1, NULL) ON CONFLICT(doc) DO UPDATE SET ends = NULL",
+        [doc.as_bytes()],
+    )?;
     Ok(())
 }
 
@@ -167,8 +143,9 @@ pub(crate) fn read(sql: &Connection, blob: BlobId, from: i64) -> Result<Vec<u8>,
 pub(crate) fn offer_again(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.sql
         .prepare_cached(
-            "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
-             SELECT lane, ?1, kept, length(body), ?2 FROM link_kept_blobs",
+            "INSERT INTO link_queue(lane, kind, row, bytes, at)
+             SELECT lane, ?1, kept, length(body), ?2 FROM link_kept_blobs WHERE true
+             ON CONFLICT DO NOTHING",
         )?
         .execute(params![KEPT_BLOB, tx.now.at.0])?;
     Ok(())

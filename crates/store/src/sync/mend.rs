@@ -20,8 +20,9 @@ pub(crate) fn after_salvage(sql: &Connection) -> Result<(), StoreError> {
         "DELETE FROM link_holds WHERE d NOT IN (SELECT d FROM documents);
          DELETE FROM link_patient_documents WHERE d NOT IN (SELECT d FROM documents);
          DELETE FROM link_held; DELETE FROM link_prints;
-         INSERT OR IGNORE INTO link_wanted(blob, doc, lane, length)
-             SELECT blob, doc, lane, length FROM link_blobs WHERE blob NOT IN (SELECT id FROM blobs);",
+         INSERT INTO link_wanted(blob, doc, lane, length)
+             SELECT blob, doc, lane, length FROM link_blobs WHERE blob NOT IN (SELECT id FROM blobs)
+             ON CONFLICT DO NOTHING;",
     )?;
     let mut rows = sql.prepare(
         "SELECT s, seq, hash FROM log

@@ -31,9 +31,9 @@ pub(crate) fn is_purged(sql: &Connection, doc: DocId) -> Result<bool, StoreError
 /// A change of a purged document came late: its position is known from now on, its content is not kept.
 pub(crate) fn void(tx: &Tx<'_>, position: Position, doc: DocId, hash: &[u8; 32]) -> Result<(), StoreError> {
     let s = log::session_row(tx, position.actor)?;
-    let mut put = tx
-        .sql
-        .prepare_cached("INSERT OR IGNORE INTO link_void(s, seq, doc, hash) VALUES(?1, ?2, ?3, ?4)")?;
+    let mut put = tx.sql.prepare_cached(
+        "INSERT INTO link_void(s, seq, doc, hash) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?;
     put.execute(params![s, position.seq.cast_signed(), doc.as_bytes(), hash])?;
     ranges::hold(tx.sql, s, position.seq, hash)
 }
@@ -57,7 +57,7 @@ pub(crate) fn carry_out(tx: &mut Tx<'_>, body: &[u8]) -> Result<(), StoreError> 
     for doc in body.as_chunks::<16>().0.iter().map(|id| DocId(*id)) {
         let new = tx
             .sql
-            .prepare_cached("INSERT OR IGNORE INTO link_tombstones(doc, at) VALUES(?1, ?2)")?
+            .prepare_cached("INSERT INTO link_tombstones(doc, at) VALUES(?1, ?2) ON CONFLICT DO NOTHING")?
             .execute(params![doc.as_bytes(), tx.now.at.0])?;
         if new == 0 {
             continue;
@@ -75,9 +75,9 @@ pub(crate) fn carry_out(tx: &mut Tx<'_>, body: &[u8]) -> Result<(), StoreError> 
 /// Changes of the document that were set aside, here or by the hub, lose their content as well.
 fn forget_refused(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> {
     tx.sql.execute(
-        "INSERT OR IGNORE INTO link_void(s, seq, doc, hash)
+        "INSERT INTO link_void(s, seq, doc, hash)
          SELECT s, seq, doc, hash FROM parked WHERE doc = ?1
-         UNION ALL SELECT s, seq, doc, hash FROM link_refused JOIN sessions USING(device, session) WHERE doc = ?1",
+         UNION ALL SELECT s, seq, doc, hash FROM link_refused JOIN sessions USING(device, session) WHERE doc = ?1 ON CONFLICT DO NOTHING",
         [doc.as_bytes()],
     )?;
     let mut find = tx.sql.prepare_cached("SELECT p FROM parked WHERE doc = ?1")?;
@@ -119,7 +119,7 @@ pub(crate) fn remove(tx: &mut Tx<'_>, doc: DocId) -> Result<(), StoreError> {
         .and_then(|document| derive::patient_of(&document));
     let d = row.d;
     tx.sql.execute(
-        "INSERT OR IGNORE INTO link_void(s, seq, doc, hash) SELECT s, seq, ?2, hash FROM log WHERE d = ?1",
+        "INSERT INTO link_void(s, seq, doc, hash) SELECT s, seq, ?2, hash FROM log WHERE d = ?1 ON CONFLICT DO NOTHING",
         params![d, doc.as_bytes()],
     )?;
     queue::forget_document(tx, d)?;

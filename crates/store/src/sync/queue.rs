@@ -33,6 +33,10 @@ CREATE TABLE IF NOT EXISTS link_queue_sums(
 INSERT INTO link_queue_sums(lane, kind, items, bytes)
     SELECT lane, kind, count(*), sum(bytes) FROM link_queue
     WHERE NOT EXISTS (SELECT 1 FROM link_queue_sums) GROUP BY lane, kind;
+";
+
+/// Keeps the sums of what waits. A hub on a server has no queue.
+pub(crate) const TRIGGERS: &str = "
 CREATE TRIGGER IF NOT EXISTS link_queue_added AFTER INSERT ON link_queue BEGIN
     INSERT OR IGNORE INTO link_queue_sums(lane, kind, items, bytes) VALUES(new.lane, new.kind, 0, 0);
     UPDATE link_queue_sums SET items = items + 1, bytes = bytes + new.bytes
@@ -61,7 +65,7 @@ const RELAY: i64 = 4;
 
 fn add(tx: &Tx<'_>, lane: Lane, kind: i64, row: i64, bytes: usize) -> Result<(), StoreError> {
     let mut insert = tx.sql.prepare_cached(
-        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at) VALUES(?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO link_queue(lane, kind, row, bytes, at) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
     )?;
     insert.execute(params![lane.number(), kind, row, bytes as i64, tx.now.at.0])?;
     Ok(())
@@ -102,9 +106,9 @@ pub(crate) fn forget_blob(tx: &Tx<'_>, blob: BlobId) -> Result<(), StoreError> {
 /// Facts and stretches of a lane's feed behind a place are handed back to a hub that lost them. Facts go first.
 pub(crate) fn add_handed_back(tx: &Tx<'_>, lane: Lane, behind: u64) -> Result<(), StoreError> {
     let mut put = tx.sql.prepare_cached(
-        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
+        "INSERT INTO link_queue(lane, kind, row, bytes, at)
          SELECT ?1, ?2, f, length(body), ?3 FROM link_statements LEFT JOIN link_fact_places USING(f)
-         WHERE (lane = ?4 AND position > ?5) OR (lane IS NULL AND ?4 = 0) ORDER BY f",
+         WHERE (lane = ?4 AND position > ?5) OR (lane IS NULL AND ?4 = 0) ORDER BY f ON CONFLICT DO NOTHING",
     )?;
     put.execute(params![
         Lane::P0.number(),
@@ -119,8 +123,8 @@ pub(crate) fn add_handed_back(tx: &Tx<'_>, lane: Lane, behind: u64) -> Result<()
 /// Stretches of a lane's feed behind a place are handed back.
 pub(crate) fn add_relays(tx: &Tx<'_>, lane: Lane, behind: u64) -> Result<(), StoreError> {
     let mut put = tx.sql.prepare_cached(
-        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
-         SELECT lane, ?1, r, length(places), ?2 FROM link_relays WHERE lane = ?3 AND upto > ?4 ORDER BY r",
+        "INSERT INTO link_queue(lane, kind, row, bytes, at)
+         SELECT lane, ?1, r, length(places), ?2 FROM link_relays WHERE lane = ?3 AND upto > ?4 ORDER BY r ON CONFLICT DO NOTHING",
     )?;
     put.execute(params![RELAY, tx.now.at.0, lane.number(), behind.cast_signed()])?;
     Ok(())
@@ -129,8 +133,8 @@ pub(crate) fn add_relays(tx: &Tx<'_>, lane: Lane, behind: u64) -> Result<(), Sto
 /// A stretch is handed back; gives how many wait more than before.
 pub(crate) fn add_relay(tx: &Tx<'_>, r: i64) -> Result<usize, StoreError> {
     let mut put = tx.sql.prepare_cached(
-        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
-         SELECT lane, ?1, r, length(places), ?2 FROM link_relays WHERE r = ?3",
+        "INSERT INTO link_queue(lane, kind, row, bytes, at)
+         SELECT lane, ?1, r, length(places), ?2 FROM link_relays WHERE r = ?3 ON CONFLICT DO NOTHING",
     )?;
     Ok(put.execute(params![RELAY, tx.now.at.0, r])?)
 }
@@ -138,8 +142,8 @@ pub(crate) fn add_relay(tx: &Tx<'_>, r: i64) -> Result<usize, StoreError> {
 /// A fact is handed back; gives how many wait more than before.
 pub(crate) fn add_fact(tx: &Tx<'_>, f: i64) -> Result<usize, StoreError> {
     let mut put = tx.sql.prepare_cached(
-        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
-         SELECT ?1, ?2, f, length(body), ?3 FROM link_statements WHERE f = ?4",
+        "INSERT INTO link_queue(lane, kind, row, bytes, at)
+         SELECT ?1, ?2, f, length(body), ?3 FROM link_statements WHERE f = ?4 ON CONFLICT DO NOTHING",
     )?;
     Ok(put.execute(params![Lane::P0.number(), FACT, tx.now.at.0, f])?)
 }
@@ -592,10 +596,10 @@ fn requeue_audit(tx: &Tx<'_>, holds: &Holds, own: DeviceId) -> Result<(), StoreE
 /// A hub that lost changes lost blobs, too: those that do not stand in its feed are offered again.
 pub(crate) fn requeue_blobs(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.sql.execute(
-        "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at)
+        "INSERT INTO link_queue(lane, kind, row, bytes, at)
          SELECT link_blobs.lane, ?1, blobs.b, blobs.length, ?2
          FROM link_blobs JOIN blobs ON blobs.id = link_blobs.blob
-         WHERE blobs.id NOT IN (SELECT blob FROM link_blob_places)",
+         WHERE blobs.id NOT IN (SELECT blob FROM link_blob_places) ON CONFLICT DO NOTHING",
         params![BLOB, tx.now.at.0],
     )?;
     kept::offer_again(tx)

@@ -320,7 +320,7 @@ pub(crate) fn set_acked_audit(sql: &Connection, session: SessionId, upto: u64) -
 pub(crate) fn set_sure_audit(sql: &Connection, session: SessionId, upto: u64) -> Result<(), StoreError> {
     let mut put = sql.prepare_cached(
         "INSERT INTO link_sure_audit(session, upto) VALUES(?1, ?2)
-         ON CONFLICT(session) DO UPDATE SET upto = max(upto, ?2)",
+         ON CONFLICT(session) DO UPDATE SET upto = max(link_sure_audit.upto, ?2)",
     )?;
     put.execute(params![session.as_bytes(), upto.cast_signed()])?;
     Ok(())

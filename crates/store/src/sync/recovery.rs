@@ -56,7 +56,7 @@ pub(crate) fn heard(tx: &mut Tx<'_>, device: DeviceId) -> Result<bool, StoreErro
         return Ok(false);
     };
     let new = tx.sql.execute(
-        "INSERT OR IGNORE INTO link_heard(device) VALUES(?1)",
+        "INSERT INTO link_heard(device) VALUES(?1) ON CONFLICT DO NOTHING",
         [device.as_bytes()],
     )?;
     let since = since.try_into().map_or(0, i64::from_be_bytes);
@@ -122,7 +122,7 @@ impl Store {
                 tx.sql
                     .prepare_cached(
                         "INSERT INTO link_safe(c, lane, position) VALUES(?1, ?2, ?3)
-                         ON CONFLICT(c, lane) DO UPDATE SET position = max(position, ?3)",
+                         ON CONFLICT(c, lane) DO UPDATE SET position = max(link_safe.position, ?3)",
                     )?
                     .execute(params![c, lane, position.cast_signed()])?;
             }

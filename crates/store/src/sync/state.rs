@@ -401,7 +401,8 @@ impl Store {
         self.write(move |tx| {
             let mut add = tx.sql.prepare_cached(
                 "INSERT INTO link_spent(day, up, down, tries) VALUES(?1, ?2, ?3, 1)
-                 ON CONFLICT(day) DO UPDATE SET up = up + ?2, down = down + ?3, tries = tries + 1",
+                 ON CONFLICT(day) DO UPDATE SET up = link_spent.up + ?2,
+                     down = link_spent.down + ?3, tries = link_spent.tries + 1",
             )?;
             add.execute(params![day(tx.now.at), up.cast_signed(), down.cast_signed()])?;
             Ok(())

@@ -56,8 +56,9 @@ pub(crate) fn follows(sql: &Connection, device: DeviceId, predecessor: DeviceId)
 pub(crate) fn note(sql: &Connection, device: DeviceId, predecessor: DeviceId) -> Result<(), StoreError> {
     let mut before = predecessors(sql, predecessor)?;
     before.push(predecessor);
-    let mut put =
-        sql.prepare_cached("INSERT OR IGNORE INTO link_successions(device, predecessor) VALUES(?1, ?2)")?;
+    let mut put = sql.prepare_cached(
+        "INSERT INTO link_successions(device, predecessor) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
+    )?;
     for one in before
         .into_iter()
         .filter(|one| *one != device)

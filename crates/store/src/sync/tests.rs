@@ -3,7 +3,6 @@
 
 mod digests;
 mod forged;
-mod leaving;
 mod newer;
 mod parcels;
 mod people;
@@ -16,11 +15,13 @@ mod schedules;
 mod spoiled;
 mod sticks;
 mod successions;
+mod two_nodes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use postgresql_for_tests::Database;
 use records::ids::{BlobId, ClinicCode, DeviceId, DocId, DocKind, StaffId};
 use records::staff::{Role, StaffMember, StaffState};
 use records::time::{ClockSource, Stamp, WallTime};
@@ -30,7 +31,7 @@ use sync_core::wire::{Ack, BlobHave, BlobOffer, BlobState, Bye, EnrolRefusal, En
 use tempfile::TempDir;
 
 use super::Enrolment;
-use crate::workbench::{commit, random};
+use crate::workbench::{Engine, commit, on_both_engines, random};
 use crate::{Clock, Commit, Lane, OpenOptions, Side, Store, Target, Write};
 
 const COUNTY: [u8; 32] = [7; 32];
@@ -57,23 +58,52 @@ struct End {
     clock: Arc<HandClock>,
     store: Store,
     seed: u64,
+    /// Its database on a server; `None` for a file in the folder.
+    database: Option<Database>,
 }
 
 impl End {
-    fn new(side: Side, seed: u64) -> Self {
+    fn hub(seed: u64, on: Engine) -> Self {
+        Self::new(Side::Hub, seed, on.database())
+    }
+
+    fn new_box(seed: u64) -> Self {
+        Self::new(Side::Box, seed, None)
+    }
+
+    fn new(side: Side, seed: u64, database: Option<Database>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(1000)));
-        let store = Self::open(&folder, &clock, side, seed);
+        Self::begin(folder, clock, side, seed, database)
+    }
+
+    fn begin(
+        folder: TempDir,
+        clock: Arc<HandClock>,
+        side: Side,
+        seed: u64,
+        database: Option<Database>,
+    ) -> Self {
+        let store = Self::open(&folder, &clock, side, seed, database.clone());
         Self {
             folder,
             clock,
             store,
             seed,
+            database,
         }
     }
 
-    fn open(folder: &TempDir, clock: &Arc<HandClock>, side: Side, seed: u64) -> Store {
-        Store::open(folder.path(), OpenOptions::new(side, clock.clone(), random(seed))).unwrap()
+    fn open(
+        folder: &TempDir,
+        clock: &Arc<HandClock>,
+        side: Side,
+        seed: u64,
+        database: Option<Database>,
+    ) -> Store {
+        let mut options = OpenOptions::new(side, clock.clone(), random(seed));
+        options.database = database.map(|database| database.url().parse().unwrap());
+        Store::open(folder.path(), options).unwrap()
     }
 
     /// Another run of the program on the same folder.
@@ -83,15 +113,10 @@ impl End {
             clock,
             store,
             seed,
+            database,
         } = self;
         drop(store);
-        let store = Self::open(&folder, &clock, side, seed + 1000);
-        Self {
-            folder,
-            clock,
-            store,
-            seed: seed + 1000,
-        }
+        Self::begin(folder, clock, side, seed + 1000, database)
     }
 }
 
@@ -99,8 +124,8 @@ fn code(text: &str) -> ClinicCode {
     text.parse().unwrap()
 }
 
-async fn hub() -> End {
-    let hub = End::new(Side::Hub, 1);
+async fn hub(on: Engine) -> End {
+    let hub = End::hub(1, on);
     hub.store.set_county(COUNTY).await.unwrap();
     for clinic in ["0017", "0018"] {
         assert!(hub.store.add_clinic(&code(clinic), "柳树村").await.unwrap());
@@ -126,7 +151,7 @@ async fn join(end: &End, hub: &End, clinic: &str) {
 }
 
 async fn boxed(hub: &End, seed: u64, clinic: &str) -> End {
-    let end = End::new(Side::Box, seed);
+    let end = End::new_box(seed);
     join(&end, hub, clinic).await;
     end
 }
@@ -254,9 +279,8 @@ async fn equal(end: &End, hub: &End, clinic: &str) {
     assert_eq!(kept.problems, Vec::<String>::new());
 }
 
-#[tokio::test]
-async fn what_a_box_wrote_is_at_the_hub_and_an_edit_travels_back() {
-    let hub = hub().await;
+async fn what_a_box_wrote_is_at_the_hub_and_an_edit_travels_back(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 10, "0017").await;
     let patient = chart(&end, "0017", "示例甲").await;
     visit(&end, "0017", patient, "咳嗽").await;
@@ -310,9 +334,8 @@ async fn attach(end: &End, doc: DocId, length: usize) -> BlobId {
     id
 }
 
-#[tokio::test]
-async fn a_cut_at_any_place_loses_nothing() {
-    let hub = hub().await;
+async fn a_cut_at_any_place_loses_nothing(on: Engine) {
+    let hub = hub(on).await;
     let mut end = boxed(&hub, 20, "0017").await;
     let (mut patients, mut blobs) = (Vec::new(), Vec::new());
     for round in 0..12usize {
@@ -348,9 +371,8 @@ async fn a_cut_at_any_place_loses_nothing() {
     }
 }
 
-#[tokio::test]
-async fn a_clinic_holds_its_own_patients_and_those_that_join_it() {
-    let hub = hub().await;
+async fn a_clinic_holds_its_own_patients_and_those_that_join_it(on: Engine) {
+    let hub = hub(on).await;
     let (near, far) = (boxed(&hub, 30, "0017").await, boxed(&hub, 31, "0018").await);
     let patient = chart(&near, "0017", "示例丙").await;
     visit(&near, "0017", patient, "腹痛").await;
@@ -381,9 +403,8 @@ async fn a_clinic_holds_its_own_patients_and_those_that_join_it() {
     same(&far, &hub, "0018").await;
 }
 
-#[tokio::test]
-async fn what_a_clinic_may_not_write_is_set_aside_and_the_lane_goes_on() {
-    let hub = hub().await;
+async fn what_a_clinic_may_not_write_is_set_aside_and_the_lane_goes_on(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 40, "0018").await;
     let foreign = visit(&end, "0017", DocId([1; 16]), "x").await;
     edit(&end, foreign, vec![Edit::put(&["note", "complaint"], "y")]).await;
@@ -399,9 +420,8 @@ async fn what_a_clinic_may_not_write_is_set_aside_and_the_lane_goes_on() {
     assert_eq!(sync(&end, &hub).await.round_trips, 1);
 }
 
-#[tokio::test]
-async fn a_revoked_box_is_not_served() {
-    let hub = hub().await;
+async fn a_revoked_box_is_not_served(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 90, "0017").await;
     chart(&end, "0017", "示例").await;
     sync(&end, &hub).await;
@@ -412,9 +432,8 @@ async fn a_revoked_box_is_not_served() {
     assert!(devices[0].revoked.is_some());
 }
 
-#[tokio::test]
-async fn an_urgent_change_brings_its_past_along() {
-    let hub = hub().await;
+async fn an_urgent_change_brings_its_past_along(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 95, "0017").await;
     let patient = chart(&end, "0017", "示例").await;
     let write = Write {
@@ -440,9 +459,8 @@ async fn an_urgent_change_brings_its_past_along() {
     same(&end, &hub, "0017").await;
 }
 
-#[tokio::test]
-async fn nobody_reads_a_blob_by_its_hash_alone() {
-    let hub = hub().await;
+async fn nobody_reads_a_blob_by_its_hash_alone(on: Engine) {
+    let hub = hub(on).await;
     let (near, far) = (boxed(&hub, 100, "0017").await, boxed(&hub, 101, "0018").await);
     let patient = chart(&near, "0017", "示例").await;
     let blob = attach(&near, patient, 20_000).await;
@@ -494,9 +512,8 @@ async fn nobody_reads_a_blob_by_its_hash_alone() {
     );
 }
 
-#[tokio::test]
-async fn a_blob_for_which_the_hub_has_no_room_is_offered_ever_more_rarely() {
-    let hub = hub().await;
+async fn a_blob_for_which_the_hub_has_no_room_is_offered_ever_more_rarely(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 110, "0017").await;
     let patient = chart(&end, "0017", "示例").await;
     let blob = attach(&end, patient, 20_000).await;
@@ -534,4 +551,15 @@ async fn a_blob_for_which_the_hub_has_no_room_is_offered_ever_more_rarely() {
     }
     assert!(hub.store.blob(blob).await.unwrap().is_some());
     assert_eq!(end.store.link_status().await.unwrap().pending, 0);
+}
+
+on_both_engines! {
+    what_a_box_wrote_is_at_the_hub_and_an_edit_travels_back,
+    a_cut_at_any_place_loses_nothing,
+    a_clinic_holds_its_own_patients_and_those_that_join_it,
+    what_a_clinic_may_not_write_is_set_aside_and_the_lane_goes_on,
+    a_revoked_box_is_not_served,
+    an_urgent_change_brings_its_past_along,
+    nobody_reads_a_blob_by_its_hash_alone,
+    a_blob_for_which_the_hub_has_no_room_is_offered_ever_more_rarely,
 }

@@ -78,7 +78,7 @@ pub(super) fn stale_tables(
 /// The rows of a document in a table, in an order of their own.
 fn rows(sql: &Connection, table: &str, d: i64) -> Result<Vec<String>, StoreError> {
     let mut find = sql.prepare_cached(&format!("SELECT * FROM {table} WHERE d = ?1"))?;
-    let width = find.column_count();
+    let width = find.column_count()?;
     let rows = find.query_map([d], |row| {
         let values: Vec<Value> = (0..width)
             .map(|n| row.get(n))

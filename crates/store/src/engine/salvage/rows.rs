@@ -126,7 +126,7 @@ fn scan_from(
         Err(error) if is_torn(&error) => return Ok((None, true)),
         Err(error) => return Err(error.into()),
     };
-    let number = read.column_count() - 1;
+    let number = read.column_count()? - 1;
     let mut rows = read.query([next])?;
     loop {
         match rows.next() {

@@ -13,14 +13,15 @@ fn groups(sql: &Connection, query: &str) -> Vec<[i64; 4]> {
 }
 
 fn put(sql: &Connection, lane: i64, kind: i64, row: i64, at: i64) {
-    let put = "INSERT OR IGNORE INTO link_queue(lane, kind, row, bytes, at) VALUES(?1, ?2, ?3, ?3 * 7, ?4)";
+    let put = "INSERT INTO link_queue(lane, kind, row, bytes, at) VALUES(?1, ?2, ?3, ?3 * 7, ?4) ON CONFLICT DO NOTHING";
     sql.execute(put, [lane, kind, row, at]).unwrap();
 }
 
 #[test]
 fn the_sums_follow_what_comes_comes_twice_and_goes() {
     let sql = Connection::open_in_memory().unwrap();
-    sql.execute_batch(TABLES).unwrap();
+    sql.create_tables(TABLES).unwrap();
+    sql.create_tables(TRIGGERS).unwrap();
     for row in 1..=20 {
         put(&sql, row % 3, row % 2, row, 1000 - row);
         put(&sql, 4, row % 2, row, 5);
@@ -48,7 +49,8 @@ fn a_file_of_before_is_counted_once() {
     put(&sql, 1, CHANGE, 3, 9);
     put(&sql, 3, AUDIT, 4, 8);
     for _start in 0..2 {
-        sql.execute_batch(TABLES).unwrap();
+        sql.create_tables(TABLES).unwrap();
+        sql.create_tables(TRIGGERS).unwrap();
         assert_eq!(groups(&sql, SUMMED), groups(&sql, COUNTED));
     }
     assert_eq!(pending(&sql).unwrap(), 1);

@@ -22,8 +22,8 @@ async fn morning(end: &End) {
 }
 
 /// A box that started so many times, each time with one change, and its hub.
-async fn years(seed: u64, sessions: usize) -> (End, End, DocId) {
-    let hub = hub().await;
+async fn years(on: Engine, seed: u64, sessions: usize) -> (End, End, DocId) {
+    let hub = hub(on).await;
     let end = boxed(&hub, seed, "0017").await;
     let mut patient = chart(&end, "0017", "示例甲").await;
     for day in 0..sessions {
@@ -38,9 +38,8 @@ async fn lone(end: &End, hub: &End) -> (Counts, usize) {
     exchange(&end.store, &hub.store, usize::MAX).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_restored_hub_is_told_what_it_lost_and_not_of_every_old_session() {
-    let (hub, end, patient) = years(1000, 400).await;
+async fn a_restored_hub_is_told_what_it_lost_and_not_of_every_old_session(on: Engine) {
+    let (hub, end, patient) = years(on, 1000, 400).await;
     let (counts, carried) = lone(&end, &hub).await;
     assert_eq!(counts.round_trips, 1);
     assert!(carried < 160, "{carried} bytes to learn that nothing is new");
@@ -68,9 +67,8 @@ async fn a_restored_hub_is_told_what_it_lost_and_not_of_every_old_session() {
     assert!(carried < 160, "{carried} bytes to learn that nothing is new");
 }
 
-#[tokio::test]
-async fn a_cut_before_the_acknowledgement_costs_no_list_either() {
-    let (hub, end, patient) = years(1010, 300).await;
+async fn a_cut_before_the_acknowledgement_costs_no_list_either(on: Engine) {
+    let (hub, end, patient) = years(on, 1010, 300).await;
     morning(&end).await;
     visit(&end, "0017", patient, "咳嗽").await;
     // The hub stored it, and the connection broke before the box heard.
@@ -104,9 +102,8 @@ async fn a_cut_before_the_acknowledgement_costs_no_list_either() {
     same(&end, &hub, "0017").await;
 }
 
-#[tokio::test]
-async fn a_restored_box_and_one_whose_memory_is_too_old_learn_everything() {
-    let (hub, end, patient) = years(1020, 120).await;
+async fn a_restored_box_and_one_whose_memory_is_too_old_learn_everything(on: Engine) {
+    let (hub, end, patient) = years(on, 1020, 120).await;
     let (end, backup) = end.copied(Side::Box).await;
     // More days than a sketch tells: the hub lists them.
     for day in 0..80 {
@@ -119,4 +116,10 @@ async fn a_restored_box_and_one_whose_memory_is_too_old_learn_everything() {
     sync(&end, &hub).await;
     same(&end, &hub, "0017").await;
     assert_eq!(lone(&end, &hub).await.0.round_trips, 1);
+}
+
+on_both_engines! {
+    a_restored_hub_is_told_what_it_lost_and_not_of_every_old_session,
+    a_cut_before_the_acknowledgement_costs_no_list_either,
+    a_restored_box_and_one_whose_memory_is_too_old_learn_everything,
 }

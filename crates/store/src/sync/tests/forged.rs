@@ -33,9 +33,8 @@ async fn document(hub: &End, doc: DocId) -> Document {
         .unwrap()
 }
 
-#[tokio::test]
-async fn no_forged_change_is_accepted_and_the_lane_goes_on() {
-    let hub = hub().await;
+async fn no_forged_change_is_accepted_and_the_lane_goes_on(on: Engine) {
+    let hub = hub(on).await;
     let (thief, victim) = (boxed(&hub, 700, "0017").await, boxed(&hub, 701, "0018").await);
     let patient = chart(&thief, "0017", "示例甲").await;
     let other = chart(&thief, "0017", "示例乙").await;
@@ -187,9 +186,8 @@ async fn no_forged_change_is_accepted_and_the_lane_goes_on() {
     same(&victim, &hub, "0018").await;
 }
 
-#[tokio::test]
-async fn changes_that_come_in_the_wrong_order_wait_and_are_all_taken() {
-    let hub = hub().await;
+async fn changes_that_come_in_the_wrong_order_wait_and_are_all_taken(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 710, "0017").await;
     let patient = chart(&end, "0017", "示例甲").await;
     sync(&end, &hub).await;
@@ -222,4 +220,9 @@ async fn changes_that_come_in_the_wrong_order_wait_and_are_all_taken() {
         .unwrap();
     assert_eq!(read.value.phone, "8");
     assert_eq!(hub.store.storage().await.unwrap().parked, 0);
+}
+
+on_both_engines! {
+    no_forged_change_is_accepted_and_the_lane_goes_on,
+    changes_that_come_in_the_wrong_order_wait_and_are_all_taken,
 }

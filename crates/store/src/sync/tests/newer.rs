@@ -5,9 +5,8 @@ use sync_core::document::{Document, Origin};
 use sync_core::identity::Actor;
 use sync_core::wire::{Batch, ChangeItem, Fact, FactKind, ParkReason, VERSION};
 
-#[tokio::test]
-async fn unknown_containers_and_fields_are_kept_and_relayed() {
-    let hub = hub().await;
+async fn unknown_containers_and_fields_are_kept_and_relayed(on: Engine) {
+    let hub = hub(on).await;
     let (near, far) = (boxed(&hub, 600, "0017").await, boxed(&hub, 601, "0017").await);
     let patient = chart(&near, "0017", "示例甲").await;
     edit(
@@ -53,9 +52,8 @@ pub(super) async fn hand_in(hub: &End, end: &End, actor: Actor, changes: Vec<Cha
     }
 }
 
-#[tokio::test]
-async fn documents_of_an_unknown_kind_are_kept_and_relayed_as_they_came() {
-    let hub = hub().await;
+async fn documents_of_an_unknown_kind_are_kept_and_relayed_as_they_came(on: Engine) {
+    let hub = hub(on).await;
     let (near, far) = (boxed(&hub, 610, "0017").await, boxed(&hub, 611, "0017").await);
     let stranger = boxed(&hub, 612, "0018").await;
     let actor = Actor {
@@ -110,9 +108,8 @@ async fn documents_of_an_unknown_kind_are_kept_and_relayed_as_they_came() {
     assert_eq!(sync(&far, &hub).await.round_trips, 1);
 }
 
-#[tokio::test]
-async fn facts_of_an_unknown_kind_are_kept() {
-    let hub = hub().await;
+async fn facts_of_an_unknown_kind_are_kept(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 620, "0017").await;
     hub.store
         .write(|tx| super::super::facts::state_fact(tx, FactKind::Unknown(200), &code("0017"), vec![1, 2, 3]))
@@ -133,9 +130,8 @@ async fn facts_of_an_unknown_kind_are_kept() {
     assert_eq!((kept.kind, kept.body), (FactKind::Unknown(200), vec![1, 2, 3]));
 }
 
-#[tokio::test]
-async fn what_an_older_hub_cannot_read_is_no_difference() {
-    let hub = hub().await;
+async fn what_an_older_hub_cannot_read_is_no_difference(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 630, "0017").await;
     chart(&end, "0017", "示例甲").await;
     sync(&end, &hub).await;
@@ -165,4 +161,11 @@ async fn what_an_older_hub_cannot_read_is_no_difference() {
         .collect();
     assert!(settled(Some(older)).await);
     assert!(!settled(Some(DocKind::ALL.map(DocKind::byte).to_vec())).await);
+}
+
+on_both_engines! {
+    unknown_containers_and_fields_are_kept_and_relayed,
+    documents_of_an_unknown_kind_are_kept_and_relayed_as_they_came,
+    facts_of_an_unknown_kind_are_kept,
+    what_an_older_hub_cannot_read_is_no_difference,
 }

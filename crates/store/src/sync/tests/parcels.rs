@@ -35,9 +35,8 @@ async fn bring_back(hub: &End, head: &[u8], end: &End) -> ParcelCounts {
     end.store.take_parcel_down(files).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_box_without_any_network_lives_by_the_stick() {
-    let hub = hub().await;
+async fn a_box_without_any_network_lives_by_the_stick(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 300, "0017").await;
     let patient = chart(&end, "0017", "示例甲").await;
     let blob = attach(&end, patient, 60_000).await;
@@ -63,9 +62,8 @@ async fn a_box_without_any_network_lives_by_the_stick() {
     same(&end, &hub, "0017").await;
 }
 
-#[tokio::test]
-async fn stick_and_network_may_overtake_each_other() {
-    let hub = hub().await;
+async fn stick_and_network_may_overtake_each_other(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 310, "0017").await;
     let patient = chart(&end, "0017", "示例甲").await;
     let early = pack(&end).await;
@@ -87,9 +85,8 @@ async fn stick_and_network_may_overtake_each_other() {
     );
 }
 
-#[tokio::test]
-async fn a_parcel_fills_a_new_box_of_the_clinic() {
-    let hub = hub().await;
+async fn a_parcel_fills_a_new_box_of_the_clinic(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 320, "0017").await;
     let patient = chart(&end, "0017", "示例甲").await;
     let blob = attach(&end, patient, 40_000).await;
@@ -103,9 +100,8 @@ async fn a_parcel_fills_a_new_box_of_the_clinic() {
     same(&new, &hub, "0017").await;
 }
 
-#[tokio::test]
-async fn a_parcel_that_was_changed_or_is_a_strangers_is_refused() {
-    let hub = hub().await;
+async fn a_parcel_that_was_changed_or_is_a_strangers_is_refused(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 330, "0017").await;
     let stranger = boxed(&hub, 331, "0018").await;
     chart(&end, "0017", "示例甲").await;
@@ -148,4 +144,11 @@ async fn a_parcel_that_was_changed_or_is_a_strangers_is_refused() {
             .await
             .is_err()
     );
+}
+
+on_both_engines! {
+    a_box_without_any_network_lives_by_the_stick,
+    stick_and_network_may_overtake_each_other,
+    a_parcel_fills_a_new_box_of_the_clinic,
+    a_parcel_that_was_changed_or_is_a_strangers_is_refused,
 }

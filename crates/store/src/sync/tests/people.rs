@@ -18,9 +18,8 @@ fn member(id: u8, roles: &[Role], clinic: Option<&str>) -> StaffMember {
     }
 }
 
-#[tokio::test]
-async fn local_staff_are_adopted_and_the_roster_comes_back() {
-    let hub = hub().await;
+async fn local_staff_are_adopted_and_the_roster_comes_back(on: Engine) {
+    let hub = hub(on).await;
     hub.store
         .put_member(member(9, &[Role::HubAdministrator], None))
         .await
@@ -64,10 +63,9 @@ async fn local_staff_are_adopted_and_the_roster_comes_back() {
     assert_eq!(sync(&end, &hub).await.round_trips, 1);
 }
 
-#[tokio::test]
-async fn a_token_takes_one_box_in_once() {
-    let hub = hub().await;
-    let (one, two) = (End::new(Side::Box, 80), End::new(Side::Box, 81));
+async fn a_token_takes_one_box_in_once(on: Engine) {
+    let hub = hub(on).await;
+    let (one, two) = (End::new_box(80), End::new_box(81));
     let ask = async |end: &End, secret, clinic| {
         let request = EnrolRequest::sign(end.store.device_key(), end.store.actor(), secret, clinic, "box");
         let key = request.verify().unwrap();
@@ -90,9 +88,8 @@ async fn a_token_takes_one_box_in_once() {
     assert_eq!(hub.store.new_token_secret(&code("9999")).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_link_goes_to_whoever_holds_one_of_the_charts_and_only_the_county_decides() {
-    let hub = hub().await;
+async fn a_link_goes_to_whoever_holds_one_of_the_charts_and_only_the_county_decides(on: Engine) {
+    let hub = hub(on).await;
     let (near, far) = (boxed(&hub, 80, "0017").await, boxed(&hub, 81, "0018").await);
     let one = chart(&near, "0017", "示例甲").await;
     let other = chart(&far, "0018", "示例乙").await;
@@ -148,4 +145,10 @@ async fn a_link_goes_to_whoever_holds_one_of_the_charts_and_only_the_county_deci
     sync(&far, &hub).await;
     assert!(far.store.chart(charts[0]).await.unwrap().is_none());
     equal(&far, &hub, "0018").await;
+}
+
+on_both_engines! {
+    local_staff_are_adopted_and_the_roster_comes_back,
+    a_token_takes_one_box_in_once,
+    a_link_goes_to_whoever_holds_one_of_the_charts_and_only_the_county_decides,
 }

@@ -1,5 +1,6 @@
 //! A hub that went back in time: nothing is lost, forgotten, or given twice.
 
+use super::restores::Old;
 use super::*;
 use crate::StoreError;
 
@@ -28,8 +29,8 @@ async fn enrol_again(hub: &End, end: &End, clinic: &str) {
 }
 
 /// What happens after the backup and is lost with the hub, and what must be so again.
-async fn live_and_lose(told: bool) {
-    let hub = hub().await;
+async fn live_and_lose(on: Engine, told: bool) {
+    let hub = hub(on).await;
     let near = boxed(&hub, 400, "0017").await;
     let far = boxed(&hub, 401, "0018").await;
     let thief = boxed(&hub, 402, "0018").await;
@@ -129,19 +130,16 @@ async fn live_and_lose(told: bool) {
     }
 }
 
-#[tokio::test]
-async fn a_restored_hub_forgets_nothing_and_gives_nothing_twice() {
-    live_and_lose(true).await;
+async fn a_restored_hub_forgets_nothing_and_gives_nothing_twice(on: Engine) {
+    live_and_lose(on, true).await;
 }
 
-#[tokio::test]
-async fn a_hub_folder_that_was_merely_copied_back_finds_out_from_a_box() {
-    live_and_lose(false).await;
+async fn a_hub_folder_that_was_merely_copied_back_finds_out_from_a_box(on: Engine) {
+    live_and_lose(on, false).await;
 }
 
-#[tokio::test]
-async fn a_county_with_one_box_is_served_at_once_after_a_restore() {
-    let hub = hub().await;
+async fn a_county_with_one_box_is_served_at_once_after_a_restore(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 410, "0017").await;
     let first = chart(&end, "0017", "示例甲").await;
     // Pictures of years, all of them in the backup: none is offered again.
@@ -178,9 +176,8 @@ async fn a_county_with_one_box_is_served_at_once_after_a_restore() {
     );
 }
 
-#[tokio::test]
-async fn what_lies_in_a_verified_backup_is_not_kept_for_the_hub_any_more() {
-    let hub = hub().await;
+async fn what_lies_in_a_verified_backup_is_not_kept_for_the_hub_any_more(on: Engine) {
+    let hub = hub(on).await;
     let (near, far) = (boxed(&hub, 420, "0017").await, boxed(&hub, 421, "0018").await);
     let patient = chart(&near, "0017", "示例甲").await;
     sync(&near, &hub).await;
@@ -205,8 +202,8 @@ async fn what_lies_in_a_verified_backup_is_not_kept_for_the_hub_any_more() {
 }
 
 /// What only a box still holds after the hub went back: another clinic's work and a desk edit.
-async fn only_at_a_box(seed: u64) -> (End, End, DocId, TempDir, TempDir) {
-    let hub = hub().await;
+async fn only_at_a_box(on: Engine, seed: u64) -> (End, End, DocId, Old, Old) {
+    let hub = hub(on).await;
     let (near, far) = (
         boxed(&hub, seed, "0017").await,
         boxed(&hub, seed + 1, "0018").await,
@@ -219,7 +216,7 @@ async fn only_at_a_box(seed: u64) -> (End, End, DocId, TempDir, TempDir) {
         .unwrap();
     sync(&far, &hub).await;
     let (hub, one) = hub.copied(Side::Hub).await;
-    let two = super::restores::copy(one.path());
+    let two = one.again();
     edit(&near, patient, vec![Edit::put(&["person", "phone"], "138")]).await;
     sync(&near, &hub).await;
     edit(&hub, patient, vec![Edit::put(&["address", "group"], "3组")]).await;
@@ -275,10 +272,9 @@ async fn hand_back_until_taken(end: &End, hub: &End) {
     }
 }
 
-#[tokio::test]
-async fn a_hub_that_goes_back_again_before_it_fed_is_given_everything_again() {
+async fn a_hub_that_goes_back_again_before_it_fed_is_given_everything_again(on: Engine) {
     for told in [true, false] {
-        let (hub, far, patient, one, two) = only_at_a_box(430).await;
+        let (hub, far, patient, one, two) = only_at_a_box(on, 430).await;
         let hub = hub.restored(one, Side::Hub);
         hub.store.begin_epoch().await.unwrap();
         hand_back_until_taken(&far, &hub).await;
@@ -300,9 +296,8 @@ async fn a_hub_that_goes_back_again_before_it_fed_is_given_everything_again() {
     }
 }
 
-#[tokio::test]
-async fn a_hub_copied_back_within_its_epoch_is_given_everything_again() {
-    let (hub, far, patient, one, _) = only_at_a_box(440).await;
+async fn a_hub_copied_back_within_its_epoch_is_given_everything_again(on: Engine) {
+    let (hub, far, patient, one, _) = only_at_a_box(on, 440).await;
     let hub = hub.restored(one, Side::Hub);
     hub.store.begin_epoch().await.unwrap();
     let (hub, copy) = hub.copied(Side::Hub).await;
@@ -320,9 +315,8 @@ async fn a_hub_copied_back_within_its_epoch_is_given_everything_again() {
     assert_eq!(sync(&far, &hub).await.round_trips, 1);
 }
 
-#[tokio::test]
-async fn what_a_box_put_away_outlives_a_hub_that_goes_back_until_a_backup_holds_it() {
-    let hub = hub().await;
+async fn what_a_box_put_away_outlives_a_hub_that_goes_back_until_a_backup_holds_it(on: Engine) {
+    let hub = hub(on).await;
     let (near, far) = (boxed(&hub, 450, "0017").await, boxed(&hub, 451, "0018").await);
     let patient = chart(&near, "0017", "示例甲").await;
     sync(&near, &hub).await;
@@ -370,4 +364,14 @@ async fn what_a_box_put_away_outlives_a_hub_that_goes_back_until_a_backup_holds_
     sync(&far, &hub).await;
     assert_eq!(kept(&far).await, (0, 0));
     assert_eq!(sync(&far, &hub).await.round_trips, 1);
+}
+
+on_both_engines! {
+    a_restored_hub_forgets_nothing_and_gives_nothing_twice,
+    a_hub_folder_that_was_merely_copied_back_finds_out_from_a_box,
+    a_county_with_one_box_is_served_at_once_after_a_restore,
+    what_lies_in_a_verified_backup_is_not_kept_for_the_hub_any_more,
+    a_hub_that_goes_back_again_before_it_fed_is_given_everything_again,
+    a_hub_copied_back_within_its_epoch_is_given_everything_again,
+    what_a_box_put_away_outlives_a_hub_that_goes_back_until_a_backup_holds_it,
 }

@@ -17,9 +17,8 @@ async fn mended(end: &End, hub: &End) {
     assert_eq!(sync(end, hub).await.round_trips, 1);
 }
 
-#[tokio::test]
-async fn a_document_that_the_hub_lost_unnoticed_comes_back_from_the_box() {
-    let hub = hub().await;
+async fn a_document_that_the_hub_lost_unnoticed_comes_back_from_the_box(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 950, "0017").await;
     let mut charts = Vec::new();
     for n in 0..30 {
@@ -32,9 +31,8 @@ async fn a_document_that_the_hub_lost_unnoticed_comes_back_from_the_box() {
     assert_eq!(name_of(&hub, charts[11]).await.as_deref(), Some("示例11"));
 }
 
-#[tokio::test]
-async fn a_document_that_the_box_lost_unnoticed_comes_back_from_the_hub() {
-    let hub = hub().await;
+async fn a_document_that_the_box_lost_unnoticed_comes_back_from_the_hub(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 960, "0017").await;
     let patient = chart(&end, "0017", "示例甲").await;
     let other = chart(&end, "0017", "示例乙").await;
@@ -47,9 +45,8 @@ async fn a_document_that_the_box_lost_unnoticed_comes_back_from_the_hub() {
     assert!(name_of(&end, other).await.is_some());
 }
 
-#[tokio::test]
-async fn what_only_a_box_still_has_of_the_hubs_own_work_comes_back() {
-    let hub = hub().await;
+async fn what_only_a_box_still_has_of_the_hubs_own_work_comes_back(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 970, "0017").await;
     let patient = chart(&end, "0017", "示例甲").await;
     sync(&end, &hub).await;
@@ -64,4 +61,10 @@ async fn what_only_a_box_still_has_of_the_hubs_own_work_comes_back() {
         .unwrap()
         .unwrap();
     assert_eq!(read.value.phone, "138");
+}
+
+on_both_engines! {
+    a_document_that_the_hub_lost_unnoticed_comes_back_from_the_box,
+    a_document_that_the_box_lost_unnoticed_comes_back_from_the_hub,
+    what_only_a_box_still_has_of_the_hubs_own_work_comes_back,
 }

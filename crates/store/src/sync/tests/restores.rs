@@ -14,51 +14,55 @@ pub(super) fn copy(from: &std::path::Path) -> TempDir {
     to
 }
 
-impl End {
-    /// The folder as it is now, on another disk.
-    pub(super) async fn copied(self, side: Side) -> (Self, TempDir) {
-        let Self {
-            folder,
-            clock,
-            store,
-            seed,
-        } = self;
-        drop(store);
-        let old = copy(folder.path());
-        let store = Self::open(&folder, &clock, side, seed + 1);
-        (
-            Self {
-                folder,
-                clock,
-                store,
-                seed: seed + 1,
-            },
-            old,
-        )
-    }
+/// What was on a disk at some moment.
+pub(super) struct Old {
+    pub(super) folder: TempDir,
+    database: Option<Database>,
+}
 
-    /// Goes back to an old copy of the folder.
-    pub(super) fn restored(self, old: TempDir, side: Side) -> Self {
-        let Self {
-            folder,
-            clock,
-            store,
-            seed,
-        } = self;
-        drop((store, folder));
-        let store = Self::open(&old, &clock, side, seed + 2);
+impl Old {
+    /// Another one of the same moment.
+    pub(super) fn again(&self) -> Self {
         Self {
-            folder: old,
-            clock,
-            store,
-            seed: seed + 2,
+            folder: copy(self.folder.path()),
+            database: self.database.as_ref().map(Database::copied),
         }
     }
 }
 
-#[tokio::test]
-async fn a_restored_box_gets_its_own_work_back() {
-    let hub = hub().await;
+impl End {
+    /// The folder, and the database of a server, as they are now, on another disk.
+    pub(super) async fn copied(self, side: Side) -> (Self, Old) {
+        let Self {
+            folder,
+            clock,
+            store,
+            seed,
+            database,
+        } = self;
+        drop(store);
+        let old = Old { folder, database };
+        let copy = old.again();
+        let end = Self::begin(old.folder, clock, side, seed + 1, old.database);
+        (end, copy)
+    }
+
+    /// Goes back to an old copy.
+    pub(super) fn restored(self, old: Old, side: Side) -> Self {
+        let Self {
+            folder,
+            clock,
+            store,
+            seed,
+            ..
+        } = self;
+        drop((store, folder));
+        Self::begin(old.folder, clock, side, seed + 2, old.database)
+    }
+}
+
+async fn a_restored_box_gets_its_own_work_back(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 50, "0017").await;
     chart(&end, "0017", "示例己").await;
     sync(&end, &hub).await;
@@ -74,9 +78,8 @@ async fn a_restored_box_gets_its_own_work_back() {
     assert_eq!(sync(&end, &hub).await.round_trips, 1);
 }
 
-#[tokio::test]
-async fn a_restored_hub_gets_back_what_it_lost() {
-    let hub = hub().await;
+async fn a_restored_hub_gets_back_what_it_lost(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 60, "0017").await;
     let first = chart(&end, "0017", "示例壬").await;
     sync(&end, &hub).await;
@@ -95,4 +98,9 @@ async fn a_restored_hub_gets_back_what_it_lost() {
     );
     same(&end, &hub, "0017").await;
     assert_eq!(sync(&end, &hub).await.round_trips, 1);
+}
+
+on_both_engines! {
+    a_restored_box_gets_its_own_work_back,
+    a_restored_hub_gets_back_what_it_lost,
 }

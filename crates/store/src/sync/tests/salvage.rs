@@ -7,7 +7,7 @@ use crate::workbench::{leaf_pages, tear_page};
 const CHARTS: usize = 80;
 
 async fn county_with_charts(seed: u64) -> (End, End, Vec<DocId>) {
-    let hub = hub().await;
+    let hub = hub(Engine::Sqlite).await;
     let end = boxed(&hub, seed, "0017").await;
     let mut charts = Vec::new();
     for n in 0..CHARTS {
@@ -37,18 +37,20 @@ fn torn(end: End, side: Side) -> End {
         clock,
         store,
         seed,
+        ..
     } = end;
     drop(store);
     let path = folder.path().join("clinic.db");
     let leaves = leaf_pages(&path, "log");
     assert!(leaves.len() > 3, "{leaves:?}");
     tear_page(&path, leaves[leaves.len() / 2]);
-    let store = End::open(&folder, &clock, side, seed + 1000);
+    let store = End::open(&folder, &clock, side, seed + 1000, None);
     End {
         folder,
         clock,
         store,
         seed: seed + 1000,
+        database: None,
     }
 }
 

@@ -26,10 +26,11 @@ struct Machine {
 fn open(folder: TempDir, seed: u64) -> End {
     let clock = Arc::new(HandClock(AtomicI64::new(1000)));
     End {
-        store: End::open(&folder, &clock, Side::Box, seed),
+        store: End::open(&folder, &clock, Side::Box, seed, None),
         clock,
         seed,
         folder,
+        database: None,
     }
 }
 
@@ -67,8 +68,8 @@ async fn marks(end: &End) -> BTreeSet<String> {
     found
 }
 
-async fn run(steps: Vec<(u8, u8, u16)>) {
-    let hub = hub().await;
+async fn run(on: Engine, steps: Vec<(u8, u8, u16)>) {
+    let hub = hub(on).await;
     let first = boxed(&hub, 800, "0017").await;
     let mut machines = vec![Machine {
         end: first,
@@ -165,13 +166,12 @@ proptest! {
         steps in prop::collection::vec((any::<u8>(), any::<u8>(), any::<u16>()), 4..24),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(run(steps));
+        runtime.block_on(run(Engine::Sqlite, steps));
     }
 }
 
-#[tokio::test]
-async fn a_session_that_comes_back_after_another_one_alarms_and_a_restart_does_not() {
-    let hub = hub().await;
+async fn a_session_that_comes_back_after_another_one_alarms_and_a_restart_does_not(on: Engine) {
+    let hub = hub(on).await;
     let mut end = boxed(&hub, 850, "0017").await;
     for _ in 0..3 {
         sync(&end, &hub).await;
@@ -204,8 +204,7 @@ async fn a_session_that_comes_back_after_another_one_alarms_and_a_restart_does_n
     }
 }
 
-#[tokio::test]
-async fn an_audit_chain_that_two_machines_wrote_is_told_apart() {
+async fn an_audit_chain_that_two_machines_wrote_is_told_apart(on: Engine) {
     // The second machine's next entry has the right number and another past.
     let steps = [
         (0, 0, 0),
@@ -221,11 +220,10 @@ async fn an_audit_chain_that_two_machines_wrote_is_told_apart() {
         (27, 0, 0),
         (24, 0, 0),
     ];
-    run(steps.to_vec()).await;
+    run(on, steps.to_vec()).await;
 }
 
-#[tokio::test]
-async fn twins_that_created_documents_under_the_same_ids_keep_them_all() {
+async fn twins_that_created_documents_under_the_same_ids_keep_them_all(on: Engine) {
     let steps = [
         (158, 0, 15194),
         (110, 30, 0),
@@ -236,5 +234,11 @@ async fn twins_that_created_documents_under_the_same_ids_keep_them_all() {
         (50, 86, 0),
         (144, 223, 191),
     ];
-    run(steps.to_vec()).await;
+    run(on, steps.to_vec()).await;
+}
+
+on_both_engines! {
+    a_session_that_comes_back_after_another_one_alarms_and_a_restart_does_not,
+    an_audit_chain_that_two_machines_wrote_is_told_apart,
+    twins_that_created_documents_under_the_same_ids_keep_them_all,
 }

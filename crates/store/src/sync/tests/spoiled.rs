@@ -14,14 +14,16 @@ impl End {
             clock,
             store,
             seed,
+            ..
         } = self;
         drop(store);
         let other = copy(folder.path());
         let open = |folder: TempDir| Self {
-            store: Self::open(&folder, &clock, Side::Box, seed + 7),
+            store: Self::open(&folder, &clock, Side::Box, seed + 7, None),
             clock: clock.clone(),
             seed: seed + 7,
             folder,
+            database: None,
         };
         let (one, two) = (open(folder), open(other));
         assert_eq!(one.store.actor(), two.store.actor());
@@ -48,9 +50,8 @@ async fn settle(ends: &[&End], hub: &End) {
     }
 }
 
-#[tokio::test]
-async fn two_machines_with_one_session_lose_nothing() {
-    let hub = hub().await;
+async fn two_machines_with_one_session_lose_nothing(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 200, "0017").await;
     let shared = chart(&end, "0017", "示例甲").await;
     sync(&end, &hub).await;
@@ -95,9 +96,8 @@ async fn two_machines_with_one_session_lose_nothing() {
     }
 }
 
-#[tokio::test]
-async fn two_patients_under_one_id_are_never_mixed() {
-    let hub = hub().await;
+async fn two_patients_under_one_id_are_never_mixed(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 210, "0017").await;
     sync(&end, &hub).await;
     let (one, two) = end.twins();
@@ -125,9 +125,8 @@ async fn two_patients_under_one_id_are_never_mixed() {
     settle(&[&one, &two], &hub).await;
 }
 
-#[tokio::test]
-async fn a_signed_visit_stays_signed_when_it_is_written_again() {
-    let hub = hub().await;
+async fn a_signed_visit_stays_signed_when_it_is_written_again(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 220, "0017").await;
     let patient = chart(&end, "0017", "示例甲").await;
     let visited = visit(&end, "0017", patient, "咳嗽").await;
@@ -195,9 +194,8 @@ async fn a_signed_visit_stays_signed_when_it_is_written_again() {
     settle(&[&two, &one], &hub).await;
 }
 
-#[tokio::test]
-async fn what_builds_on_a_refused_change_goes_on_and_its_text_stays_readable() {
-    let hub = hub().await;
+async fn what_builds_on_a_refused_change_goes_on_and_its_text_stays_readable(on: Engine) {
+    let hub = hub(on).await;
     let (near, far) = (boxed(&hub, 230, "0017").await, boxed(&hub, 231, "0018").await);
     let patient = chart(&near, "0017", "示例甲").await;
     let visited = visit(&near, "0017", patient, "咳嗽").await;
@@ -279,9 +277,8 @@ async fn part(hub: &End, clinic: &str, patient: DocId) {
         .unwrap();
 }
 
-#[tokio::test]
-async fn a_refused_change_is_taken_and_comes_back_when_the_rule_changes() {
-    let hub = hub().await;
+async fn a_refused_change_is_taken_and_comes_back_when_the_rule_changes(on: Engine) {
+    let hub = hub(on).await;
     let (near, far) = (boxed(&hub, 240, "0017").await, boxed(&hub, 241, "0018").await);
     let patient = chart(&near, "0017", "示例甲").await;
     sync(&near, &hub).await;
@@ -307,9 +304,8 @@ async fn a_refused_change_is_taken_and_comes_back_when_the_rule_changes() {
     same(&far, &hub, "0018").await;
 }
 
-#[tokio::test]
-async fn a_new_release_takes_what_the_last_one_set_aside() {
-    let hub = hub().await;
+async fn a_new_release_takes_what_the_last_one_set_aside(on: Engine) {
+    let hub = hub(on).await;
     let end = boxed(&hub, 250, "0017").await;
     let first = chart(&end, "0017", "示例甲").await;
     sync(&end, &hub).await;
@@ -355,4 +351,13 @@ async fn a_new_release_takes_what_the_last_one_set_aside() {
     assert!(name_of(&hub, later).await.is_some());
     sync(&end, &hub).await;
     assert_eq!(end.store.link_status().await.unwrap().pending, 0);
+}
+
+on_both_engines! {
+    two_machines_with_one_session_lose_nothing,
+    two_patients_under_one_id_are_never_mixed,
+    a_signed_visit_stays_signed_when_it_is_written_again,
+    what_builds_on_a_refused_change_goes_on_and_its_text_stays_readable,
+    a_refused_change_is_taken_and_comes_back_when_the_rule_changes,
+    a_new_release_takes_what_the_last_one_set_aside,
 }

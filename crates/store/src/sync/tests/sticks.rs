@@ -20,9 +20,8 @@ async fn answered(hub: &End, end: &End, stick: &Path) -> u64 {
     end.store.stick_from_hub(&path).await.unwrap().changes
 }
 
-#[tokio::test]
-async fn a_stick_carries_there_and_back_and_twice_is_once() {
-    let (hub, stick) = (hub().await, tempfile::tempdir().unwrap());
+async fn a_stick_carries_there_and_back_and_twice_is_once(on: Engine) {
+    let (hub, stick) = (hub(on).await, tempfile::tempdir().unwrap());
     let end = boxed(&hub, 500, "0017").await;
     let patient = chart(&end, "0017", "示例甲").await;
     let blob = attach(&end, patient, 60_000).await;
@@ -57,9 +56,8 @@ async fn a_stick_carries_there_and_back_and_twice_is_once() {
     assert!(hub.store.alarms().await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn a_stick_fills_a_box_that_has_just_joined() {
-    let (hub, stick) = (hub().await, tempfile::tempdir().unwrap());
+async fn a_stick_fills_a_box_that_has_just_joined(on: Engine) {
+    let (hub, stick) = (hub(on).await, tempfile::tempdir().unwrap());
     let end = boxed(&hub, 510, "0017").await;
     let patient = chart(&end, "0017", "示例甲").await;
     attach(&end, patient, 40_000).await;
@@ -71,9 +69,8 @@ async fn a_stick_fills_a_box_that_has_just_joined() {
     same(&new, &hub, "0017").await;
 }
 
-#[tokio::test]
-async fn a_box_that_serves_can_be_written_to_the_stick() {
-    let (hub, stick) = (hub().await, tempfile::tempdir().unwrap());
+async fn a_box_that_serves_can_be_written_to_the_stick(on: Engine) {
+    let (hub, stick) = (hub(on).await, tempfile::tempdir().unwrap());
     let end = boxed(&hub, 520, "0017").await;
     chart(&end, "0017", "示例甲").await;
     let mut options = OpenOptions::new(Side::Box, end.clock.clone(), random(521));
@@ -86,14 +83,13 @@ async fn a_box_that_serves_can_be_written_to_the_stick() {
     same(&end, &hub, "0017").await;
 }
 
-#[tokio::test]
-async fn what_is_not_whole_or_not_for_here_is_refused_and_nothing_is_taken() {
-    let (hub, stick) = (hub().await, tempfile::tempdir().unwrap());
+async fn what_is_not_whole_or_not_for_here_is_refused_and_nothing_is_taken(on: Engine) {
+    let (hub, stick) = (hub(on).await, tempfile::tempdir().unwrap());
     let end = boxed(&hub, 530, "0017").await;
     let neighbour = boxed(&hub, 531, "0018").await;
     chart(&end, "0017", "示例甲").await;
     let up = carried(&end, stick.path()).await;
-    let other_county = End::new(Side::Hub, 2);
+    let other_county = End::hub(2, on);
     other_county.store.set_county([8; 32]).await.unwrap();
     assert!(matches!(
         other_county.store.stick_from_box(&up).await,
@@ -124,17 +120,13 @@ async fn what_is_not_whole_or_not_for_here_is_refused_and_nothing_is_taken() {
     ));
     assert!(hub.store.stick_from_box(&down).await.is_err());
     assert!(matches!(
-        End::new(Side::Box, 540)
-            .store
-            .stick_to_hub(&changed, "test")
-            .await,
+        End::new_box(540).store.stick_to_hub(&changed, "test").await,
         Err(StickError::Parcel(ParcelError::NotJoined))
     ));
 }
 
-#[tokio::test]
-async fn a_revoked_box_brings_nothing_more() {
-    let (hub, stick) = (hub().await, tempfile::tempdir().unwrap());
+async fn a_revoked_box_brings_nothing_more(on: Engine) {
+    let (hub, stick) = (hub(on).await, tempfile::tempdir().unwrap());
     let end = boxed(&hub, 550, "0017").await;
     chart(&end, "0017", "示例甲").await;
     let up = carried(&end, stick.path()).await;
@@ -143,4 +135,12 @@ async fn a_revoked_box_brings_nothing_more() {
         hub.store.stick_from_box(&up).await,
         Err(StickError::Parcel(ParcelError::Revoked))
     ));
+}
+
+on_both_engines! {
+    a_stick_carries_there_and_back_and_twice_is_once,
+    a_stick_fills_a_box_that_has_just_joined,
+    a_box_that_serves_can_be_written_to_the_stick,
+    what_is_not_whole_or_not_for_here_is_refused_and_nothing_is_taken,
+    a_revoked_box_brings_nothing_more,
 }

@@ -54,9 +54,8 @@ async fn busy(hub: &End, seed: u64) -> (End, DocId, BlobId) {
     (end, patient, blob)
 }
 
-#[tokio::test]
-async fn a_box_with_a_new_key_brings_what_waited_under_the_old_one() {
-    let hub = hub().await;
+async fn a_box_with_a_new_key_brings_what_waited_under_the_old_one(on: Engine) {
+    let hub = hub(on).await;
     let (end, patient, blob) = busy(&hub, 1100).await;
     let old = end.store.device();
     let end = rekey(end, &hub).await;
@@ -93,10 +92,9 @@ async fn rekey_again(end: End, hub: &End) -> End {
     end
 }
 
-#[tokio::test]
-async fn a_hub_from_before_the_new_key_gets_everything_back() {
+async fn a_hub_from_before_the_new_key_gets_everything_back(on: Engine) {
     for told in [true, false] {
-        let hub = hub().await;
+        let hub = hub(on).await;
         let far = boxed(&hub, 1111, "0018").await;
         let (end, patient, blob) = busy(&hub, 1110).await;
         sync(&far, &hub).await;
@@ -128,9 +126,8 @@ async fn a_hub_from_before_the_new_key_gets_everything_back() {
     }
 }
 
-#[tokio::test]
-async fn a_late_stick_of_the_old_key_is_taken() {
-    let hub = hub().await;
+async fn a_late_stick_of_the_old_key_is_taken(on: Engine) {
+    let hub = hub(on).await;
     let (end, _, _) = busy(&hub, 1120).await;
     let head = end.store.parcel_head("test").await.unwrap();
     let mut messages = Vec::new();
@@ -153,18 +150,18 @@ async fn a_late_stick_of_the_old_key_is_taken() {
     same(&end, &hub, "0017").await;
 }
 
-#[tokio::test]
-async fn nobody_takes_a_place_that_is_taken_or_was_revoked() {
-    let hub = hub().await;
+async fn nobody_takes_a_place_that_is_taken_or_was_revoked(on: Engine) {
+    let hub = hub(on).await;
     let (end, _, _) = busy(&hub, 1130).await;
     let (end, stolen) = end.copied(Side::Box).await;
     let end = rekey(end, &hub).await;
     let clock = Arc::new(HandClock(AtomicI64::new(1000)));
     let thief = End {
-        store: End::open(&stolen, &clock, Side::Box, 1139),
-        folder: stolen,
+        store: End::open(&stolen.folder, &clock, Side::Box, 1139, None),
+        folder: stolen.folder,
         clock,
         seed: 1139,
+        database: None,
     };
     assert_eq!(
         hub.store.succeed_device(&request(&thief).await).await.unwrap(),
@@ -184,9 +181,8 @@ async fn nobody_takes_a_place_that_is_taken_or_was_revoked() {
     );
 }
 
-#[tokio::test]
-async fn what_a_thief_brings_to_a_hub_that_forgot_the_theft_is_never_taken() {
-    let hub = hub().await;
+async fn what_a_thief_brings_to_a_hub_that_forgot_the_theft_is_never_taken(on: Engine) {
+    let hub = hub(on).await;
     let (near, thief) = (boxed(&hub, 1140, "0017").await, boxed(&hub, 1141, "0017").await);
     let honest = chart(&thief, "0017", "示例实").await;
     for end in [&thief, &near] {
@@ -221,9 +217,8 @@ async fn what_a_thief_brings_to_a_hub_that_forgot_the_theft_is_never_taken() {
     }
 }
 
-#[tokio::test]
-async fn what_an_honest_box_brings_first_waits_until_another_was_heard() {
-    let hub = hub().await;
+async fn what_an_honest_box_brings_first_waits_until_another_was_heard(on: Engine) {
+    let hub = hub(on).await;
     let (near, far) = (boxed(&hub, 1150, "0017").await, boxed(&hub, 1151, "0017").await);
     let patient = chart(&near, "0017", "示例甲").await;
     for end in [&near, &far] {
@@ -248,4 +243,13 @@ async fn what_an_honest_box_brings_first_waits_until_another_was_heard() {
         assert_eq!(chart.unwrap().value.phone, "139");
         assert_eq!(sync(end, &hub).await.round_trips, 1);
     }
+}
+
+on_both_engines! {
+    a_box_with_a_new_key_brings_what_waited_under_the_old_one,
+    a_hub_from_before_the_new_key_gets_everything_back,
+    a_late_stick_of_the_old_key_is_taken,
+    nobody_takes_a_place_that_is_taken_or_was_revoked,
+    what_a_thief_brings_to_a_hub_that_forgot_the_theft_is_never_taken,
+    what_an_honest_box_brings_first_waits_until_another_was_heard,
 }
