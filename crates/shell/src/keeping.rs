@@ -376,6 +376,7 @@ fn stick_fault(error: &StickError) -> &'static str {
         StickError::Seal(_) => "keeping-not-whole",
         StickError::Parcel(store::ParcelError::NotJoined) => "keeping-not-joined",
         StickError::Parcel(store::ParcelError::NotForHere) => "keeping-not-for-here",
+        StickError::Parcel(store::ParcelError::Unheard) => "keeping-unheard",
         StickError::Parcel(_) | StickError::Store(_) => "keeping-failed",
     }
 }

@@ -264,6 +264,9 @@ fn sentence(error: &StickError) -> String {
         StickError::Parcel(ParcelError::NotJoined) => {
             "this machine has not joined a county; a box joins once, by enroll"
         }
+        StickError::Parcel(ParcelError::Unheard) => {
+            "this hub was restored and must hear from another box before it writes for this one"
+        }
         StickError::Seal(_) | StickError::Parcel(_) | StickError::File { .. } | StickError::Store(_) => {
             return chain(error);
         }

@@ -158,7 +158,7 @@ pub(crate) fn is_held_by(
 
 /// A blob came with a commit.
 pub(crate) fn note_blob(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     lane: Lane,
     blob: BlobId,
     doc: Option<DocId>,

@@ -14,7 +14,7 @@ pub enum Broken {
     AckBeforeStore,
     /// The box hears no acknowledgement of changes.
     AckUnheard,
-    /// The hub does not tell anew at a contact what it holds.
+    /// The hub does not tell anew at a contact what it holds, and nobody compares: that would mend it.
     NotToldAnew,
     /// The hub leaves some changes of a feed out.
     FeedSkips,
@@ -171,7 +171,7 @@ pub(crate) fn at_box(broken: Option<Broken>, store: &Store, ask: Ask) -> Result<
                 answer(ask)
             }
         }
-        (Some(Broken::PrintsUncompared), Ask::Settled(_)) => {
+        (Some(Broken::PrintsUncompared | Broken::NotToldAnew), Ask::Settled(_)) => {
             let own = at_once(store.fingerprint())?.to_bytes();
             let mut print = [0; 8];
             print.copy_from_slice(&own[..8]);

@@ -198,6 +198,12 @@ impl World {
             seen && !at_once(store.has_blob(blob)).unwrap()
         });
         tell("without its picture", blobs.map(|(id, _)| id).collect());
+        let foreign = self.model.blobs.iter().filter(|(id, length)| {
+            let fact = self.model.facts.get(id);
+            let seen = clinic.is_none_or(|clinic| fact.is_none_or(|fact| self.model.may_see(clinic, fact)));
+            !seen && at_once(store.has_blob(sync_core::blobs::blob_id(&content_of(**id, **length)))).unwrap()
+        });
+        tell("a picture leaked", foreign.map(|(id, _)| *id).collect());
         let verified = check(store);
         if !verified.problems.is_empty() {
             wrong.push(format!("{name}: {:?}", verified.problems));

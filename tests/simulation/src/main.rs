@@ -3,10 +3,12 @@
 #![expect(clippy::print_stdout, reason = "a test program prints")]
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::Instant;
 
-use clap::Parser;
-use simulation::{Broken, Settings, run};
+use clap::{Parser, ValueEnum};
+use simulation::{Broken, Failure, Report, Settings, run};
 
 /// Simulates counties under virtual time and lets a model decide whether anything was lost, hidden or leaked.
 #[derive(Debug, Parser)]
@@ -24,41 +26,75 @@ struct Arguments {
     /// Also restores, copied disks, sticks, and patients who change clinics.
     #[arg(long)]
     all: bool,
+    /// How many run at the same time.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
     /// Breaks a rule of the exchange on purpose.
     #[arg(long, value_enum)]
     broken: Option<Broken>,
 }
 
+impl Arguments {
+    fn settings(&self, seed: u64) -> Settings {
+        let settings = if self.all {
+            Settings::county(seed, self.hours)
+        } else {
+            Settings::village(seed, self.hours)
+        };
+        Settings {
+            broken: self.broken,
+            ..settings
+        }
+    }
+
+    /// The arguments that run a seed again, cut short after what went wrong.
+    fn again(&self, seed: u64, hours: u64) -> String {
+        let all = if self.all { " --all" } else { "" };
+        let broken = self
+            .broken
+            .and_then(|rule| rule.to_possible_value())
+            .map_or_else(String::new, |rule| format!(" --broken {}", rule.get_name()));
+        format!("simulation --seed {seed} --hours {hours}{all}{broken}")
+    }
+}
+
+/// What came of one seed.
+type Outcome = (u64, Result<Report, Box<Failure>>);
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let began = Instant::now();
+    let (next, end) = (AtomicU64::new(arguments.seed), arguments.seed + arguments.seeds);
+    let (done, outcomes) = mpsc::channel::<Outcome>();
     let (mut failed, mut box_hours) = (0, 0);
-    for seed in arguments.seed..arguments.seed + arguments.seeds {
-        let settings = |hours| {
-            let settings = if arguments.all {
-                Settings::county(seed, hours)
-            } else {
-                Settings::village(seed, hours)
-            };
-            Settings {
-                broken: arguments.broken,
-                ..settings
-            }
-        };
-        match run(settings(arguments.hours)) {
-            Ok(report) => {
-                box_hours += report.counts.box_hours;
-                println!("seed {seed}: holds, {:?}", report.counts);
-            }
-            Err(failure) => {
-                failed += 1;
-                // The same run, cut short after what went wrong.
-                let all = if arguments.all { " --all" } else { "" };
-                println!("seed {seed}: FAILS\n{failure}");
-                println!("  again: simulation --seed {seed} --hours {}{all}", failure.hours);
+    // Each county lives in one thread; several counties share nothing.
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs.max(1) {
+            let (done, next, arguments) = (done.clone(), &next, &arguments);
+            scope.spawn(move || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end || done.send((seed, run(arguments.settings(seed)))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(done);
+        for (seed, outcome) in outcomes {
+            match outcome {
+                Ok(report) => {
+                    box_hours += report.counts.box_hours;
+                    println!("seed {seed}: holds, {:?}", report.counts);
+                }
+                Err(failure) => {
+                    failed += 1;
+                    println!("seed {seed}: FAILS\n{failure}");
+                    println!("  again: {}", arguments.again(seed, failure.hours));
+                }
             }
         }
-    }
+    });
     let minutes = began.elapsed().as_secs_f64() / 60.0;
     println!(
         "{} seeds, {failed} failed, {box_hours} box-hours, {:.0} box-hours a minute",

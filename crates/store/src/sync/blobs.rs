@@ -194,6 +194,21 @@ pub(crate) fn wish(tx: &Tx<'_>, lane: Lane, offer: &BlobOffer) -> Result<BlobHav
     Ok(have)
 }
 
+/// Whether a box waits for a blob.
+pub(crate) fn is_wanted(sql: &Connection, blob: BlobId) -> Result<bool, StoreError> {
+    let mut find = sql.prepare_cached("SELECT 1 FROM link_wanted WHERE blob = ?1")?;
+    Ok(find.exists([blob.as_bytes()])?)
+}
+
+/// Everything is exchanged: what was offered with documents that did not come is not waited for.
+pub(crate) fn forget_wishes(sql: &Connection) -> Result<(), StoreError> {
+    sql.execute(
+        "DELETE FROM link_wanted WHERE doc NOT IN (SELECT id FROM documents) AND doc NOT IN (SELECT doc FROM parked)",
+        [],
+    )?;
+    Ok(())
+}
+
 /// The hub has a blob whole: it stands at this place of its feed.
 pub(crate) fn note_place(tx: &Tx<'_>, blob: BlobId, lane: Lane, position: u64) -> Result<(), StoreError> {
     tx.sql

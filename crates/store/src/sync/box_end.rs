@@ -3,7 +3,8 @@
 use records::ids::DeviceId;
 use sync_core::exchange::{Answer, Ask, Taken, Told};
 use sync_core::wire::{
-    BlobHave, BlobPiece, BlobState, FeedBatch, FeedItem, Holds, Lane, Wanted, change_hash,
+    BlobHave, BlobPiece, BlobState, ChangeItem, FeedBatch, FeedItem, Holds, Lane, RangeSet, Wanted,
+    change_hash,
 };
 
 use crate::engine::{Store, StoreError, Tx};
@@ -12,7 +13,7 @@ use crate::log;
 use crate::sql::Connection;
 use crate::sync::recovery::UNKNOWN_PRINT;
 use crate::sync::{
-    again, blobs, facts, hand_back, kept, parked, purge, queue, ranges, repair, state, successions,
+    again, blobs, facts, hand_back, kept, panels, parked, purge, queue, ranges, repair, state, successions,
 };
 
 impl Store {
@@ -87,6 +88,9 @@ impl Store {
                         }
                         kept::settled(tx.sql)?;
                         let equal = state::settled(tx, fingerprint)?;
+                        if equal {
+                            blobs::forget_wishes(tx.sql)?;
+                        }
                         Ok(Some((equal, blobs::wanted(tx.sql)?)))
                     })
                     .await?;
@@ -132,6 +136,10 @@ impl Store {
         let hub = self.side() == crate::Side::Hub;
         let outcome = self
             .write(move |tx| -> Result<_, StoreError> {
+                // A stick may bring the picture of somebody who left.
+                if !hub && !blobs::is_wanted(tx.sql, blob)? {
+                    return Ok((blobs::have(tx.sql, &piece.offer)?, false));
+                }
                 let (have, new) = blobs::take(tx, lane, &piece)?;
                 if new && hub {
                     super::feeds::spread_blob(tx, blob, piece.offer.doc, lane)?;
@@ -196,65 +204,22 @@ fn take_feed(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, Stor
 }
 
 /// Takes a stretch of a feed, wherever it stands: what is held is known by itself. The feed's end moves where the
-/// stretch goes on from it or from before it.
+/// stretch goes on from it or from before it. What lies before the end came already and may have gone since.
 pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Result<Taken, StoreError> {
     let mut taken = Taken::nothing(lane);
-    let own_end = state::feed_ends(tx.sql)?[lane.index()];
-    let joins = feed.after <= own_end.position
-        && feed.end.position > own_end.position
-        && (own_end.position == 0 || state::epoch(tx.sql)? == Some(feed.epoch));
-    hand_back::note(tx, lane, &feed, joins)?;
-    for (place, item) in feed.items {
+    let own_end = state::feed_ends(tx.sql)?[lane.index()].position;
+    let epoch = state::epoch(tx.sql)?;
+    let same_feed = epoch == Some(feed.epoch);
+    let behind = if same_feed { own_end } else { 0 };
+    if feed.end.position <= behind {
+        return Ok(taken);
+    }
+    let joins = feed.after <= own_end && feed.end.position > own_end && (own_end == 0 || same_feed);
+    let before_restore = !joins && epoch.is_some_and(|epoch| feed.epoch < epoch);
+    let relay = hand_back::note(tx, lane, &feed, joins, before_restore)?;
+    for (place, item) in feed.items.into_iter().filter(|(place, _)| *place > behind) {
         match item {
-            FeedItem::Change(change) if purge::is_purged(tx.sql, change.doc)? => {
-                purge::void(tx, change.position, change.doc, &change_hash(&change.bytes))?;
-            }
-            FeedItem::Change(change) => {
-                let foreign = Foreign {
-                    position: change.position,
-                    doc: change.doc,
-                    lane,
-                    bytes: &change.bytes,
-                };
-                let mut outcome = ingest(tx, &foreign, &|_, _, _| Ok(()))?;
-                if outcome == Ingested::Spoiled
-                    && again::give_way(tx, change.position, change.doc, &change.bytes)?
-                {
-                    outcome = ingest(tx, &foreign, &|_, _, _| Ok(()))?;
-                }
-                let hash = change_hash(&change.bytes);
-                match outcome {
-                    Ingested::Stored(stored) => {
-                        taken.new_changes += 1;
-                        purge::is_back(tx, change.position)?;
-                        if successions::is_own(tx, change.position.actor.device)? {
-                            tx.sql
-                                .prepare_cached("INSERT INTO link_came(k) VALUES(?1) ON CONFLICT DO NOTHING")?
-                                .execute([stored.k])?;
-                            parked::came_back(tx, change.position, &hash)?;
-                        }
-                    }
-                    Ingested::Known | Ingested::Waiting | Ingested::Parked(_) => {}
-                    Ingested::Spoiled => {
-                        tracing::error!("another change than the hub's stands at its position here");
-                        continue;
-                    }
-                    Ingested::NotNow => {
-                        return Err(StoreError::Unreadable("feed: too much waits for its past"));
-                    }
-                }
-                let actor = change.position.actor;
-                let s = log::session_row(tx, actor)?;
-                ranges::hold(tx.sql, s, change.position.seq, &hash)?;
-                if successions::is_own(tx, actor.device)? {
-                    let seq = change.position.seq;
-                    ranges::add_acked(
-                        tx.sql,
-                        actor.session,
-                        &sync_core::wire::RangeSet::from_range(seq, seq),
-                    )?;
-                }
-            }
+            FeedItem::Change(change) => take_fed(tx, lane, &change, &mut taken)?,
             FeedItem::Fact(fact) => {
                 if !facts::apply(tx, &fact, joins.then_some((lane, place)))? {
                     tracing::warn!(n = fact.n, "a fact of the hub does not fit and is not applied");
@@ -264,12 +229,77 @@ pub(crate) fn take_stretch(tx: &mut Tx<'_>, lane: Lane, feed: FeedBatch) -> Resu
                 if joins {
                     blobs::note_place(tx, offer.blob, lane, place)?;
                 }
-                taken.ack.blobs.push(blobs::wish(tx, lane, &offer)?);
+                if !panels::is_away(tx.sql, offer.doc)? {
+                    taken.ack.blobs.push(blobs::wish(tx, lane, &offer)?);
+                }
             }
         }
+    }
+    panels::put_away(tx)?;
+    // The hub went back after it wrote this: it may stand here only.
+    if before_restore
+        && taken.new_changes > 0
+        && let Some(r) = relay
+    {
+        queue::add_relay(tx, r)?;
     }
     if joins {
         state::set_feed_end(tx.sql, lane, feed.end)?;
     }
     Ok(taken)
+}
+
+/// Takes a change of the feed.
+fn take_fed(tx: &mut Tx<'_>, lane: Lane, change: &ChangeItem, taken: &mut Taken) -> Result<(), StoreError> {
+    let (position, doc) = (change.position, change.doc);
+    let hash = change_hash(&change.bytes);
+    if purge::is_purged(tx.sql, doc)? {
+        return purge::void(tx, position, doc, &hash);
+    }
+    if panels::is_away(tx.sql, doc)? {
+        // Nobody here reads it; a hub that goes back gets it again.
+        taken.new_changes += u64::from(kept::keep_late(tx, lane, change)?);
+        return purge::void(tx, position, doc, &hash);
+    }
+    let foreign = Foreign {
+        position,
+        doc,
+        lane,
+        bytes: &change.bytes,
+    };
+    let mut outcome = ingest(tx, &foreign, &|_, _, _| Ok(()))?;
+    if outcome == Ingested::Spoiled && again::give_way(tx, position, doc, &change.bytes)? {
+        outcome = ingest(tx, &foreign, &|_, _, _| Ok(()))?;
+    }
+    let is_own = successions::is_own(tx, position.actor.device)?;
+    match outcome {
+        Ingested::Stored(stored) => {
+            taken.new_changes += 1;
+            purge::is_back(tx, position)?;
+            if is_own {
+                tx.sql
+                    .prepare_cached("INSERT INTO link_came(k) VALUES(?1) ON CONFLICT DO NOTHING")?
+                    .execute([stored.k])?;
+                parked::came_back(tx, position, &hash)?;
+            }
+            if let Some(patient) = stored.patient {
+                panels::came(tx, doc, &stored.owner, patient)?;
+            }
+        }
+        Ingested::Known | Ingested::Waiting | Ingested::Parked(_) => {}
+        Ingested::Spoiled => {
+            tracing::error!("another change than the hub's stands at its position here");
+            return Ok(());
+        }
+        Ingested::NotNow => {
+            return Err(StoreError::Unreadable("feed: too much waits for its past"));
+        }
+    }
+    let s = log::session_row(tx, position.actor)?;
+    ranges::hold(tx.sql, s, position.seq, &hash)?;
+    if is_own {
+        let one = RangeSet::from_range(position.seq, position.seq);
+        ranges::add_acked(tx.sql, position.actor.session, &one)?;
+    }
+    Ok(())
 }

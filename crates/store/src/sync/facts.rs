@@ -7,7 +7,7 @@ use sync_core::wire::{Fact, FactKind, Lane, MAX_STAFF, RosterEntry, VERSION, dec
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
 use crate::sql::{Connection, OptionalExtension, params};
-use crate::sync::{directory, feeds, panels, purge, state, successions};
+use crate::sync::{directory, feeds, panels, purge, queue, state, successions};
 use crate::{derive, staff};
 
 pub(crate) const TABLES: &str = "
@@ -203,6 +203,9 @@ pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact, place: Option<(Lane, u64)>) ->
                  ON CONFLICT(f) DO UPDATE SET lane = ?2, position = ?3",
             )?
             .execute(params![f, lane.number(), position.cast_signed()])?;
+    } else if new && state::epoch(tx.sql)?.is_some_and(|epoch| fact.epoch < epoch) {
+        // The hub went back after it wrote this onto a stick: it may stand here only.
+        queue::add_fact(tx, f)?;
     }
     let overtaken = last.is_some_and(|last| (last.epoch, last.n) >= (fact.epoch, fact.n));
     match fact.kind {
@@ -219,13 +222,9 @@ pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact, place: Option<(Lane, u64)>) ->
             tx.emit(StoreEvent::Staff);
         }
         FactKind::Purge => purge::carry_out(tx, &fact.body)?,
-        FactKind::Panel if new => panels::carry_out(tx, &fact.body)?,
+        FactKind::Panel => panels::carry_out(tx, fact)?,
         FactKind::Succession => successions::stated(tx.sql, &fact.body)?,
-        FactKind::Panel
-        | FactKind::Enrolment
-        | FactKind::Revocation
-        | FactKind::NumberBlock
-        | FactKind::Unknown(_) => {}
+        FactKind::Enrolment | FactKind::Revocation | FactKind::NumberBlock | FactKind::Unknown(_) => {}
     }
     Ok(true)
 }
@@ -259,7 +258,7 @@ pub(crate) fn take_back(tx: &mut Tx<'_>, fact: &Fact) -> Result<bool, StoreError
         FactKind::Enrolment => directory::enrolled_before(tx, &fact.clinic, &fact.body)?,
         FactKind::Revocation => directory::revoked_before(tx, &fact.body)?,
         FactKind::Purge => purge::carry_out(tx, &fact.body)?,
-        FactKind::Panel => panels::stated_before(tx, &fact.clinic, &fact.body)?,
+        FactKind::Panel => panels::stated_before(tx, fact)?,
         FactKind::Succession => successions::stated(tx.sql, &fact.body)?,
         FactKind::Roster | FactKind::NumberBlock | FactKind::Unknown(_) => {}
     }

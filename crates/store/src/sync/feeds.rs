@@ -94,7 +94,8 @@ pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result
     for c in clinics_of(tx.sql, patient)? {
         hold(tx, c, change.d)?;
     }
-    Ok(())
+    // What a clinic wrote before it heard that the patient had left stays with it.
+    owner.map_or(Ok(()), |c| hold(tx, c, change.d))
 }
 
 /// A link between charts goes to whoever holds one of them; no clinic comes to hold a patient by it.
@@ -262,14 +263,14 @@ pub(crate) fn void_gone(sql: &Connection) -> Result<(), StoreError> {
 }
 
 /// A whole blob of a document goes to those who hold the document.
-pub(crate) fn spread_blob(tx: &Tx<'_>, blob: BlobId, doc: DocId, lane: Lane) -> Result<(), StoreError> {
+pub(crate) fn spread_blob(tx: &mut Tx<'_>, blob: BlobId, doc: DocId, lane: Lane) -> Result<(), StoreError> {
     let mut find = tx.sql.prepare_cached("SELECT b FROM blobs WHERE id = ?1")?;
     let b: Option<i64> = find.query_row([blob.as_bytes()], |row| row.get(0)).optional()?;
     let (Some(b), Some(row)) = (b, log::doc_row(tx.sql, doc)?) else {
         return Ok(());
     };
     for c in holders(tx.sql, row.d)? {
-        append_quietly(tx.sql, c, lane, BLOB, b, &blob.0)?;
+        append(tx, c, lane, BLOB, b, &blob.0)?;
     }
     Ok(())
 }
@@ -294,21 +295,8 @@ pub(crate) fn append(
     row: i64,
     content: &[u8; 32],
 ) -> Result<(), StoreError> {
-    append_quietly(tx.sql, c, lane, kind, row, content)?;
-    tx.emit(StoreEvent::SyncState);
-    Ok(())
-}
-
-fn append_quietly(
-    sql: &Connection,
-    c: i64,
-    lane: Lane,
-    kind: i64,
-    row: i64,
-    content: &[u8; 32],
-) -> Result<(), StoreError> {
-    let end = feed_end(sql, c, lane)?.next(content);
-    let mut put = sql.prepare_cached(
+    let end = feed_end(tx.sql, c, lane)?.next(content);
+    let mut put = tx.sql.prepare_cached(
         "INSERT INTO link_feed(c, lane, position, kind, row, chain) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     put.execute(params![
@@ -319,6 +307,7 @@ fn append_quietly(
         row,
         end.chain
     ])?;
+    tx.emit(StoreEvent::SyncState);
     Ok(())
 }
 

@@ -28,9 +28,18 @@ CREATE TABLE IF NOT EXISTS link_handed(name BLOB PRIMARY KEY, times INTEGER NOT 
 const FOUND: &str = "feeds_found";
 /// Ends of the feed in one lane that are kept; older ones are thinned out.
 const MARKS_MAX: i64 = 512;
+/// Place of a stretch of a history that the hub forgot: whenever the hub forgets again, it is handed back.
+const OUTLIVED: i64 = i64::MAX;
 
-/// A stretch of the feed came.
-pub(crate) fn note(tx: &Tx<'_>, lane: Lane, feed: &FeedBatch, joined: bool) -> Result<(), StoreError> {
+/// A stretch of the feed came; gives its row where it is kept to be handed back. `outlived`: it is of a history that
+/// the hub forgot, so that its places say nothing.
+pub(crate) fn note(
+    tx: &Tx<'_>,
+    lane: Lane,
+    feed: &FeedBatch,
+    joined: bool,
+    outlived: bool,
+) -> Result<Option<i64>, StoreError> {
     if joined {
         put_mark(tx.sql, lane, feed.end)?;
     }
@@ -45,8 +54,13 @@ pub(crate) fn note(tx: &Tx<'_>, lane: Lane, feed: &FeedBatch, joined: bool) -> R
         foreign |= !successions::is_own(tx, position.actor.device)?;
     }
     if !foreign {
-        return Ok(());
+        return Ok(None);
     }
+    let upto = if outlived {
+        OUTLIVED
+    } else {
+        feed.end.position.cast_signed()
+    };
     let mut places = Vec::with_capacity(positions.len() * 16);
     for position in positions {
         places.extend_from_slice(&log::session_row(tx, position.actor)?.to_be_bytes());
@@ -54,17 +68,21 @@ pub(crate) fn note(tx: &Tx<'_>, lane: Lane, feed: &FeedBatch, joined: bool) -> R
     }
     let mut put = tx.sql.prepare_cached(
         "INSERT INTO link_relays(lane, upto, actor, signature, name, places)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(name) DO UPDATE SET upto = min(link_relays.upto, excluded.upto)",
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(name) DO UPDATE SET upto = min(link_relays.upto, excluded.upto)
+         RETURNING r",
     )?;
-    put.execute(params![
-        lane.number(),
-        feed.end.position.cast_signed(),
-        feed.actor.to_bytes(),
-        feed.signature,
-        feed.signature[..8].to_vec(),
-        places
-    ])?;
-    Ok(())
+    let r = put.query_row(
+        params![
+            lane.number(),
+            upto,
+            feed.actor.to_bytes(),
+            feed.signature,
+            feed.signature[..8].to_vec(),
+            places
+        ],
+        |row| row.get(0),
+    )?;
+    Ok(Some(r))
 }
 
 fn put_mark(sql: &Connection, lane: Lane, end: FeedEnd) -> Result<(), StoreError> {
@@ -145,7 +163,7 @@ pub(crate) fn look_after(tx: &Tx<'_>) -> Result<bool, StoreError> {
         let mut rows = find.query([])?;
         while let Some(row) = rows.next()? {
             let (upto, places): (i64, Vec<u8>) = (row.get(1)?, row.get(3)?);
-            if upto == i64::MAX {
+            if upto == OUTLIVED {
                 outlived.push((row.get::<_, i64>(0)?, row.get::<_, [u8; 8]>(2)?, places));
             } else {
                 live.extend(places.as_chunks::<16>().0.iter().copied());
@@ -195,7 +213,7 @@ fn outlive(sql: &Connection, lane: Lane, behind: u64) -> Result<(), StoreError> 
     sql.prepare_cached("DELETE FROM link_fact_places WHERE lane = ?1 AND position > ?2")?
         .execute(place)?;
     sql.prepare_cached("UPDATE link_relays SET upto = ?3 WHERE lane = ?1 AND upto > ?2")?
-        .execute(params![lane.number(), behind.cast_signed(), i64::MAX])?;
+        .execute(params![lane.number(), behind.cast_signed(), OUTLIVED])?;
     Ok(())
 }
 

@@ -223,7 +223,7 @@ fn greet(tx: &mut Tx<'_>, device: DeviceId, hello: &Hello) -> Result<Answer, Sto
 
 /// A box that knows more of this hub's epoch than the hub itself tells that the folder was copied back: the hub
 /// draws a new epoch before it gives any position anew.
-fn checked_epoch(tx: &mut Tx<'_>, c: i64, hello: &Hello) -> Result<u32, StoreError> {
+pub(crate) fn checked_epoch(tx: &mut Tx<'_>, c: i64, hello: &Hello) -> Result<u32, StoreError> {
     let epoch = state::epoch(tx.sql)?.unwrap_or(1);
     let ends = feeds::feed_ends(tx.sql, c)?;
     let knows_more = hello

@@ -3,7 +3,7 @@
 //! restoring it.
 
 use records::ids::{BlobId, DocId};
-use sync_core::wire::{BLOB_PIECE, BlobOffer, ChangeItem, Lane};
+use sync_core::wire::{BLOB_PIECE, BlobOffer, ChangeItem, Lane, change_hash};
 
 use crate::engine::{StoreError, Tx};
 use crate::log;
@@ -36,10 +36,37 @@ pub(crate) fn keep(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> {
          ON CONFLICT DO NOTHING",
         [doc.as_bytes()],
     )?;
-    tx.sql.execute(
-        "INSERT INTO link_kept_until(doc, ends) VALUES(?1, NULL) ON CONFLICT(doc) DO UPDATE SET ends = NULL",
-        [doc.as_bytes()],
-    )?;
+    keep_until_safe(tx, doc)
+}
+
+/// Keeps a change of a document that was put away before it came; `true` where it was not kept yet.
+pub(crate) fn keep_late(tx: &Tx<'_>, lane: Lane, change: &ChangeItem) -> Result<bool, StoreError> {
+    let (position, doc) = (change.position, change.doc);
+    let s = log::session_row(tx, position.actor)?;
+    let new = tx
+        .sql
+        .prepare_cached(
+            "INSERT INTO link_kept(s, seq, doc, lane, hash, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            s,
+            position.seq.cast_signed(),
+            doc.as_bytes(),
+            lane.number(),
+            change_hash(&change.bytes),
+            log::fold(position.actor, doc, &change.bytes)
+        ])?;
+    keep_until_safe(tx, doc)?;
+    Ok(new > 0)
+}
+
+fn keep_until_safe(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> {
+    tx.sql
+        .prepare_cached(
+            "INSERT INTO link_kept_until(doc, ends) VALUES(?1, NULL) ON CONFLICT(doc) DO UPDATE SET ends = NULL",
+        )?
+        .execute([doc.as_bytes()])?;
     Ok(())
 }
 

@@ -1,17 +1,24 @@
 //! A patient leaves a clinic's panel, and may come back: the clinic's boxes put the patient's records away, once
 //! everything that they wrote is at the hub, and get them again later. What the clinic owns stays with it.
+//!
+//! The latest statement about a clinic and a patient holds, whatever order the statements come in: over a stick, or
+//! handed back by a box, an old one may come last.
 
 use records::ids::{ClinicCode, DocId, PatientId};
-use sync_core::wire::{FactKind, Lane};
+use sync_core::wire::{Fact, FactKind, Lane};
 
 use crate::engine::{Store, StoreError, Tx};
-use crate::sql::{OptionalExtension, params};
-use crate::sync::{directory, facts, feeds, kept, purge, state};
+use crate::sql::{Connection, OptionalExtension, params};
+use crate::sync::{directory, facts, feeds, kept, purge, state as link};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_left(
     c INTEGER NOT NULL, patient BLOB NOT NULL, position INTEGER NOT NULL, PRIMARY KEY(c, patient)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS link_leaving(doc BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_away(doc BLOB PRIMARY KEY, patient BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_panels(
+    clinic TEXT NOT NULL, patient BLOB NOT NULL, epoch INTEGER NOT NULL, n INTEGER NOT NULL, joined INTEGER NOT NULL,
+    PRIMARY KEY(clinic, patient)) WITHOUT ROWID;
 ";
 
 /// Last byte of a panel fact: the clinic does not hold the patient any more.
@@ -32,12 +39,36 @@ fn parse(body: &[u8]) -> Option<(PatientId, bool)> {
     }
 }
 
+/// Notes a panel fact; what it says where it is the latest about its patient, `None` where it was overtaken.
+fn note(sql: &Connection, fact: &Fact) -> Result<Option<(PatientId, bool)>, StoreError> {
+    let Some((patient, joined)) = parse(&fact.body) else {
+        return Ok(None);
+    };
+    let mut put = sql.prepare_cached(
+        "INSERT INTO link_panels(clinic, patient, epoch, n, joined) VALUES(?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT(clinic, patient) DO UPDATE SET epoch = ?3, n = ?4, joined = ?5
+             WHERE link_panels.epoch < ?3 OR (link_panels.epoch = ?3 AND link_panels.n < ?4)",
+    )?;
+    let new = put.execute(params![
+        fact.clinic.as_str(),
+        patient.0,
+        fact.epoch,
+        fact.n.cast_signed(),
+        joined
+    ])?;
+    Ok((new > 0).then_some((patient, joined)))
+}
+
+/// Hub: states that a clinic holds a patient, or does not any more.
+fn state(tx: &mut Tx<'_>, clinic: &ClinicCode, patient: PatientId, what: u8) -> Result<(), StoreError> {
+    if let Some(fact) = facts::state_fact(tx, FactKind::Panel, clinic, body(patient, what))? {
+        note(tx.sql, &fact)?;
+    }
+    Ok(())
+}
+
 /// Whether a clinic left a patient; then how far its clinical feed went at that moment.
-pub(crate) fn left_at(
-    sql: &crate::sql::Connection,
-    c: i64,
-    patient: PatientId,
-) -> Result<Option<u64>, StoreError> {
+pub(crate) fn left_at(sql: &Connection, c: i64, patient: PatientId) -> Result<Option<u64>, StoreError> {
     let mut find = sql.prepare_cached("SELECT position FROM link_left WHERE c = ?1 AND patient = ?2")?;
     let position: Option<i64> = find
         .query_row(params![c, patient.0], |row| row.get(0))
@@ -56,41 +87,44 @@ fn leave(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> 
     feeds::part(tx, c, patient)
 }
 
-/// Hub: a clinic holds a patient, also where it had left.
+/// Hub: a clinic holds a patient, also where it had left. It is stated each time: a hub that went back may have
+/// forgotten that the clinic had left, and its boxes have not.
 pub(crate) fn join(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> {
-    let was_left = tx.sql.execute(
-        "DELETE FROM link_left WHERE c = ?1 AND patient = ?2",
-        params![c, patient.0],
-    )? > 0;
-    if was_left {
-        let clinic = directory::clinic_code(tx.sql, c)?;
-        facts::state_fact(tx, FactKind::Panel, &clinic, body(patient, JOINED))?;
-    }
-    feeds::relate_again(tx, c, patient, was_left)
+    forget_leaving(tx, c, patient)?;
+    let clinic = directory::clinic_code(tx.sql, c)?;
+    state(tx, &clinic, patient, JOINED)?;
+    feeds::relate_again(tx, c, patient, true)
 }
 
-/// Hub: what it had stated before it was restored.
-pub(crate) fn stated_before(tx: &mut Tx<'_>, clinic: &ClinicCode, body: &[u8]) -> Result<(), StoreError> {
-    let (Some(c), Some((patient, joined))) = (directory::clinic_row(tx.sql, clinic)?, parse(body)) else {
+fn forget_leaving(tx: &Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> {
+    tx.sql.execute(
+        "DELETE FROM link_left WHERE c = ?1 AND patient = ?2",
+        params![c, patient.0],
+    )?;
+    Ok(())
+}
+
+/// Hub: what it had stated before it was restored, unless something later was stated since.
+pub(crate) fn stated_before(tx: &mut Tx<'_>, fact: &Fact) -> Result<(), StoreError> {
+    let Some(c) = directory::clinic_row(tx.sql, &fact.clinic)? else {
         return Ok(());
     };
-    if joined {
-        tx.sql.execute(
-            "DELETE FROM link_left WHERE c = ?1 AND patient = ?2",
-            params![c, patient.0],
-        )?;
-        feeds::relate_again(tx, c, patient, true)
-    } else {
-        leave(tx, c, patient)
+    match note(tx.sql, fact)? {
+        Some((patient, true)) => {
+            forget_leaving(tx, c, patient)?;
+            feeds::relate_again(tx, c, patient, true)
+        }
+        Some((patient, false)) => leave(tx, c, patient),
+        None => Ok(()),
     }
 }
 
 /// Box: puts a patient's records away, or stops doing so.
-pub(crate) fn carry_out(tx: &mut Tx<'_>, body: &[u8]) -> Result<(), StoreError> {
-    let Some((patient, joined)) = parse(body) else {
+pub(crate) fn carry_out(tx: &mut Tx<'_>, fact: &Fact) -> Result<(), StoreError> {
+    let Some((patient, joined)) = note(tx.sql, fact)? else {
         return Ok(());
     };
-    let Some(enrolment) = state::enrolment(tx.sql)? else {
+    let Some(enrolment) = link::enrolment(tx.sql)? else {
         return Ok(());
     };
     let mut find = tx.sql.prepare_cached(
@@ -101,14 +135,53 @@ pub(crate) fn carry_out(tx: &mut Tx<'_>, body: &[u8]) -> Result<(), StoreError> 
     let place = params![patient.0, enrolment.clinic.as_str(), chart.as_bytes()];
     let docs = find.query_map(place, |row| Ok(DocId(row.get(0)?)))?;
     for doc in docs.collect::<crate::sql::Result<Vec<DocId>>>()? {
-        let text = if joined {
-            "DELETE FROM link_leaving WHERE doc = ?1"
+        if joined {
+            tx.sql
+                .execute("DELETE FROM link_leaving WHERE doc = ?1", [doc.as_bytes()])?;
         } else {
-            "INSERT INTO link_leaving(doc) VALUES(?1) ON CONFLICT DO NOTHING"
-        };
-        tx.sql.execute(text, [doc.as_bytes()])?;
+            leaves(tx, doc, patient)?;
+        }
     }
     put_away(tx)
+}
+
+/// Box: a document came; it goes again where its patient left. A stick that was written before may bring it.
+pub(crate) fn came(
+    tx: &Tx<'_>,
+    doc: DocId,
+    owner: &ClinicCode,
+    patient: PatientId,
+) -> Result<(), StoreError> {
+    let Some(enrolment) = link::enrolment(tx.sql)?.filter(|enrolment| enrolment.clinic != *owner) else {
+        return Ok(());
+    };
+    let mut find = tx
+        .sql
+        .prepare_cached("SELECT 1 FROM link_panels WHERE clinic = ?1 AND patient = ?2 AND joined = 0")?;
+    if find.exists(params![enrolment.clinic.as_str(), patient.0])? {
+        leaves(tx, doc, patient)?;
+    }
+    Ok(())
+}
+
+/// A document is to be put away.
+fn leaves(tx: &Tx<'_>, doc: DocId, patient: PatientId) -> Result<(), StoreError> {
+    tx.sql
+        .prepare_cached("INSERT INTO link_leaving(doc) VALUES(?1) ON CONFLICT DO NOTHING")?
+        .execute([doc.as_bytes()])?;
+    tx.sql
+        .prepare_cached("INSERT INTO link_away(doc, patient) VALUES(?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute(params![doc.as_bytes(), patient.0])?;
+    Ok(())
+}
+
+/// Box: whether a document was put away, and its patient has not come back.
+pub(crate) fn is_away(sql: &Connection, doc: DocId) -> Result<bool, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT 1 FROM link_away JOIN link_panels USING(patient) WHERE doc = ?1 AND joined = 0
+             AND NOT EXISTS(SELECT 1 FROM documents WHERE id = ?1)",
+    )?;
+    Ok(find.exists([doc.as_bytes()])?)
 }
 
 /// Documents that are to be put away and of which nothing waits for the hub. The order of the join is said, because
@@ -140,7 +213,7 @@ impl Store {
                 return Ok(false);
             };
             leave(tx, c, patient)?;
-            facts::state_fact(tx, FactKind::Panel, &clinic, body(patient, LEFT))?;
+            state(tx, &clinic, patient, LEFT)?;
             Ok(true)
         })
         .await
@@ -149,8 +222,6 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use crate::sql::Connection;
-
     use super::*;
 
     #[test]

@@ -14,7 +14,7 @@ use sync_core::wire::{
 
 use crate::engine::{Store, StoreError};
 use crate::sql::{Connection, OptionalExtension};
-use crate::sync::{blobs, box_end, directory, feeds, queue, ranges, state};
+use crate::sync::{blobs, box_end, directory, feeds, hub_end, queue, ranges, recovery, state};
 
 /// Bytes of items in one message.
 const BUDGET: usize = 128 * 1024;
@@ -40,6 +40,9 @@ pub enum ParcelError {
     /// The sender was revoked.
     #[error("the sender of the parcel was revoked")]
     Revoked,
+    /// The hub went back to an old copy of its disk and has not heard yet whom it had revoked since.
+    #[error("this hub was restored and must hear from another box before it writes for this one")]
+    Unheard,
     /// The file could not be read or written.
     #[error("the parcel could not be read or written")]
     File(#[from] io::Error),
@@ -188,9 +191,15 @@ impl Store {
         head: &[u8],
         messages: impl IntoIterator<Item = io::Result<Vec<u8>>> + Send,
     ) -> Result<ParcelTaken, ParcelError> {
-        let device = read_head(head)?.actor.device;
+        let hello = read_head(head)?;
+        let device = hello.actor.device;
         let sender = self.read(move |sql| sender(sql, device)).await?;
         let (key, clinic, county) = sender;
+        self.write(move |tx| match directory::known(tx.sql, device)? {
+            Some(known) => hub_end::checked_epoch(tx, known.c, &hello).map(drop),
+            None => Ok(()),
+        })
+        .await?;
         let before = self.predecessors(device).await?;
         let mut taken = ParcelTaken {
             device,
@@ -254,6 +263,9 @@ impl Store {
         let hello = read_head(head)?;
         let device = hello.actor.device;
         let (_, _, county) = self.read(move |sql| sender(sql, device)).await?;
+        if !self.read(move |sql| recovery::may_feed(sql, device)).await? {
+            return Err(ParcelError::Unheard);
+        }
         let (c, from, held) = self.read(move |sql| start(sql, &hello)).await?;
         let (signer, key, mut counts) = (self.actor(), self.device_key().clone(), ParcelCounts::default());
         let held = std::sync::Arc::new(held);

@@ -3,6 +3,7 @@
 
 mod digests;
 mod forged;
+mod leaving;
 mod newer;
 mod parcels;
 mod people;

@@ -40,4 +40,5 @@ keeping-failed = It did not work: call a technician
 keeping-no-file = No file of the other side is on this stick
 keeping-not-for-here = The file is not for this machine
 keeping-nobody-waits = No clinic has brought a file yet: read the stick first
+keeping-unheard = This hub was restored: it writes for a clinic once another clinic’s box has reported, or after a day
 keeping-not-joined = This box has not joined a hub: it cannot exchange by a stick

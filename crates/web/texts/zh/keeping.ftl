@@ -40,4 +40,5 @@ keeping-failed = 没有做成,请联系技术人员
 keeping-no-file = 这个U盘上没有对方写的文件
 keeping-not-for-here = 文件不是给这台机器的
 keeping-nobody-waits = 还没有诊室带来过文件,请先从U盘读入
+keeping-unheard = 县中心刚从备份恢复,要等另一台盒子先联系(最多一天)才能写给这一台
 keeping-not-joined = 本机还没有加入县网,不能用U盘交换

@@ -30,6 +30,11 @@ fn behind_a_flapping_village_link_nothing_is_lost_and_everything_comes_to_rest()
 }
 
 #[test]
+fn with_restores_copied_disks_sticks_and_patients_who_move_nothing_is_lost_or_leaked() {
+    holds(Settings::county, 300, " --all");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let once = run(Settings::village(77, 1)).unwrap();
     assert_eq!(run(Settings::village(77, 1)).unwrap(), once);

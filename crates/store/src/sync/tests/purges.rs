@@ -208,6 +208,7 @@ async fn consent_that_is_withdrawn_and_given_again_loses_and_leaks_nothing(on: E
     sync(&far, &hub).await;
     sync(&far, &hub).await;
     assert!(far.store.chart(id).await.unwrap().is_none());
+    same(&far, &hub, "0018").await;
     // Given again, everything is back, what was written since included.
     assert!(hub.store.join_patient(&other, id).await.unwrap());
     sync(&far, &hub).await;
