@@ -15,6 +15,7 @@ use sync_core::backoff::Backoff;
 
 use crate::config::CardConfig;
 use crate::hub_link::{HubLink, JoinFault};
+use crate::update::Mailbox;
 
 /// Why the box did not join by its card.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +65,10 @@ enum Tried {
 }
 
 /// Joins by the card, and tries again until it is done or needs a person.
-pub(crate) async fn join(link: HubLink, card: CardConfig) {
+pub(crate) async fn join(link: HubLink, card: CardConfig, mailbox: Mailbox) {
     let mut backoff = Backoff::default();
     loop {
-        let wait = match attempt(&link, &card).await {
+        let wait = match attempt(&link, &card, &mailbox).await {
             Ok(Tried::Joined(clinic)) => {
                 tracing::info!(clinic, "the box joined its hub by the identity of its card");
                 return;
@@ -91,8 +92,9 @@ pub(crate) async fn join(link: HubLink, card: CardConfig) {
     }
 }
 
-async fn attempt(link: &HubLink, config: &CardConfig) -> Result<Tried, CardFault> {
-    let (identity, kept) = on_card(config, read).await?;
+async fn attempt(link: &HubLink, config: &CardConfig, mailbox: &Mailbox) -> Result<Tried, CardFault> {
+    let card = config.clone();
+    let (identity, kept) = on_card(move || read(&card)).await?;
     let Kept::Fresh(secrets) = kept else {
         return Ok(Tried::Used);
     };
@@ -102,7 +104,8 @@ async fn attempt(link: &HubLink, config: &CardConfig) -> Result<Tried, CardFault
             .await?;
     }
     // Only now: a cut before this leaves a token that the hub knows as used by this box.
-    on_card(config, use_up).await?;
+    let (card, mailbox) = (config.clone(), mailbox.clone());
+    on_card(move || use_up(&card, &mailbox)).await?;
     Ok(if was_joined {
         Tried::TokenCleared
     } else {
@@ -112,11 +115,9 @@ async fn attempt(link: &HubLink, config: &CardConfig) -> Result<Tried, CardFault
 
 /// Runs a step that waits for the card where it holds up nobody.
 async fn on_card<T: Send + 'static>(
-    config: &CardConfig,
-    step: fn(&CardConfig) -> Result<T, CardFault>,
+    step: impl FnOnce() -> Result<T, CardFault> + Send + 'static,
 ) -> Result<T, CardFault> {
-    let config = config.clone();
-    let step = tokio::task::spawn_blocking(move || step(&config));
+    let step = tokio::task::spawn_blocking(step);
     step.await.map_err(|_| CardFault::BrokenOff)?
 }
 
@@ -128,8 +129,15 @@ fn read(config: &CardConfig) -> Result<(Identity, Kept), CardFault> {
     Ok(identity::read(&mut device, &layout, &[key])?)
 }
 
-fn use_up(config: &CardConfig) -> Result<(), CardFault> {
-    let mut device = FileDevice::open_in_use(&config.device).map_err(opening(&config.device))?;
+/// Overwrites the token; a process that may not write the card asks the one that may.
+fn use_up(config: &CardConfig, mailbox: &Mailbox) -> Result<(), CardFault> {
+    let mut device = match FileDevice::open_in_use(&config.device) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let request = mailbox.token_used();
+            return mailbox.ask(&request).map_err(opening(&request));
+        }
+        opened => opened.map_err(opening(&config.device))?,
+    };
     let layout = Layout::read(&mut device)?;
     Ok(identity::use_up(&mut device, &layout)?)
 }

@@ -10,6 +10,7 @@ mod rekey;
 mod serve;
 mod status;
 mod sync;
+mod update;
 mod verify;
 
 use std::net::SocketAddr;
@@ -57,6 +58,9 @@ enum Verb {
     Bundle(BundleVerb),
     /// Makes the recovery key that opens backups, and prints it once.
     RecoveryKey(RecoveryKeyArgs),
+    /// Takes update bundles, and does for the pages what needs to write the card.
+    #[command(subcommand)]
+    Update(update::UpdateVerb),
     /// Measures an ECG record: heart rate, beats, drawing.
     Ecg(EcgArgs),
 }
@@ -218,6 +222,7 @@ impl Verb {
                 false
             }
             Self::Bundle(verb) => verb.wants_json(),
+            Self::Update(verb) => verb.wants_json(),
             Self::Backup(args) => args.json,
             Self::Restore(args) => args.json,
             Self::Import(args) => args.json,
@@ -242,9 +247,22 @@ impl Verb {
             Self::Backup(args) => on_runtime(keep::backup(args)),
             Self::Restore(args) => on_runtime(keep::restore(args)),
             Self::RecoveryKey(args) => on_runtime(keep::recovery_key(args)),
+            Self::Update(verb) => update::run(&verb),
             Self::Ecg(args) => ecg::run(args),
         }
     }
+}
+
+/// A bar on stderr where that is a terminal; of unknown length where `bytes` is 0.
+fn bar(bytes: u64) -> indicatif::ProgressBar {
+    let bar = if bytes == 0 {
+        indicatif::ProgressBar::no_length()
+    } else {
+        indicatif::ProgressBar::new(bytes)
+    };
+    let style =
+        indicatif::ProgressStyle::with_template("{bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
+    style.map_or(bar.clone(), |style| bar.with_style(style))
 }
 
 /// Worker threads of the runtime: pages are short and the heavy work has threads of its own.

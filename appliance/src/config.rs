@@ -152,8 +152,15 @@ impl Default for KioskConfig {
 pub struct CardConfig {
     /// Its device file, the whole card, or an image of it.
     pub device: PathBuf,
-    /// File of the county's public key, against which identity rows are checked.
+    /// File of the county's public key, against which identity rows and update bundles are checked.
     pub county_key: PathBuf,
+    /// Folder where the first program says from which slot and on which board it started.
+    #[serde(default = "run_folder")]
+    pub run: PathBuf,
+}
+
+fn run_folder() -> PathBuf {
+    PathBuf::from("/run/clinic")
 }
 
 /// Log lines on stderr.

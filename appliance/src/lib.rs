@@ -7,6 +7,9 @@
 pub mod bays;
 pub mod card_identity;
 pub mod cli;
+#[cfg(test)]
+#[path = "../../image-builder/tests/clinic_card/mod.rs"]
+mod clinic_card;
 pub mod clock;
 pub mod config;
 pub mod errors;
@@ -24,6 +27,7 @@ pub mod state;
 pub mod status;
 pub mod systems;
 mod tls;
+pub mod update;
 #[cfg(test)]
 mod workbench;
 

@@ -19,6 +19,7 @@ mod tests;
 pub mod today;
 pub mod tray;
 pub mod typed;
+pub mod update;
 pub mod visitor;
 pub mod visits;
 
@@ -168,6 +169,9 @@ fn house(routes: Routes<AppState>) -> Routes<AppState> {
         .get("/status", Access::May(Action::SeeLink), status::page)
         .get("/status/aside", Access::May(Action::SeeLink), refused::page)
         .post("/status/try", Access::May(Action::ManageLink), status::try_now)
+        .get("/update", Access::May(update::MAY), update::page)
+        .post("/update/take", Access::May(update::MAY), update::take)
+        .post("/update/restart", Access::May(update::MAY), update::restart)
         .get("/staff", staff, staff::list)
         .get("/staff/new", staff, staff::new_page)
         .post("/staff/new", staff, staff::add)

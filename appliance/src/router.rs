@@ -12,11 +12,13 @@ use shell::sessions::StationSessions;
 use web::guard::{Access, RouteLine, Routes, layers};
 
 use crate::state::{AppState, Transport};
-use crate::{bays, kiosk, live, pages, setup};
+use crate::{bays, kiosk, live, pages, setup, update};
 
 /// The table of routes and their handlers.
 fn routes(state: &AppState) -> Routes<AppState> {
     let table = Routes::new(Arc::new(StationSessions::of(state)))
+        // Asked by the program that settles trials of new systems.
+        .get_background("/health", Access::Open, update::health::page)
         // What changes, for pages that are open.
         .get_background("/live", Access::SignedIn, live::stream)
         .get_background(

@@ -298,6 +298,7 @@ async fn no_page_is_open_but_those_that_must_be() {
         "/assets",
         "/unlock",
         "/worker",
+        "/health",
     ];
     for line in open {
         assert!(

@@ -25,6 +25,7 @@ use crate::live::Live;
 use crate::router;
 use crate::state::{AppState, Transport};
 use crate::tls::{LanTls, TlsFault};
+use crate::update::Mailbox;
 
 /// Time between looks at sessions and screens that nobody touches.
 const TICK: Duration = Duration::from_millis(500);
@@ -173,6 +174,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
     };
     let state = AppState {
         keeping: shell::keeping::Keeping::default(),
+        updates: crate::pages::update::Updates::default(),
         link: HubLink::new(&store, options.hub.clone(), options.cable.clone()),
         store,
         clock,
@@ -190,7 +192,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
     };
     let mut running = start(state, switch, queue, pages.address)?;
     if let Some(card) = options.card {
-        let joining = card_identity::join(running.state.link.clone(), card);
+        let joining = card_identity::join(running.state.link.clone(), card, Mailbox::of(&options.data));
         running.tasks.push(tokio::spawn(joining));
     }
     let router = router::pages(running.state.clone(), Transport::Loopback);

@@ -22,6 +22,7 @@ use crate::hub_link::HubLink;
 use crate::kiosk::Kiosks;
 use crate::limits::Limits;
 use crate::live::Live;
+use crate::pages::update::Updates;
 use crate::setup::Lan;
 
 /// Shared by all pages; a cheap clone.
@@ -53,6 +54,8 @@ pub struct AppState {
     pub limits: Arc<Limits>,
     /// Backups and sticks.
     pub keeping: Keeping,
+    /// Bundles that arrive.
+    pub updates: Updates,
     /// Tells when the box is stopping.
     pub closing: Closing,
     /// Words above every page, such as 演示数据.

@@ -1,8 +1,5 @@
 //! The part of the status page about the systems of the card, over a card in a file.
 
-#[path = "../../image-builder/tests/clinic_card/mod.rs"]
-mod clinic_card;
-
 use card::FileDevice;
 use card::layout::Slot;
 use card::slots::Card;
@@ -11,6 +8,7 @@ use tempfile::TempDir;
 use web::texts::Lang;
 
 use super::*;
+use crate::clinic_card;
 use crate::pages::systems::rows;
 
 fn card(folder: &TempDir) -> CardConfig {
@@ -19,6 +17,7 @@ fn card(folder: &TempDir) -> CardConfig {
     CardConfig {
         device,
         county_key: folder.path().join("none"),
+        run: folder.path().join("run"),
     }
 }
 

@@ -107,6 +107,7 @@ impl Bench {
         }
         let state = AppState {
             keeping: shell::keeping::Keeping::default(),
+            updates: crate::pages::update::Updates::default(),
             link: HubLink::new(&store, None, None),
             store,
             clock: clock.clone(),

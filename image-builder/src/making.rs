@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use card::signed::PublicKey;
 use card::state::Version;
 use clap::Args;
 use image_builder::image;
@@ -91,6 +92,9 @@ struct SystemArguments {
     /// The first program on the card, built for the image's processor without libraries.
     #[arg(long, value_name = "FILE")]
     init: PathBuf,
+    /// The public half of the county's key (FILE.pub of `key`); without it boxes join by no card and take no updates.
+    #[arg(long, value_name = "FILE")]
+    county_key: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -193,6 +197,16 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<Said> {
     })
 }
 
+/// The text of a public key, checked: a secret one in its place would stand on every card.
+fn county_key(path: &Path) -> Result<String> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    if path.extension().is_none_or(|end| end != "pub") {
+        bail!("{}: the public half of the key ends in .pub", path.display());
+    }
+    let key = PublicKey::parse(text.trim()).with_context(|| path.display().to_string())?;
+    Ok(format!("{key}\n"))
+}
+
 /// Fetches what is missing and joins it, with a line of progress on a terminal.
 fn system(arguments: &SystemArguments) -> Result<(Manifest, Lock, System)> {
     let (manifest, lock) = arguments.input.read()?;
@@ -216,6 +230,7 @@ fn system(arguments: &SystemArguments) -> Result<(Manifest, Lock, System)> {
     let programs = Programs {
         appliance: arguments.appliance.clone(),
         init: arguments.init.clone(),
+        county_key: arguments.county_key.as_deref().map(county_key).transpose()?,
     };
     let unpacking = terminal::line("unpacking", lock.bytes());
     let system = assemble(&manifest, &lock, &files, &programs, |_, bytes| {
@@ -226,7 +241,8 @@ fn system(arguments: &SystemArguments) -> Result<(Manifest, Lock, System)> {
 }
 
 pub(crate) fn build(arguments: &BuildArguments) -> Result<Said> {
-    let (manifest, lock, system) = system(&arguments.system)?;
+    let (manifest, lock, mut system) = system(&arguments.system)?;
+    system.set_release(Version(arguments.release));
     let findings = image::lint::lint(&system.root, &system.accounts, &manifest);
     if !findings.is_empty() {
         bail!("no image was made: {}", findings.join("; "));

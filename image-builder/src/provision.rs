@@ -32,6 +32,9 @@ pub struct Call {
     /// The table of clinics: CSV with the columns clinic (机构代码), name (名称), token (入网码), and where they are
     /// wanted hub (县级中心), wifi (无线名称), locale (语言), time_zone (时区).
     pub table: PathBuf,
+    /// The code of the county, as its update bundles name it.
+    #[arg(long)]
+    pub county: String,
     /// The file of the key that signs the rows, made by `image-builder key`.
     #[arg(long)]
     pub key: PathBuf,
@@ -131,6 +134,7 @@ pub fn table(call: &Call) -> Result<Vec<Line>> {
     let mut bytes = Vec::new();
     file.take(rows::TABLE_MAX as u64 + 1).read_to_end(&mut bytes)?;
     let common = Common {
+        county: call.county.clone(),
         hub: call.hub.clone(),
         hub_ca: small(&call.hub_ca)?,
         admin_key: match &call.admin_key {

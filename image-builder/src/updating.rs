@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use card::FileDevice;
-use card::bundle::{self, Installed};
+use card::bundle::{self, Addressed, DataForms, Installed};
 use card::slots::Card;
 use card::state::Version;
 use clap::Args;
@@ -36,6 +36,15 @@ pub(crate) struct BundleArguments {
     /// A board that the system starts on; may be given several times.
     #[arg(long = "hardware", required = true, value_name = "BOARD")]
     hardware: Vec<String>,
+    /// The oldest form of data that the new system's program reads (`appliance update status` names all three).
+    #[arg(long, value_name = "FORM")]
+    data_oldest: u32,
+    /// The newest form of data that it reads.
+    #[arg(long, value_name = "FORM")]
+    data_newest: u32,
+    /// The form of data that it writes.
+    #[arg(long, value_name = "FORM")]
+    data_writes: u32,
     /// The file of the key that signs it, made by `image-builder key`.
     #[arg(long)]
     key: PathBuf,
@@ -103,11 +112,23 @@ pub(crate) fn bundle(arguments: &BundleArguments) -> Result<Said> {
         in_order(base.system.version, new.system.version)?;
     }
     let base_images = base.as_ref().map(Installed::images);
+    let data = DataForms {
+        oldest: arguments.data_oldest,
+        newest: arguments.data_newest,
+        writes: arguments.data_writes,
+    };
+    if !data.is_sound() {
+        bail!("a program that does not read the data it writes: no box would take it");
+    }
+    let to = Addressed {
+        county: &arguments.county,
+        hardware: &arguments.hardware,
+        data,
+    };
     let bytes = bundle::make(
         &new.images(),
         base_images.as_ref(),
-        &arguments.county,
-        &arguments.hardware,
+        &to,
         &key,
         arguments.packing.level,
     )?;

@@ -84,6 +84,8 @@ fn a_provisioned_card_joins_its_hub_without_a_keyboard_and_its_twin_does_not() {
     let provision = [
         "provision",
         &table,
+        "--county",
+        "441802",
         "--key",
         &key,
         "--hub-ca",

@@ -6,9 +6,10 @@ use axum::http::Method;
 use web::guard::RouteLine;
 
 /// Addresses of the box that are no page of their own: streams, files, parts that pages renew, redirects.
-const NO_PAGE_OF_BOX: [&str; 13] = [
+const NO_PAGE_OF_BOX: [&str; 14] = [
     "/bays/{number}/ecg",
     "/diagnoses",
+    "/health",
     "/kiosk/changed",
     "/light",
     "/live",

@@ -154,6 +154,7 @@ async fn furnish(
     let search = "/patients?q=wxy";
     walk.crawl(&[
         "/",
+        "/update",
         &first,
         &critical,
         &bay,

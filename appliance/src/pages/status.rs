@@ -71,7 +71,11 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
             div.stack {
                 section.card { h2 { (lang.t("status-link")) } (states(&link_rows(visitor, &link, hub))) }
                 section.card { h2 { (lang.t("status-queue")) } (queue(visitor, &link)) }
-                section.card { h2 { (lang.t("systems-title")) } (states(&systems::rows(lang, &systems))) }
+                section.card { h2 { (lang.t("systems-title")) } (states(&systems::rows(lang, &systems)))
+                    @if visitor.may(crate::pages::update::MAY) && visitor.state.card.is_some() {
+                        p { a.button href="/update" { (lang.t("update-title")) } }
+                    }
+                }
             }
             div.stack {
                 section.card { h2 { (lang.t("status-attention")) } (states(&attention)) }

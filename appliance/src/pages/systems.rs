@@ -22,6 +22,8 @@ fn read(lang: Lang, standing: &Standing) -> Vec<StateRow> {
     let other = standing.starts.other();
     let trying = if standing.on_trial {
         lang.t("systems-trying")
+    } else if standing.is_ready() {
+        lang.t("systems-ready")
     } else {
         String::new()
     };

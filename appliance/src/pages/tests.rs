@@ -5,6 +5,7 @@ mod doors;
 mod people;
 mod readings;
 mod room;
+mod update;
 mod visits;
 mod walk;
 

@@ -14,7 +14,13 @@ use crate::layout::{PART_MAX, Slot};
 use crate::mbr::Extent;
 use crate::signed::{self, PublicKey, Purpose, SecretKey, SignedFault};
 use crate::slots::{Card, SlotFault};
-use crate::state::{Content, Outcome, System, Version};
+use crate::state::{Content, System, Version};
+
+mod arrival;
+mod judge;
+
+pub use arrival::Arrival;
+pub use judge::{DataForms, Taker};
 
 /// The first line of a bundle.
 pub const MAGIC: &[u8] = b"clinic-bundle-1\n";
@@ -55,6 +61,8 @@ pub struct Manifest {
     pub county: String,
     /// The boards that it starts on.
     pub hardware: Vec<String>,
+    /// The forms of data that the new system's program knows.
+    pub data: DataForms,
     /// The new system.
     pub system: System,
     /// The system from which it is the difference; `None` for a whole one.
@@ -63,19 +71,6 @@ pub struct Manifest {
     pub boot: Packed,
     /// The root partition.
     pub root: Packed,
-}
-
-/// What a box knows of itself when it is offered a bundle.
-#[derive(Debug, Clone, Copy)]
-pub struct Taker<'a> {
-    /// Its county.
-    pub county: &'a str,
-    /// Its board.
-    pub hardware: &'a str,
-    /// What runs on it.
-    pub running: &'a System,
-    /// How its last trial ended.
-    pub last: &'a Outcome,
 }
 
 /// Why a bundle is not taken. Each is a sentence.
@@ -112,6 +107,26 @@ pub enum BundleFault {
     /// The box went back from this very version.
     #[error("version {0} was tried on this box and went back: it is not tried again by itself")]
     WentBack(Version),
+    /// It cannot read the data of this box.
+    #[error(
+        "version {offered} does not read the data of this box (form {writes}): take a version between the two first"
+    )]
+    DataTooOld {
+        /// The bundle's version.
+        offered: Version,
+        /// What the running program writes.
+        writes: u32,
+    },
+    /// After a trial the running program could not read what the new one wrote.
+    #[error(
+        "version {offered} writes data (form {writes}) that the running version could not read after going back: take a version between the two first"
+    )]
+    NoWayBack {
+        /// The bundle's version.
+        offered: Version,
+        /// What the new program writes.
+        writes: u32,
+    },
     /// The difference from another system.
     #[error(
         "the update bundle is a difference from another version than the one that runs: fetch the whole one"
@@ -167,6 +182,9 @@ impl Manifest {
         if manifest.hardware.len() > HARDWARE_MAX || manifest.system.version == Version(0) {
             return wrong("its hardware or its version cannot be");
         }
+        if !manifest.data.is_sound() {
+            return wrong("its forms of data cannot be");
+        }
         if manifest.system.boot.len.max(manifest.system.root.len) > UNPACKED_MAX {
             return wrong("its parts are too large");
         }
@@ -174,35 +192,6 @@ impl Manifest {
             return wrong("its pieces do not make up its parts");
         }
         Ok(manifest)
-    }
-
-    /// Whether this box takes the bundle.
-    ///
-    /// # Errors
-    /// [`BundleFault`], the reason.
-    pub fn judge(&self, taker: &Taker<'_>) -> Result<(), BundleFault> {
-        if self.county != taker.county {
-            return Err(BundleFault::OtherCounty);
-        }
-        if !self.hardware.iter().any(|board| board == taker.hardware) {
-            return Err(BundleFault::OtherHardware {
-                for_these: self.hardware.join(", "),
-                this: taker.hardware.to_owned(),
-            });
-        }
-        let (offered, running) = (self.system.version, taker.running.version);
-        if offered <= running {
-            return Err(BundleFault::NotNewer { offered, running });
-        }
-        if let Outcome::RolledBack { version, .. } = taker.last
-            && *version == offered
-        {
-            return Err(BundleFault::WentBack(offered));
-        }
-        if self.base.as_ref().is_some_and(|base| base != taker.running) {
-            return Err(BundleFault::OtherBase);
-        }
-        Ok(())
     }
 
     /// Bytes behind the manifest.
@@ -315,6 +304,17 @@ pub fn pack(new: &[u8], old: Option<&[u8]>, level: i32) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
+/// Whom a bundle is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Addressed<'a> {
+    /// The county whose boxes take it.
+    pub county: &'a str,
+    /// The boards that it starts on.
+    pub hardware: &'a [String],
+    /// The forms of data that its program knows.
+    pub data: DataForms,
+}
+
 /// Makes a bundle: whole, or as the difference from `base`.
 ///
 /// # Errors
@@ -322,8 +322,7 @@ pub fn pack(new: &[u8], old: Option<&[u8]>, level: i32) -> io::Result<Vec<u8>> {
 pub fn make(
     new: &Images<'_>,
     base: Option<&Images<'_>>,
-    county: &str,
-    hardware: &[String],
+    to: &Addressed<'_>,
     key: &SecretKey,
     level: i32,
 ) -> io::Result<Vec<u8>> {
@@ -331,8 +330,9 @@ pub fn make(
     let root = pack(new.root, base.map(|base| base.root), level)?;
     let manifest = Manifest {
         form: FORM,
-        county: county.to_owned(),
-        hardware: hardware.to_vec(),
+        county: to.county.to_owned(),
+        hardware: to.hardware.to_vec(),
+        data: to.data,
         system: new.system(),
         base: base.map(Images::system),
         boot: Packed::of(&boot),
@@ -472,129 +472,6 @@ fn read_head<F: Read + Seek>(
     let mut bytes = Vec::new();
     (&mut *file).take(HEAD_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(head(&bytes, keys)?.map(|(manifest, body)| (manifest, body, has)))
-}
-
-/// A bundle that arrives, in a file that survives restarts.
-#[derive(Debug)]
-pub struct Arrival<F> {
-    file: F,
-    len: u64,
-    keys: Vec<PublicKey>,
-    head: Option<(Manifest, u64)>,
-}
-
-impl<F: Read + Write + Seek> Arrival<F> {
-    /// Goes on with what is in the file; pieces that are damaged there, and what follows them, are forgotten.
-    ///
-    /// # Errors
-    /// [`BundleFault`], where these are no bytes of a bundle for this box.
-    pub fn go_on(file: F, keys: &[PublicKey], taker: &Taker<'_>) -> Result<Self, BundleFault> {
-        let mut arrival = Self {
-            file,
-            len: 0,
-            keys: keys.to_vec(),
-            head: None,
-        };
-        arrival.len = arrival.file.seek(SeekFrom::End(0))?;
-        arrival.judge_head(taker)?;
-        if let Some((manifest, body)) = arrival.head.clone() {
-            for (at, len, hash) in manifest.pieces() {
-                if !arrival.check(body + at, len, hash)? {
-                    break;
-                }
-            }
-        }
-        Ok(arrival)
-    }
-
-    /// The next byte that is wanted.
-    pub fn wants(&self) -> u64 {
-        self.len
-    }
-
-    /// Bytes of the whole bundle; `None` before its manifest is there.
-    pub fn needs(&self) -> Option<u64> {
-        self.head
-            .as_ref()
-            .map(|(manifest, body)| body + manifest.body_len())
-    }
-
-    /// Whether all of it is there.
-    pub fn is_whole(&self) -> bool {
-        self.needs() == Some(self.len)
-    }
-
-    /// Takes the next bytes. A bundle that is not for this box is refused with its first bytes; a damaged piece is
-    /// forgotten and wanted again.
-    ///
-    /// # Errors
-    /// [`BundleFault`].
-    pub fn take(&mut self, bytes: &[u8], taker: &Taker<'_>) -> Result<(), BundleFault> {
-        let room = self.needs().map_or(u64::MAX, |needs| needs - self.len);
-        if bytes.len() as u64 > room {
-            return Err(BundleFault::Length {
-                has: self.len + bytes.len() as u64,
-                needs: self.len + room,
-            });
-        }
-        let before = self.len;
-        self.file.seek(SeekFrom::Start(self.len))?;
-        self.file.write_all(bytes)?;
-        self.len += bytes.len() as u64;
-        if self.head.is_none() {
-            self.judge_head(taker)?;
-        }
-        let Some((manifest, body)) = self.head.clone() else {
-            return Ok(());
-        };
-        // A piece that was whole before these bytes was checked then.
-        let fresh = manifest.pieces().filter(|(at, len, _)| body + at + len > before);
-        for (at, len, hash) in fresh {
-            if body + at + len > self.len {
-                break;
-            }
-            if !self.check(body + at, len, hash)? {
-                return Err(BundleFault::Damaged { at: body + at });
-            }
-        }
-        Ok(())
-    }
-
-    /// The whole bundle's file.
-    pub fn into_file(self) -> F {
-        self.file
-    }
-
-    fn judge_head(&mut self, taker: &Taker<'_>) -> Result<(), BundleFault> {
-        self.file.seek(SeekFrom::Start(0))?;
-        let mut bytes = Vec::new();
-        (&mut self.file)
-            .take(self.len.min(HEAD_MAX as u64 + 1))
-            .read_to_end(&mut bytes)?;
-        let found = head(&bytes, &self.keys)?;
-        if let Some((manifest, body)) = &found {
-            manifest.judge(taker)?;
-            // A file that was left from before may hold more than the bundle.
-            self.len = self.len.min(body + manifest.body_len());
-        }
-        self.head = found;
-        Ok(())
-    }
-
-    /// Whether a piece is there and whole; a damaged one and all behind it are forgotten.
-    fn check(&mut self, at: u64, len: u64, hash: [u8; 32]) -> Result<bool, BundleFault> {
-        if at + len > self.len {
-            return Ok(false);
-        }
-        let mut bytes = vec![0; len as usize];
-        self.file.seek(SeekFrom::Start(at))?;
-        self.file.read_exact(&mut bytes)?;
-        let is_whole = <[u8; 32]>::from(Sha256::digest(&bytes)) == hash;
-        if !is_whole {
-            self.len = at;
-        }
-        Ok(is_whole)
-    }
 }
 
 /// What a fuzzer calls: no bytes without a signature are a bundle, and a manifest under one is read or refused.

@@ -32,6 +32,8 @@ pub struct Identity {
     pub row: String,
     /// The card that the row was written for.
     pub disk_signature: u32,
+    /// Code of the county, which update bundles name.
+    pub county: String,
     /// Code of the clinic.
     pub clinic: String,
     /// Its name.
@@ -62,6 +64,8 @@ pub struct Identity {
 /// What a clinic's line says, before a card is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
+    /// Code of the county, which update bundles name.
+    pub county: String,
     /// Code of the clinic.
     pub clinic: String,
     /// Its name.
@@ -175,6 +179,9 @@ impl Row {
     /// # Errors
     /// [`IdentityFault::Field`], the first that cannot be.
     pub fn check(&self) -> Result<(), IdentityFault> {
+        if !(1..=16).contains(&self.county.len()) || !is_made_of(&self.county, "-") {
+            return Err(field("county code", "has 1 to 16 letters, digits or hyphens"));
+        }
         if !(1..=16).contains(&self.clinic.len()) || !is_made_of(&self.clinic, "-") {
             return Err(field("clinic code", "has 1 to 16 letters, digits or hyphens"));
         }
@@ -245,6 +252,7 @@ impl Row {
             form: FORM,
             row: self.number(),
             disk_signature: drawn.signature.max(1),
+            county: row.county,
             clinic: row.clinic,
             clinic_name: row.clinic_name,
             hub: row.hub,
@@ -325,6 +333,7 @@ impl Identity {
     fn row_of(&self) -> Row {
         let one = self.clone();
         Row {
+            county: one.county,
             clinic: one.clinic,
             clinic_name: one.clinic_name,
             hub: one.hub,

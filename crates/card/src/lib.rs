@@ -2,10 +2,12 @@
 //! card in its place that lies about its size, gives wrong bytes back, or is pulled out.
 //!
 //! [`layout`] says what stands where, [`select`] which of the two systems starts, [`state`] what the card remembers.
-//! [`slots`] brings a new system in: install, read back, try, commit or roll back. [`first_start`] makes the data
-//! partition. [`firmware`] tells what a Raspberry Pi would start; [`power_cut`] cuts the power at every write.
+//! [`slots`] brings a new system in: install, read back, try, commit or roll back; [`starting`] decides what a start
+//! does with them. [`first_start`] makes the data partition. [`firmware`] tells what a Raspberry Pi would start;
+//! [`power_cut`] cuts the power at every write.
 
 pub mod block_map;
+pub mod board;
 #[cfg(feature = "bundle")]
 pub mod bundle;
 pub mod device;
@@ -22,6 +24,7 @@ pub mod select;
 pub mod signed;
 pub mod simulated;
 pub mod slots;
+pub mod starting;
 pub mod state;
 pub mod verity;
 

@@ -72,7 +72,7 @@ impl Keeping {
     }
 
     /// Folders of disks and sticks that are plugged in.
-    fn places(&self) -> Vec<PathBuf> {
+    pub fn places(&self) -> Vec<PathBuf> {
         match &self.places {
             Some(places) => places.clone(),
             None => mounted(&std::fs::read_to_string("/proc/self/mounts").unwrap_or_default()),

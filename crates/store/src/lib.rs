@@ -65,6 +65,7 @@ pub use exports::{ExportOf, TakeLine};
 pub use imports::{ImportError, ImportReport, LINE_BYTES_MAX, LinesDone, lines_of};
 pub use log::each_stream;
 pub use open::{Clock, CrashPoint, Mode, OpenError, OpenOptions, Random, Side};
+pub use schema::{FORMS, Forms};
 pub use sealing::{OpeningKey, SEAL_KEYS_MAX, SealFault, SealKey};
 pub use sessions::{BrowserSession, IDLE_MAX};
 pub use sql::{Address, AddressFault, Error as DatabaseError, Kind as DatabaseErrorKind};

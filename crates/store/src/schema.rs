@@ -11,6 +11,25 @@ use crate::sql::{Connection, ValueRef, params};
 /// written on as it is.
 pub(crate) const VERSION: i64 = 2;
 
+/// The forms of a data folder that a program of this release knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forms {
+    /// The oldest that it reads.
+    pub oldest: u32,
+    /// The newest that it reads.
+    pub newest: u32,
+    /// What it writes.
+    pub writes: u32,
+}
+
+/// What an update has to know before a box takes it: after a trial, the program of before must read what was written.
+/// A new form is read by one release before the next one writes it.
+pub const FORMS: Forms = Forms {
+    oldest: 1,
+    newest: VERSION as u32,
+    writes: VERSION as u32,
+};
+
 /// Versions of the derived tables differ: they are built again from the log, never migrated.
 const DERIVED_VERSION_KEY: &str = "derived_version";
 

@@ -21,6 +21,7 @@ const KIND: u8 = 0xfd;
 const CREATE: u8 = 3;
 const SUSPEND: u8 = 6;
 const LOAD: u8 = 9;
+const STATUS: u8 = 12;
 /// Where fields of the header stand.
 const SIZE_AT: usize = 12;
 const START_AT: usize = 16;
@@ -117,4 +118,18 @@ pub(crate) fn device(
     let number = u64::from_ne_bytes(number);
     let minor = (number & 0xff) | ((number >> 12) & 0x000f_ff00);
     Ok(PathBuf::from(format!("/dev/dm-{minor}")))
+}
+
+/// Whether the kernel met a damaged block of a checked device: the status of its one target, `V` or `C`.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn found_corrupt(name: &str) -> io::Result<bool> {
+    let control = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/mapper/control")?;
+    let mut buffer = header(name, 0);
+    call(&control, STATUS, &mut buffer)?;
+    Ok(buffer.get(HEADER + TARGET) == Some(&b'C'))
 }

@@ -6,6 +6,7 @@
 mod data;
 mod disk;
 mod dm;
+mod told;
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
@@ -18,9 +19,12 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use card::first_start::{self, DataFault};
+use card::layout::Slot;
 use card::slots::{Card, SlotFault};
+use card::starting::{self, Step};
+use card::state::Why;
 use card::verity::Word;
-use card::{BLOCK, SECTOR};
+use card::{BLOCK, FileDevice, SECTOR};
 use rustix::mount::{MountFlags, mount, mount_move};
 
 use crate::data::Ext4;
@@ -45,6 +49,9 @@ pub(crate) enum Failure {
     /// The state of the slots.
     #[error("the card's state: {0}")]
     Slots(#[from] SlotFault),
+    /// The slot was left for the other one.
+    #[error("the other slot is taken from now on ({0:?})")]
+    Left(Why),
     /// A step of the system.
     #[error("{what}: {error}")]
     Step {
@@ -90,6 +97,17 @@ fn start() -> Result<Infallible, Failure> {
     let mut card = Card::open(found.device)?;
     let began = card.begin(slot)?;
     say(&format!("slot {slot:?} of {}: {began:?}", path.display()));
+    let other_is_there = card.state().system(slot.other()).is_some();
+    let next = match starting::first_step(&began, other_is_there) {
+        Step::Look => {
+            say("the last starts were in vain: the slot is compared with what was installed");
+            starting::after_look(card.is_whole(slot)?, other_is_there)
+        }
+        next => next,
+    };
+    if let Step::Leave(why) = next {
+        return Err(leave(&mut card, slot, why, "")?);
+    }
 
     let disk = path.display();
     let parameters = format!("{disk} {}", extent.at / SECTOR);
@@ -99,10 +117,39 @@ fn start() -> Result<Infallible, Failure> {
     let sectors = word.data_blocks * (BLOCK / SECTOR);
     let checked =
         dm::device("clinic-root", "verity", sectors, &table, true).map_err(step("the checked root"))?;
-    mount_root(&checked)?;
-    open_data(&path, card)?;
+    if let Err(failure) = mount_root(&checked) {
+        // The kernel's own look found the top of the tree or of the file system damaged.
+        return match starting::after_look(false, other_is_there) {
+            Step::Leave(why) => Err(leave(&mut card, slot, why, &failure.to_string())?),
+            Step::Go | Step::Look => Err(failure),
+        };
+    }
+    told::tell(&path, slot, &began)?;
+    open_data(&path, &mut card)?;
     name_machine()?;
+    // Only what was read so far was looked at; the rest is the next starts' business, where this one is in vain.
+    if dm::found_corrupt("clinic-root").unwrap_or(false)
+        && let Step::Leave(why) = starting::after_look(false, other_is_there)
+    {
+        return Err(leave(
+            &mut card,
+            slot,
+            why,
+            "the kernel found blocks that cannot be mended",
+        )?);
+    }
     change_root()
+}
+
+/// Makes ordinary starts take the other slot; the reason is kept on the card. What comes back is why this start ends. A
+/// slot on trial is not left: the firmware takes the other one by itself.
+fn leave(card: &mut Card<FileDevice>, slot: Slot, why: Why, detail: &str) -> Result<Failure, Failure> {
+    if card.state().trial.is_some_and(|trial| trial.slot == slot) {
+        card.roll_back(why, detail)?;
+    } else {
+        card.leave(slot, why, detail)?;
+    }
+    Ok(Failure::Left(why))
 }
 
 fn root_of(words: &str) -> Option<Word> {
@@ -174,7 +221,7 @@ fn mount_root(checked: &Path) -> Result<(), Failure> {
 
 /// Makes the data at the first start and mounts them. A box without its data starts all the same, so that a person
 /// can see on its page what is wrong; nothing is made in their place.
-fn open_data(disk: &Path, mut card: Card<card::FileDevice>) -> Result<(), Failure> {
+fn open_data(disk: &Path, card: &mut Card<FileDevice>) -> Result<(), Failure> {
     let mut id = [0; 16];
     fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut id))

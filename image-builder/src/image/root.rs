@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use card::state::Version;
+
 use crate::image::accounts::Accounts;
 use crate::image::modules::{self, Chosen};
 use crate::image::pattern::name_matches;
@@ -16,6 +18,9 @@ const ARM64_IMAGE: (usize, &[u8]) = (56, b"ARM\x64");
 /// The box's program in the root.
 pub const PROGRAM: &str = "usr/bin/appliance";
 
+/// The county's public key in the root.
+pub const COUNTY_KEY: &str = "etc/clinic/county.pub";
+
 /// The programs that were built for the box.
 #[derive(Debug, Clone)]
 pub struct Programs {
@@ -23,6 +28,8 @@ pub struct Programs {
     pub appliance: PathBuf,
     /// The first program on the card; it must need no library.
     pub init: PathBuf,
+    /// The county's public key, where the image is made for one.
+    pub county_key: Option<String>,
 }
 
 /// What stands in a slot, before it becomes partitions.
@@ -40,6 +47,18 @@ pub struct System {
     pub initrd: Vec<u8>,
     /// Firmware and device trees for the boot partition, by name.
     pub firmware: Vec<(String, Vec<u8>)>,
+}
+
+/// The release's number in the root: with it, the roots of two releases are never the same, and a first program knows its
+/// own slot by the root that it was started for.
+const RELEASE: &str = "etc/clinic/release";
+
+impl System {
+    /// Writes the release's number into the root.
+    pub fn set_release(&mut self, release: Version) {
+        let text = format!("{release}\n");
+        self.root.put(RELEASE, Node::file(text.into_bytes(), 0o644));
+    }
 }
 
 /// Makes a system of package files, in the lock's order.
@@ -72,6 +91,9 @@ pub fn assemble(
     accounts.write(&mut root);
     let appliance = program(&programs.appliance, &manifest.architecture)?;
     root.put(PROGRAM, Node::file(appliance, 0o755));
+    if let Some(key) = &programs.county_key {
+        root.put(COUNTY_KEY, Node::file(key.clone().into_bytes(), 0o644));
+    }
     units::apply(&mut root, &manifest.units)?;
     let init = program(&programs.init, &manifest.architecture)?;
     Ok(System {

@@ -232,6 +232,7 @@ impl Bench {
         let programs = Programs {
             appliance: at("appliance"),
             init: at("init"),
+            county_key: Some("ab\n".to_owned()),
         };
         fs::write(&programs.appliance, elf(ARM64, PROGRAM, &["libc.so.6"], "")).unwrap();
         fs::write(&programs.init, elf(ARM64, PROGRAM, &[], "")).unwrap();

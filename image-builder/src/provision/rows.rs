@@ -13,6 +13,8 @@ pub const ROWS_MAX: usize = 10_000;
 /// What a table's columns leave open.
 #[derive(Debug, Clone)]
 pub struct Common {
+    /// Code of the county.
+    pub county: String,
     /// Address of the hub, where the table has no such column.
     pub hub: Option<String>,
     /// Certificate of the hub's CA (PEM).
@@ -225,6 +227,7 @@ fn row(record: &csv::StringRecord, columns: &BTreeMap<Column, usize>, common: &C
     Row {
         // A name in Chinese comes out differently on some telephones: the network's is plain.
         wifi_name: field(Column::Wifi).unwrap_or_else(|| format!("clinic-{clinic}")),
+        county: common.county.clone(),
         clinic,
         clinic_name: field(Column::Name).unwrap_or_default(),
         hub: field(Column::Hub)
@@ -285,6 +288,7 @@ fn decode(bytes: &[u8]) -> Option<String> {
 /// What a fuzzer calls: what is read has checked rows, each once.
 pub fn fuzz_one(bytes: &[u8]) {
     let common = Common {
+        county: "441802".to_owned(),
         hub: Some("https://hub".to_owned()),
         hub_ca: "-----BEGIN CERTIFICATE-----".to_owned(),
         admin_key: None,
@@ -304,6 +308,7 @@ mod tests {
 
     fn common() -> Common {
         Common {
+            county: "441802".to_owned(),
             hub: Some("https://hub.example:8444".to_owned()),
             hub_ca: "-----BEGIN CERTIFICATE-----\n".to_owned(),
             admin_key: None,

@@ -5,13 +5,18 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::*;
-use crate::bundle::{Arrival, Bundle, BundleFault, Images, Taker, make};
+use crate::bundle::{Addressed, Arrival, Bundle, BundleFault, DataForms, Images, Taker, make};
 use crate::firmware::starts;
 use crate::signed::SecretKey;
 use crate::slots::Card;
 use crate::state::{Outcome, Why};
 
 const COUNTY: &str = "441802";
+const FORMS: DataForms = DataForms {
+    oldest: 1,
+    newest: 2,
+    writes: 2,
+};
 
 fn key() -> SecretKey {
     SecretKey::from_seed(&[5; 32])
@@ -26,9 +31,17 @@ fn images(release: &Release) -> Images<'_> {
 }
 
 fn bundle(new: &Release, base: Option<&Release>) -> Vec<u8> {
+    bundle_with(new, base, FORMS)
+}
+
+fn bundle_with(new: &Release, base: Option<&Release>, data: DataForms) -> Vec<u8> {
     let base = base.map(images);
-    let hardware = ["pi3".to_owned(), "pi4".to_owned()];
-    make(&images(new), base.as_ref(), COUNTY, &hardware, &key(), 3).unwrap()
+    let to = Addressed {
+        county: COUNTY,
+        hardware: &["pi3".to_owned(), "pi4".to_owned()],
+        data,
+    };
+    make(&images(new), base.as_ref(), &to, &key(), 3).unwrap()
 }
 
 /// A later version that differs a little from an earlier one, as versions do.
@@ -51,6 +64,7 @@ fn taker<'a>(running: &'a Release, last: &'a Outcome) -> Taker<'a> {
         county: COUNTY,
         hardware: "pi4",
         running: &running.system,
+        data: FORMS,
         last,
     }
 }
@@ -157,7 +171,7 @@ fn a_bundle_arrives_over_a_line_that_dies_at_any_byte_and_through_restarts() {
         fetched += end - from;
         step = step * 3 / 2 + 1;
         let is_whole = arrival.is_whole();
-        file = arrival.into_file().into_inner();
+        file = arrival.into_file().unwrap().into_inner();
         if is_whole {
             break;
         }
@@ -187,7 +201,7 @@ fn a_bundle_arrives_over_a_line_that_dies_at_any_byte_and_through_restarts() {
         arrival.take(&[0], &taker),
         Err(BundleFault::Length { .. })
     ));
-    Bundle::open(arrival.into_file(), &keys).unwrap();
+    Bundle::open(arrival.into_file().unwrap(), &keys).unwrap();
 }
 
 #[test]
@@ -220,7 +234,45 @@ fn a_bundle_for_others_is_refused_with_its_first_bytes() {
     crate::bundle::fuzz_one(b"{}");
 }
 
+#[test]
+fn bytes_behind_a_bundle_are_cut_off() {
+    let (one, two) = (release(1), release(2));
+    let bytes = bundle(&two, None);
+    let none = Outcome::None;
+    let (keys, taker) = ([key().public()], taker(&one, &none));
+    // A longer bundle lay there before, under the same name.
+    let left = [bytes.clone(), vec![9; 5000]].concat();
+    let arrival = Arrival::go_on(Cursor::new(left.clone()), &keys, &taker).unwrap();
+    assert!(arrival.is_whole());
+    assert_eq!(arrival.into_file().unwrap().into_inner(), bytes);
+    // All at once, before the manifest was known.
+    let mut arrival = Arrival::go_on(Cursor::new(Vec::new()), &keys, &taker).unwrap();
+    arrival.take(&left, &taker).unwrap();
+    assert!(arrival.is_whole());
+    Bundle::open(arrival.into_file().unwrap(), &keys).unwrap();
+}
+
 proptest! {
+    /// Whatever is taken can be gone back from: each of the two programs reads what the other one writes.
+    #[test]
+    fn a_bundle_is_taken_only_where_there_is_a_way_back(forms in prop::array::uniform2((1_u32..6, 0_u32..3, 0_u32..3))) {
+        let [old, new] = forms.map(|(oldest, more, written)| DataForms {
+            oldest,
+            newest: oldest + more,
+            writes: oldest + written.min(more),
+        });
+        let (one, two) = (release(1), release(2));
+        let bundle = Bundle::open(Cursor::new(bundle_with(&two, None, new)), &[key().public()]).unwrap();
+        let none = Outcome::None;
+        let judged = bundle.manifest().judge(&Taker { data: old, ..taker(&one, &none) });
+        prop_assert_eq!(judged.is_ok(), old.reads(new.writes) && new.reads(old.writes));
+        match judged {
+            Err(BundleFault::DataTooOld { .. }) => prop_assert!(!new.reads(old.writes)),
+            Err(BundleFault::NoWayBack { .. }) => prop_assert!(!old.reads(new.writes)),
+            other => prop_assert!(other.is_ok()),
+        }
+    }
+
     /// 100 %: whatever byte is changed, wherever it is cut, whatever is added, it is refused.
     #[test]
     fn a_bundle_with_any_change_is_refused(place in any::<prop::sample::Index>(), bit in 0_u8..8, added in 1_usize..50) {

@@ -7,6 +7,7 @@ use crate::signed::SecretKey;
 
 fn row() -> Row {
     Row {
+        county: "441802".to_owned(),
         clinic: "0017".to_owned(),
         clinic_name: "石门村卫生室".to_owned(),
         hub: "https://hub.example:8444".to_owned(),

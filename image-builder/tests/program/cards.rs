@@ -1,14 +1,12 @@
 //! `flash` and `verify` by the real program on plain files, and what a computer that mounted a card does to it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
+use serde_json::Value;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use serde_json::Value;
+use crate::running::{Ran, run};
 
 const MIB: u64 = 1 << 20;
 /// Where the boot partition of the test's image begins and ends.
@@ -77,38 +75,17 @@ fn card(folder: &Path, name: &str) -> PathBuf {
     path
 }
 
-/// Runs the program in the folder; its exit code, its object, and what it wrote to standard error.
-fn run(folder: &Path, arguments: &[&str]) -> (bool, Value, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_image-builder"))
-        .current_dir(folder)
-        .args(arguments)
-        .arg("--json")
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let object = text
-        .lines()
-        .last()
-        .map_or(Value::Null, |line| serde_json::from_str(line).unwrap());
-    (
-        output.status.success(),
-        object,
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
-
-fn error(folder: &Path, arguments: &[&str]) -> String {
-    let (is_well, object, _) = run(folder, arguments);
-    assert!(!is_well, "{object}");
-    object["error"].as_str().unwrap_or_default().to_owned()
-}
-
 #[test]
 fn several_cards_are_written_at_once_and_verified_later() {
     let folder = tempfile::tempdir().unwrap();
     let image = image(folder.path());
     let cards = [card(folder.path(), "a"), card(folder.path(), "b")];
-    let (is_well, object, stderr) = run(
+    let Ran {
+        is_well,
+        object,
+        stderr,
+        ..
+    } = run(
         folder.path(),
         &["flash", "clinic.img", "--card", "a:file", "--card", "b:file"],
     );
@@ -126,19 +103,19 @@ fn several_cards_are_written_at_once_and_verified_later() {
     for card in &cards {
         assert!(std::fs::read(card).unwrap().starts_with(&written[..MIB as usize]));
         let name = card.file_name().unwrap().to_str().unwrap();
-        let (is_well, object, _) = run(folder.path(), &["verify", name, "--image", "clinic.img"]);
+        let Ran { is_well, object, .. } = run(folder.path(), &["verify", name, "--image", "clinic.img"]);
         assert!(is_well && object["state"] == "whole", "{object}");
     }
     let ledger = std::fs::read_to_string(folder.path().join("cards.jsonl")).unwrap();
     assert_eq!(ledger.lines().count(), 2);
 
     // The same card once more is a slip, unless somebody says so.
-    let (is_well, object, _) = run(folder.path(), &["flash", "clinic.img", "--card", "a:file"]);
+    let Ran { is_well, object, .. } = run(folder.path(), &["flash", "clinic.img", "--card", "a:file"]);
     assert!(
         !is_well && object["cards"][0]["result"] == "used_before",
         "{object}"
     );
-    let (is_well, object, _) = run(
+    let Ran { is_well, object, .. } = run(
         folder.path(),
         &["flash", "clinic.img", "--card", "a:file", "--again"],
     );
@@ -150,14 +127,14 @@ fn a_card_that_a_computer_mounted_is_whole_and_what_was_left_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     image(folder.path());
     let card = card(folder.path(), "a");
-    assert!(run(folder.path(), &["flash", "clinic.img", "--card", "a:file"]).0);
+    assert!(run(folder.path(), &["flash", "clinic.img", "--card", "a:file"]).is_well);
     with_boot(&card, false, |root| {
         root.create_dir("System Volume Information").unwrap();
     });
     // Some systems also write a signature into a partition table that has none.
     let file = File::options().write(true).open(&card).unwrap();
     file.write_all_at(&[1, 2, 3, 4], 440).unwrap();
-    let (is_well, object, _) = run(folder.path(), &["verify", "a", "--image", "clinic.img"]);
+    let Ran { is_well, object, .. } = run(folder.path(), &["verify", "a", "--image", "clinic.img"]);
     assert!(is_well && object["state"] == "touched", "{object}");
     let details = object["details"].to_string();
     assert!(
@@ -173,12 +150,12 @@ fn damage_is_named_by_file_by_partition_and_by_byte() {
     let state = |name: &str, spoil: &dyn Fn(&File, &Path)| {
         let path = card(folder.path(), name);
         let argument = format!("{name}:file");
-        assert!(run(folder.path(), &["flash", "clinic.img", "--card", &argument]).0);
+        assert!(run(folder.path(), &["flash", "clinic.img", "--card", &argument]).is_well);
         spoil(
             &File::options().read(true).write(true).open(&path).unwrap(),
             &path,
         );
-        let (is_well, object, _) = run(folder.path(), &["verify", name, "--image", "clinic.img"]);
+        let Ran { is_well, object, .. } = run(folder.path(), &["verify", name, "--image", "clinic.img"]);
         assert!(!is_well && object["state"] == "damaged", "{object}");
         object["details"].to_string()
     };
@@ -217,7 +194,10 @@ fn what_is_wrong_with_a_call_is_said_before_anything_is_written() {
     let image = image(folder.path());
     let card = card(folder.path(), "a");
     let before = std::fs::read(&card).unwrap();
-    let flash = |more: &[&str]| error(folder.path(), &[&["flash", "clinic.img"], more].concat());
+    let flash = |more: &[&str]| {
+        let ran = run(folder.path(), &[&["flash", "clinic.img"], more].concat());
+        ran.error().to_owned()
+    };
     assert!(flash(&["--card", "a:1234"]).contains("plain file"));
     assert!(flash(&["--card", "a:file", "--card", "./a:file"]).contains("named twice"));
     assert!(flash(&["--card", "a:file", "--card", "nowhere:file"]).contains("not there"));
@@ -240,7 +220,7 @@ fn what_is_wrong_with_a_call_is_said_before_anything_is_written() {
     let small = folder.path().join("small");
     File::create(&small).unwrap().set_len(MIB).unwrap();
     std::fs::remove_file(folder.path().join("clinic.img.map")).unwrap();
-    let (is_well, object, _) = run(folder.path(), &["flash", "clinic.img", "--card", "small:file"]);
+    let Ran { is_well, object, .. } = run(folder.path(), &["flash", "clinic.img", "--card", "small:file"]);
     assert!(
         !is_well && object["cards"][0]["result"] == "too_small",
         "{object}"
@@ -250,7 +230,7 @@ fn what_is_wrong_with_a_call_is_said_before_anything_is_written() {
 #[test]
 fn devices_names_the_disks_of_this_machine_and_offers_none_that_runs_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (is_well, object, _) = run(folder.path(), &["devices"]);
+    let Ran { is_well, object, .. } = run(folder.path(), &["devices"]);
     assert!(is_well, "{object}");
     for device in object["devices"].as_array().unwrap() {
         let refused = !device["refusals"].as_array().unwrap().is_empty();

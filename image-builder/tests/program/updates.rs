@@ -1,38 +1,23 @@
 //! `bundle` and `diff` by the real program on card images, and a card that takes what they made.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod clinic_card;
-
 use std::fs::File;
 use std::path::Path;
-use std::process::Command;
 
 use card::FileDevice;
-use card::bundle::{Bundle, Taker};
+use card::bundle::{Bundle, DataForms, Taker};
 use card::layout::Slot;
 use card::signed::PublicKey;
 use card::slots::Card;
 use card::state::Outcome;
-use clinic_card::{card, image, image_of};
-use serde_json::Value;
 
-/// What the program printed, and whether it was content.
-fn run(folder: &Path, arguments: &[&str]) -> (bool, Value) {
-    let output = Command::new(env!("CARGO_BIN_EXE_image-builder"))
-        .current_dir(folder)
-        .args(arguments)
-        .arg("--json")
-        .output()
-        .unwrap();
-    let said = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    (output.status.success(), said)
-}
+use crate::clinic_card::{card, image, image_of};
+use crate::running::{Ran, run};
 
-fn bundle(folder: &Path, new: &str, out: &str, more: &[&str]) -> (bool, Value) {
+fn bundle(folder: &Path, new: &str, out: &str, more: &[&str]) -> Ran {
     let call = ["bundle", new, out, "--county", "441802", "--key", "county.key"];
     let hardware = ["--hardware", "pi4", "--level", "3"];
-    run(folder, &[&call[..], &hardware, more].concat())
+    let data = ["--data-oldest", "1", "--data-newest", "2", "--data-writes", "2"];
+    run(folder, &[&call[..], &hardware, &data, more].concat())
 }
 
 /// Bytes that cannot be compressed: a small generator's, equal in every run.
@@ -55,7 +40,7 @@ fn releases() -> tempfile::TempDir {
     image_of(&folder.path().join("one.img"), 1, &boot, &root);
     root[200_000..200_100].copy_from_slice(&noise(3, 100));
     image_of(&folder.path().join("two.img"), 2, &boot, &root);
-    assert!(run(folder.path(), &["key", "county.key"]).0);
+    assert!(run(folder.path(), &["key", "county.key"]).is_well);
     folder
 }
 
@@ -63,7 +48,11 @@ fn releases() -> tempfile::TempDir {
 fn a_bundle_of_two_images_is_small_tells_its_minutes_and_brings_a_card_to_the_second() {
     let folder = releases();
     let folder = folder.path();
-    let (is_well, said) = bundle(folder, "two.img", "two.bundle", &["--from", "one.img"]);
+    let Ran {
+        is_well,
+        object: said,
+        ..
+    } = bundle(folder, "two.img", "two.bundle", &["--from", "one.img"]);
     assert!(is_well, "{said}");
     let file = File::open(folder.join("two.bundle")).unwrap();
     let len = file.metadata().unwrap().len();
@@ -72,7 +61,11 @@ fn a_bundle_of_two_images_is_small_tells_its_minutes_and_brings_a_card_to_the_se
         (&2.into(), &1.into(), &len.into())
     );
     assert!(len < 10_000, "{said}");
-    let (is_well, whole) = bundle(folder, "two.img", "whole.bundle", &[]);
+    let Ran {
+        is_well,
+        object: whole,
+        ..
+    } = bundle(folder, "two.img", "whole.bundle", &[]);
     assert!(is_well && whole["from"].is_null(), "{whole}");
     assert!(whole["bytes"].as_u64().unwrap() > 600_000, "{whole}");
     // 655,360 bytes that cannot be made smaller, at 8,000 bytes a second.
@@ -87,6 +80,11 @@ fn a_bundle_of_two_images_is_small_tells_its_minutes_and_brings_a_card_to_the_se
         county: "441802",
         hardware: "pi4",
         running: &running,
+        data: DataForms {
+            oldest: 1,
+            newest: 2,
+            writes: 2,
+        },
         last: &Outcome::None,
     };
     bundle.manifest().judge(&taker).unwrap();
@@ -98,7 +96,11 @@ fn a_bundle_of_two_images_is_small_tells_its_minutes_and_brings_a_card_to_the_se
 #[test]
 fn a_difference_is_told_by_its_parts_with_the_minutes_of_each() {
     let folder = releases();
-    let (is_well, said) = run(folder.path(), &["diff", "one.img", "two.img", "--level", "3"]);
+    let Ran {
+        is_well,
+        object: said,
+        ..
+    } = run(folder.path(), &["diff", "one.img", "two.img", "--level", "3"]);
     assert!(is_well, "{said}");
     let bytes = |part: &str, what: &str| said[part][what].as_u64().unwrap();
     assert_eq!(
@@ -137,7 +139,11 @@ fn what_no_box_would_take_is_not_made() {
         ("two.img", "there", None, "cannot make there"),
     ] {
         let more: Vec<&str> = from.into_iter().flat_map(|from| ["--from", from]).collect();
-        let (is_well, said) = bundle(folder, new, out, &more);
+        let Ran {
+            is_well,
+            object: said,
+            ..
+        } = bundle(folder, new, out, &more);
         let error = said["error"].as_str().unwrap_or_default();
         assert!(!is_well && error.contains(part), "{new} {said}");
     }

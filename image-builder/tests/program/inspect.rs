@@ -1,13 +1,11 @@
 //! `inspect` on images that the ordinary tools made.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 const MIB: u64 = 1 << 20;
 
-fn run(program: &str, arguments: &[&str], input: &str) {
+fn tool(program: &str, arguments: &[&str], input: &str) {
     use std::io::Write;
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap());
     let mut child = Command::new(program)
@@ -37,7 +35,7 @@ fn place(folder: &Path, image: &Path, program: &str, arguments: &[&str], start: 
     std::fs::File::create(&part).unwrap().set_len(bytes).unwrap();
     let mut all = arguments.to_vec();
     all.push(part.to_str().unwrap());
-    run(program, &all, "");
+    tool(program, &all, "");
     let target = std::fs::File::options().write(true).open(image).unwrap();
     target.write_all_at(&std::fs::read(part).unwrap(), start).unwrap();
 }
@@ -58,7 +56,7 @@ fn inspect(image: &Path) -> (Output, serde_json::Value) {
 fn card(table: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let image = empty_image(folder.path(), 64);
-    run("sfdisk", &["-q", image.to_str().unwrap()], table);
+    tool("sfdisk", &["-q", image.to_str().unwrap()], table);
     place(folder.path(), &image, "mkfs.vfat", &["-n", "BOOT"], MIB, 32 * MIB);
     place(
         folder.path(),

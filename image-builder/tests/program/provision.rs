@@ -1,9 +1,5 @@
 //! `provision` by the real program on card files: tables, cards that are given out once, sheets.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod clinic_card;
-
 use std::path::Path;
 use std::process::Command;
 
@@ -11,8 +7,9 @@ use card::identity::{self, Kept};
 use card::layout::Layout;
 use card::signed::PublicKey;
 use card::{BlockDevice, FileDevice};
-use clinic_card::{card, image};
-use serde_json::Value;
+
+use crate::clinic_card::{card, image};
+use crate::running::{Ran, run};
 
 const TOKENS: [&str; 3] = [
     "AAAAAAAA-BBBBBBBB-0001",
@@ -20,33 +17,12 @@ const TOKENS: [&str; 3] = [
     "AAAAAAAA-BBBBBBBB-0003",
 ];
 
-/// Everything that a run wrote to its terminal, and its object.
-struct Ran {
-    is_well: bool,
-    object: Value,
-    all: String,
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_image-builder"))
-        .current_dir(folder)
-        .args(arguments)
-        .arg("--json")
-        .output()
-        .unwrap();
-    let all = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    let object = all.lines().find_map(|line| serde_json::from_str(line).ok());
-    Ran {
-        is_well: output.status.success(),
-        object: object.unwrap_or(Value::Null),
-        all,
-    }
-}
-
 fn provision(folder: &Path, more: &[&str]) -> Ran {
     let call = [
         "provision",
         "clinics.csv",
+        "--county",
+        "441802",
         "--key",
         "county.key",
         "--hub-ca",
@@ -75,7 +51,7 @@ fn county(cards: &[&str]) -> tempfile::TempDir {
         card(&path(name));
         let target = format!("{name}:file");
         let flashed = run(folder.path(), &["flash", "clinic.img", "--card", &target]);
-        assert!(flashed.is_well, "{}", flashed.all);
+        assert!(flashed.is_well, "{}", flashed.all());
     }
     folder
 }
@@ -95,13 +71,13 @@ fn a_countys_cards_are_given_out_each_once_with_labels_that_a_telephone_reads() 
     assert!(
         checked.is_well && checked.object["clinics"] == 3,
         "{}",
-        checked.all
+        checked.all()
     );
     let given = provision(
         folder,
         &["--card", "a:file", "--card", "b:file", "--sheets", "sheets.pdf"],
     );
-    assert!(given.is_well && given.object["ready"] == 2, "{}", given.all);
+    assert!(given.is_well && given.object["ready"] == 2, "{}", given.all());
     let (one, kept) = read(folder, "a");
     let (two, _) = read(folder, "b");
     assert_eq!((one.clinic.as_str(), two.clinic.as_str()), ("0017", "0018"));
@@ -123,7 +99,7 @@ fn a_countys_cards_are_given_out_each_once_with_labels_that_a_telephone_reads() 
         &one.wifi_password,
         &two.wifi_password,
     ] {
-        assert!(!given.all.contains(secret), "a secret on the terminal");
+        assert!(!given.all().contains(secret), "a secret on the terminal");
         assert!(!ledger.contains(secret), "a secret in the ledger");
     }
     assert!(ledger.contains("\"clinic\":\"0018\""), "{ledger}");
@@ -135,23 +111,23 @@ fn a_countys_cards_are_given_out_each_once_with_labels_that_a_telephone_reads() 
     assert!(
         third.is_well && third.object["cards"][0]["clinic"] == "0019",
         "{}",
-        third.all
+        third.all()
     );
     card(&folder.join("d"));
     assert!(run(folder, &["flash", "clinic.img", "--card", "d:file"]).is_well);
     let fourth = provision(folder, &["--card", "d:file"]);
     assert!(
-        !fourth.is_well && fourth.all.contains("only 0 clinics"),
+        !fourth.is_well && fourth.all().contains("only 0 clinics"),
         "{}",
-        fourth.all
+        fourth.all()
     );
     let named = provision(folder, &["--card", "d:file", "--clinic", "0017"]);
     assert!(
         !named.is_well && named.object["cards"][0]["result"] == "row_used",
         "{}",
-        named.all
+        named.all()
     );
-    assert!(named.all.contains("new token"), "{}", named.all);
+    assert!(named.all().contains("new token"), "{}", named.all());
 }
 
 /// The sheets hold what they should, in characters that can be copied, and the code joins the network.
@@ -216,13 +192,13 @@ fn a_card_that_is_given_out_served_or_is_none_of_ours_is_left_as_it_is() {
         assert!(
             !ran.is_well && ran.object["cards"][0]["result"] == word,
             "{}",
-            ran.all
+            ran.all()
         );
         assert!(
             std::fs::read(folder.join(name)).unwrap() == before,
             "{name} was changed"
         );
-        ran.all
+        ran.all()
     };
     assert!(refused("a", "card_used").contains("0017"));
     // A card that served has data.
@@ -252,12 +228,13 @@ fn a_row_that_was_begun_is_finished_on_its_card_and_on_no_other() {
     drop(device);
     let elsewhere = provision(folder, &["--card", "b:file", "--clinic", "0018"]);
     assert_eq!(
-        elsewhere.object["cards"][0]["result"], "row_used",
+        elsewhere.object["cards"][0]["result"],
+        "row_used",
         "{}",
-        elsewhere.all
+        elsewhere.all()
     );
     let finished = provision(folder, &["--card", "a:file", "--clinic", "0018"]);
-    assert!(finished.is_well, "{}", finished.all);
+    assert!(finished.is_well, "{}", finished.all());
     assert_eq!(read(folder, "a").0.clinic, "0018");
 }
 
@@ -268,8 +245,8 @@ fn what_is_wrong_with_a_call_is_said_before_a_card_is_touched() {
     let before = std::fs::read(folder.join("a")).unwrap();
     let said = |more: &[&str]| {
         let ran = provision(folder, more);
-        assert!(!ran.is_well, "{}", ran.all);
-        ran.all
+        assert!(!ran.is_well, "{}", ran.all());
+        ran.all()
     };
     assert!(said(&["--card", "a:file", "--clinic", "4711"]).contains("not in the table"));
     assert!(said(&["--card", "a:file", "--card", "./a:file"]).contains("named twice"));
@@ -277,7 +254,7 @@ fn what_is_wrong_with_a_call_is_said_before_a_card_is_touched() {
     std::fs::write(folder.join("old.pdf"), "").unwrap();
     assert!(said(&["--card", "a:file", "--sheets", "old.pdf"]).contains("there already"));
     assert!(
-        run(folder, &["key", "county.key"]).all.contains("cannot make"),
+        run(folder, &["key", "county.key"]).all().contains("cannot make"),
         "no key is overwritten"
     );
     let table = format!(

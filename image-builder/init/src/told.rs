@@ -1,0 +1,54 @@
+//! What the running system learns from its first program: the card, the slot, the board, and whether this is a trial.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::Path;
+
+use card::board;
+use card::layout::Slot;
+use card::slots::Began;
+use rustix::fs::{FileType, Mode, mknodat};
+
+use crate::{Failure, step};
+
+/// Where it is told; the folder of memory moves into the new root.
+const FOLDER: &str = "/run/clinic";
+/// A name for the card that other programs leave alone.
+const CARD: &str = "/dev/clinic-card";
+/// The number of the group that may read the card: the box's program. It writes through another one.
+const GROUP: u32 = 900;
+const COMPATIBLE: &str = "/proc/device-tree/compatible";
+
+/// Tells it.
+pub(crate) fn tell(disk: &Path, slot: Slot, began: &Began) -> Result<(), Failure> {
+    fs::create_dir_all(FOLDER).map_err(step(FOLDER))?;
+    let letter = match slot {
+        Slot::A => "A\n",
+        Slot::B => "B\n",
+    };
+    put("slot", letter)?;
+    if let Began::OnTrial(version) = began {
+        put("trial", &format!("{version}\n"))?;
+    }
+    let compatible = fs::read(COMPATIBLE).unwrap_or_default();
+    if let Some(board) = board::named(&compatible) {
+        put("board", &format!("{board}\n"))?;
+    }
+    let number = fs::metadata(disk)
+        .map_err(step(disk.display().to_string()))?
+        .rdev();
+    mknodat(
+        rustix::fs::CWD,
+        CARD,
+        FileType::BlockDevice,
+        Mode::from_raw_mode(0o640),
+        number,
+    )
+    .map_err(step(CARD))?;
+    chown(CARD, Some(0), Some(GROUP)).map_err(step(CARD))
+}
+
+fn put(name: &str, text: &str) -> Result<(), Failure> {
+    let path = Path::new(FOLDER).join(name);
+    fs::write(&path, text).map_err(step(path.display().to_string()))
+}

@@ -1,0 +1,188 @@
+//! An emulated box: QEMU's machine, the card in a file, and the firmware of a Raspberry Pi as `card` emulates it.
+
+use std::fs::{self, File};
+use std::io::{Cursor, Read};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use card::firmware;
+use card::layout::{Layout, Slot};
+use card::{BlockDevice, FileDevice};
+
+/// A card as they are sold, sparse on this machine's disk.
+pub(crate) const CARD: u64 = 4 << 30;
+/// How long an emulated box may take on a machine that does other things too; it takes 25 s on a free one.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// What `systemd` says on its way to a restart with the firmware's one-shot flag.
+const FLAG: &str = "0 tryboot";
+
+/// An image as a card holds it.
+pub(crate) fn card_of(image: &Path, card: &Path) {
+    fs::copy(image, card).unwrap();
+    let file = File::options().write(true).open(card).unwrap();
+    file.set_len(CARD).unwrap();
+}
+
+/// What the firmware loads from the card.
+fn load(card: &Path, folder: &Path, flag: bool) -> (Slot, String) {
+    let mut device = FileDevice::open_to_read(card).unwrap();
+    let slot = firmware::starts(&mut device, flag).unwrap().slot.unwrap();
+    let layout = Layout::read(&mut device).unwrap();
+    let extent = layout.boot_of(slot);
+    let mut boot = vec![0; extent.len as usize];
+    device.read_at(extent.at, &mut boot).unwrap();
+    let system = fatfs::FileSystem::new(Cursor::new(boot), fatfs::FsOptions::new()).unwrap();
+    let file = |name: &str| {
+        let mut bytes = Vec::new();
+        let mut file = system.root_dir().open_file(name).unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    for name in ["vmlinuz", "initrd"] {
+        fs::write(folder.join(name), file(name)).unwrap();
+    }
+    (slot, String::from_utf8(file("cmdline.txt")).unwrap())
+}
+
+/// A box that runs; it is gone when this is dropped, as with the power.
+pub(crate) struct Machine {
+    qemu: Child,
+    page: u16,
+    log: PathBuf,
+    cookies: PathBuf,
+    /// The slot that the firmware took.
+    pub(crate) slot: Slot,
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+impl Machine {
+    /// Starts the card of a folder, with a stick where there is one; `flag` is the firmware's one-shot flag.
+    pub(crate) fn start(folder: &Path, name: &str, stick: Option<&Path>, flag: bool) -> Self {
+        let (page, card) = (free_port(), folder.join("card"));
+        let (slot, words) = load(&card, folder, flag);
+        let log = folder.join(format!("{name}.log"));
+        let mut qemu = Command::new("qemu-system-aarch64");
+        qemu.args(["-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"])
+            .args(["-display", "none", "-no-reboot"])
+            .arg("-serial")
+            .arg(format!("file:{}", log.display()))
+            .arg("-kernel")
+            .arg(folder.join("vmlinuz"))
+            .arg("-initrd")
+            .arg(folder.join("initrd"))
+            .arg("-append")
+            .arg(format!("{} loglevel=6", words.trim()))
+            .arg("-drive")
+            .arg(format!("file={},format=raw,if=none,id=card", card.display()))
+            .args(["-device", "virtio-blk-device,drive=card"])
+            .arg("-netdev")
+            .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{page}-:443"))
+            .args(["-device", "virtio-net-device,netdev=net"])
+            .args(["-device", "virtio-rng-device"]);
+        if let Some(stick) = stick {
+            qemu.args(["-device", "qemu-xhci"])
+                .arg("-drive")
+                .arg(format!(
+                    "file={},format=raw,if=none,id=stick,readonly=on",
+                    stick.display()
+                ))
+                .args(["-device", "usb-storage,drive=stick"]);
+        }
+        let qemu = qemu
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("qemu-system-aarch64 of the package qemu-system-arm");
+        Self {
+            qemu,
+            page,
+            log,
+            cookies: folder.join("cookies"),
+            slot,
+        }
+    }
+
+    /// What stood on the console.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Asks for a page with `curl`, which follows to where it leads: its last address and status, and the page. `None`
+    /// while nobody answers. The certificate is the box's own; that tablets check it is another test's business.
+    fn ask(&self, path: &str, form: Option<&[(&str, &str)]>) -> Option<(String, String)> {
+        let base = format!("https://127.0.0.1:{}", self.page);
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--insecure", "--location", "--max-time", "60"])
+            .args(["--write-out", "\n%{url_effective} %{http_code}"])
+            .arg("--cookie")
+            .arg(&self.cookies)
+            .arg("--cookie-jar")
+            .arg(&self.cookies);
+        if let Some(fields) = form {
+            curl.args(["--header", &format!("Origin: {base}"), "--data", ""]);
+            for (name, value) in fields {
+                curl.args(["--data-urlencode", &format!("{name}={value}")]);
+            }
+        }
+        let output = curl.arg(format!("{base}{path}")).output();
+        let output = output.expect("curl of the package curl");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (page, last) = text.rsplit_once('\n')?;
+        (output.status.success() && !last.ends_with(" 502"))
+            .then(|| (last.replacen(&base, "", 1), page.to_owned()))
+    }
+
+    /// A page, once the box answers.
+    pub(crate) fn get(&mut self, path: &str) -> (String, String) {
+        self.until("the box answers", |machine| machine.ask(path, None))
+    }
+
+    /// Sends a form.
+    pub(crate) fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> (String, String) {
+        self.until("the box answers", |machine| machine.ask(path, Some(fields)))
+    }
+
+    /// Waits for something while the box runs.
+    pub(crate) fn until<T>(&mut self, what: &str, mut look: impl FnMut(&Self) -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            let ended = self.qemu.try_wait().unwrap();
+            assert!(
+                ended.is_none() && start.elapsed() < PATIENCE,
+                "{what}: it does not; the box's log:\n{}",
+                self.log()
+            );
+            sleep(Duration::from_millis(500));
+        }
+    }
+
+    /// Waits until the box restarts by itself; whether it set the firmware's flag.
+    pub(crate) fn restarts(mut self) -> bool {
+        let start = Instant::now();
+        while self.qemu.try_wait().unwrap().is_none() {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "the box does not restart; its log:\n{}",
+                self.log()
+            );
+            sleep(Duration::from_millis(200));
+        }
+        self.log().contains(FLAG)
+    }
+}
