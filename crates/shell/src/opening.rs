@@ -79,6 +79,7 @@ fn sentence(side: Side, data: &Path, error: &OpenError) -> String {
         OpenError::Folder { .. }
         | OpenError::BadKey { .. }
         | OpenError::BoxOnServer
+        | OpenError::OtherHub
         | OpenError::Database(_)
         | OpenError::Rebuild(_)
         | OpenError::Thread(_) => {

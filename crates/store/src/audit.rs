@@ -187,6 +187,22 @@ impl Chain {
             views: Vec::new(),
         }
     }
+
+    /// Goes on behind the last entry that is kept: a commit whose answer was lost may stand.
+    pub(crate) fn look_up(&mut self, sql: &Connection) -> Result<(), StoreError> {
+        let mut find = sql.prepare_cached(
+            "SELECT n, hash FROM audit WHERE device = ?1 AND session = ?2 ORDER BY n DESC LIMIT 1",
+        )?;
+        let place = [
+            &self.actor.device.as_bytes()[..],
+            &self.actor.session.as_bytes()[..],
+        ];
+        let last = find.query_row(place, |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)));
+        if let Some((n, head)) = last.optional()? {
+            (self.n, self.head) = (n.cast_unsigned(), Some(head));
+        }
+        Ok(())
+    }
 }
 
 /// One line of the audit log.

@@ -4,6 +4,7 @@ mod fault;
 mod files;
 mod hands;
 mod salvage;
+mod telling;
 mod writer;
 
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ pub(crate) use crate::alarms::{clear_alarm, raise_alarm};
 use crate::audit::Chain;
 use crate::open::{Clock, Mode, OpenError, OpenOptions, Random, Side};
 use crate::sql::{Address, Connection, Listening};
-use crate::{folder, schema};
+use crate::{folder, schema, settings};
 
 pub use fault::StoreError;
 use fault::note_damage;
@@ -33,6 +34,8 @@ pub(crate) use writer::{State, Tx, Writer};
 const READERS: usize = 4;
 /// Secrets that are hashed at the same time.
 const HASHINGS: usize = 2;
+/// Setting of a database on a server: the device whose key its nodes share.
+const HUB: &str = "hub";
 /// Events that a slow listener may lag behind before it misses some.
 const EVENTS: usize = 256;
 
@@ -126,18 +129,32 @@ impl Store {
         if serving {
             folder::clear_scratch(folder);
         }
-        let key = folder::device_key(folder, serving, || {
+        let on_server = match &options.database {
+            Some(address) => Some(open_on_server(address, &options)?),
+            None => None,
+        };
+        // All nodes of a database are one hub: they have its key from their keeper, and do not make one.
+        let hub = match &on_server {
+            Some(sql) => hub_of(sql)?,
+            None => None,
+        };
+        let made = folder::device_key(folder, serving && hub.is_none(), || {
             let mut seed = [0; 32];
             (options.random)(&mut seed);
             seed
-        })?;
+        });
+        let key = match (made, hub) {
+            (Err(OpenError::Folder { .. }), Some(_)) => return Err(OpenError::OtherHub),
+            (Ok(key), Some(hub)) if key.device() != hub => return Err(OpenError::OtherHub),
+            (made, _) => made?,
+        };
         let aside = if serving && in_file {
             set_aside_if_damaged(folder, &path, &options)?
         } else {
             None
         };
-        let sql = match &options.database {
-            Some(address) => open_on_server(address, &options)?,
+        let sql = match on_server {
+            Some(sql) => sql,
             None => open_writer(&path, &options)?,
         };
         let key = if serving {
@@ -166,6 +183,8 @@ impl Store {
             scrub: false,
             packing: Arc::default(),
             chain: Chain::new(actor),
+            chain_in_doubt: false,
+            run: actor.session,
             crash_at: options.crash_at,
         };
         let (events, _) = broadcast::channel(EVENTS);
@@ -200,7 +219,12 @@ impl Store {
         }
         if options.mode == Mode::Serve {
             writer
-                .transact(crate::sync::after_start)
+                .transact(|tx| {
+                    if !tx.sql.is_file() {
+                        settings::put(tx, HUB, &serde_json::Value::String(actor.device.to_string()))?;
+                    }
+                    crate::sync::after_start(tx)
+                })
                 .map_err(|error: StoreError| OpenError::Rebuild(Box::new(error)))?;
         }
         if let Some(aside) = aside {
@@ -212,7 +236,12 @@ impl Store {
         let session_now = Arc::clone(&writer.state.session_now);
         let packing = Arc::clone(&writer.state.packing);
         let listening = match &options.database {
-            Some(address) => Some(listen(address, events.clone())?),
+            Some(address) => Some(telling::listen(
+                address,
+                actor.session,
+                events.clone(),
+                Arc::clone(&packing),
+            )?),
             None => None,
         };
         let hands = if options.inline {
@@ -391,17 +420,13 @@ impl Inner {
     }
 }
 
-/// Has listeners look anew when another process wrote.
-fn listen(address: &Address, events: broadcast::Sender<StoreEvent>) -> crate::sql::Result<Listening> {
-    Listening::start(address, move |told| {
-        let event = if told {
-            StoreEvent::Bulk
-        } else {
-            StoreEvent::SyncState
-        };
-        // Nobody listens: nothing to tell.
-        let _ = events.send(event);
-    })
+/// The device whose key the nodes of this database share; `None` where no node has served it yet.
+fn hub_of(sql: &Connection) -> Result<Option<DeviceId>, OpenError> {
+    if sql.version()? == 0 {
+        return Ok(None);
+    }
+    let hub = settings::get(sql, HUB).map_err(|error| OpenError::Rebuild(Box::new(error)))?;
+    Ok(hub.and_then(|hub| hub.as_str()?.parse().ok()))
 }
 
 /// The writer's own stream of random bytes: BLAKE3 in its extendable form over a secret seed.

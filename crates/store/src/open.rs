@@ -159,6 +159,11 @@ pub enum OpenError {
     /// The database failed in a way that is no damage.
     #[error("database: {0}")]
     Database(#[from] crate::sql::Error),
+    /// The database on a server belongs to a hub with another key.
+    #[error(
+        "the database belongs to a hub with another key: device.key, county.pem and county.key.pem of a node that serves it belong into the data folder"
+    )]
+    OtherHub,
     /// A box keeps its records in its own folder.
     #[error("a box keeps its records in its own data folder, not on a server")]
     BoxOnServer,

@@ -1,7 +1,8 @@
 //! Browser sessions: a password signs a tablet in, three idle minutes lock it, a PIN unlocks it.
 //!
 //! The database knows a token by its hash only. When a session was last used stands in memory: after a restart
-//! every session comes back locked.
+//! every session comes back locked. Where several nodes share a database, a browser's requests come to any of them, so
+//! it stands there.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -19,6 +20,13 @@ use crate::staff::{self, SignIn};
 pub const IDLE_MAX: Duration = Duration::from_secs(3 * 60);
 /// Sessions that a machine keeps; the oldest go.
 const SESSIONS_MAX: i64 = 500;
+/// Use of a session within this time of the one that is noted in a shared database is not noted anew.
+const NOTED_EACH: Duration = Duration::from_secs(15);
+
+/// When the sessions of a shared database were last used, milliseconds of the time of day.
+pub(crate) const SHARED_TABLES: &str = "
+CREATE TABLE IF NOT EXISTS local_session_uses(token BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+";
 /// Bytes of a token.
 const TOKEN_BYTES: usize = 32;
 
@@ -59,7 +67,7 @@ impl Store {
             Ok::<_, StoreError>(())
         })
         .await?;
-        self.note_used(key);
+        self.note_used(key).await?;
         Ok(token)
     }
 
@@ -74,12 +82,16 @@ impl Store {
         let Some(mut session) = self.read(move |sql| find(sql, &key, side)).await? else {
             return Ok(None);
         };
-        if !session.locked && self.is_idle(&key) {
+        let unused = self.unused_for(key).await?;
+        if !session.locked && unused.is_none_or(|unused| unused >= IDLE_MAX) {
             self.set_locked(key, true).await?;
             session.locked = true;
         }
-        if !session.locked && wake {
-            self.note_used(key);
+        if !session.locked
+            && wake
+            && (self.inner.is_file() || unused.is_none_or(|unused| unused >= NOTED_EACH))
+        {
+            self.note_used(key).await?;
         }
         Ok(Some(session))
     }
@@ -98,7 +110,7 @@ impl Store {
         let answer = self.check_pin(session.staff.id, pin).await?;
         if matches!(answer, SignIn::Ok(_)) {
             self.set_locked(key, false).await?;
-            self.note_used(key);
+            self.note_used(key).await?;
         }
         Ok(answer)
     }
@@ -155,15 +167,40 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_used(&self, key: TokenHash) {
-        self.last_used().insert(key, self.inner.clock.uptime());
+    async fn note_used(&self, key: TokenHash) -> Result<(), StoreError> {
+        if self.inner.is_file() {
+            self.last_used().insert(key, self.inner.clock.uptime());
+            return Ok(());
+        }
+        self.write(move |tx: &mut Tx<'_>| {
+            tx.sql.execute(
+                "INSERT INTO local_session_uses(token, at) VALUES(?1, ?2) ON CONFLICT(token) DO UPDATE SET at = ?2",
+                params![key, tx.now.at.0],
+            )?;
+            tx.sql.execute(
+                "DELETE FROM local_session_uses WHERE token NOT IN (SELECT token FROM local_sessions)",
+                [],
+            )?;
+            Ok(())
+        })
+        .await
     }
 
-    fn is_idle(&self, key: &TokenHash) -> bool {
-        let now = self.inner.clock.uptime();
-        self.last_used()
-            .get(key)
-            .is_none_or(|used| now.saturating_sub(*used) >= IDLE_MAX)
+    /// How long ago a person used the session; `None` where nobody knows.
+    async fn unused_for(&self, key: TokenHash) -> Result<Option<Duration>, StoreError> {
+        if self.inner.is_file() {
+            let used = self.last_used().get(&key).copied();
+            return Ok(used.map(|used| self.inner.clock.uptime().saturating_sub(used)));
+        }
+        let used: Option<i64> = self
+            .read(move |sql| {
+                let mut find = sql.prepare_cached("SELECT at FROM local_session_uses WHERE token = ?1")?;
+                Ok::<_, StoreError>(find.query_row([key], |row| row.get(0)).optional()?)
+            })
+            .await?;
+        let now = self.inner.clock.now().at.0;
+        // Another node's clock may be a little ahead.
+        Ok(used.map(|used| Duration::from_millis(now.saturating_sub(used).max(0).unsigned_abs())))
     }
 }
 

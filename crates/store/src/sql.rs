@@ -13,8 +13,8 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use error::{Error, Kind};
-pub(crate) use postgres::Listening;
 pub use postgres::{Address, AddressFault};
+pub(crate) use postgres::{Heard, Listening};
 pub(crate) use value::{FromSql, Params, ToSql, Value, ValueRef, params};
 
 /// An answer of the database.
@@ -159,11 +159,11 @@ impl Connection {
         matches!(self, Self::Sqlite(_))
     }
 
-    /// Tells other processes on the same database, once this transaction stands, that something changed.
-    pub(crate) fn notify(&self) -> Result<()> {
+    /// Tells other processes on the same database this, once the transaction stands.
+    pub(crate) fn notify(&self, told: &str) -> Result<()> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(sql) => sql.notify(),
+            Self::Postgres(sql) => sql.notify(told),
         }
     }
 

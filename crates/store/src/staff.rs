@@ -191,6 +191,16 @@ fn hash(secret: &str, salt: &[u8], cost_kib: Option<u32>) -> Result<String, Stor
         .map_err(|_| StoreError::Unreadable("secret"))
 }
 
+/// What locks are measured by: the time since this run began, in milliseconds. Nodes of one database have only the time
+/// of day in common; they have it from their network, unlike a box.
+fn since(tx: &Tx<'_>, uptime: Duration) -> ([u8; 8], i64) {
+    if tx.sql.is_file() {
+        (tx.state.actor.session.0, millis(uptime))
+    } else {
+        ([0; 8], tx.now.at.0)
+    }
+}
+
 /// Counts a try, or answers that the secret is locked.
 fn begin_try(
     tx: &mut Tx<'_>,
@@ -198,8 +208,7 @@ fn begin_try(
     which: Secret,
     uptime: Duration,
 ) -> Result<Option<SignIn>, StoreError> {
-    let run = tx.state.actor.session;
-    let now = millis(uptime);
+    let (run, now) = since(tx, uptime);
     let mut find = tx.sql.prepare_cached(
         "SELECT wrong, left_ms, since_ms, run FROM local_credentials WHERE staff = ?1 AND secret = ?2",
     )?;
@@ -211,12 +220,12 @@ fn begin_try(
     let (mut wrong, left) = match row {
         None => (0, 0),
         // Of an earlier run nobody knows how long it was off: what was left then is left now.
-        Some((wrong, left, _, of)) if of != run.0 => (wrong, left),
+        Some((wrong, left, _, of)) if of != run => (wrong, left),
         Some((wrong, left, since, _)) => (wrong, left - (now - since)),
     };
     if wrong >= WRONG_MAX {
         if left > 0 {
-            keep_try(tx, staff, which, wrong, left, now)?;
+            keep_try(tx, staff, which, wrong, left, (run, now))?;
             return Ok(Some(SignIn::Locked {
                 wait: Duration::from_millis(left.unsigned_abs()),
             }));
@@ -225,7 +234,7 @@ fn begin_try(
     }
     wrong += 1;
     let left = if wrong >= WRONG_MAX { millis(LOCKED_FOR) } else { 0 };
-    keep_try(tx, staff, which, wrong, left, now)?;
+    keep_try(tx, staff, which, wrong, left, (run, now))?;
     Ok(None)
 }
 
@@ -235,22 +244,14 @@ fn keep_try(
     which: Secret,
     wrong: u32,
     left: i64,
-    now: i64,
+    (run, now): ([u8; 8], i64),
 ) -> Result<(), StoreError> {
     let mut put = tx.sql.prepare_cached(
         "INSERT INTO local_credentials(staff, secret, wrong, left_ms, since_ms, run)
          VALUES(?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT(staff, secret) DO UPDATE SET wrong = ?3, left_ms = ?4, since_ms = ?5, run = ?6",
     )?;
-    let run = tx.state.actor.session;
-    put.execute(params![
-        staff.as_bytes(),
-        which.word(),
-        wrong,
-        left,
-        now,
-        run.as_bytes()
-    ])?;
+    put.execute(params![staff.as_bytes(), which.word(), wrong, left, now, run])?;
     Ok(())
 }
 

@@ -82,6 +82,8 @@ pub(crate) fn create_tables(sql: &Connection) -> crate::sql::Result<()> {
     }
     if sql.is_file() {
         sql.create_tables(queue::TRIGGERS)?;
+    } else {
+        sql.create_tables(crate::sessions::SHARED_TABLES)?;
     }
     ranges::make_prints(sql)
 }

@@ -32,6 +32,11 @@ pub enum StoreError {
     /// A stored row is not what this release writes.
     #[error("a stored {0} is unreadable")]
     Unreadable(&'static str),
+    /// The database on a server belongs to a hub with another root.
+    #[error(
+        "the database belongs to another county: county.pem and county.key.pem of a node that serves it belong into this data folder"
+    )]
+    OtherCounty,
     /// The store was shut down.
     #[error("the store is closed")]
     Closed,

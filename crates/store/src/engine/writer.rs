@@ -14,13 +14,13 @@ use sync_core::identity::{Actor, DeviceKey};
 use tokio::sync::broadcast;
 
 use super::fault::note_damage;
-use super::{StoreError, StoreEvent, files};
+use super::{StoreError, StoreEvent, files, telling};
 use crate::audit::Chain;
 use crate::open::{Clock, CrashPoint, Mode, Random, Side};
 use crate::sql::Connection;
 
 /// Changed documents of one transaction that are told one by one.
-const EVENTS_EACH_MAX: usize = 64;
+pub(super) const EVENTS_EACH_MAX: usize = 64;
 /// Bytes of the write-ahead log above which a commit brings it into the file and has it start over. SQLite's own
 /// checkpoint after each 4 MiB does so only where no reader is inside at that very moment; with ten pages that read
 /// without pause there always is one.
@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) key: DeviceKey,
     /// Who writes. Another session goes on where this one was found to be another machine's, too.
     pub(crate) actor: Actor,
+    /// The session that this run began with: its name among the nodes of a database.
+    pub(super) run: SessionId,
     /// The same session for whoever asks the store from outside.
     pub(super) session_now: Arc<AtomicU64>,
     /// Further sessions of this run, for edits on old heads that the main session has written past.
@@ -67,6 +69,8 @@ pub(crate) struct State {
     pub(super) packing: Arc<Mutex<crate::sync::Packing>>,
     /// The audit chain of this run.
     pub(crate) chain: Chain,
+    /// Whether the chain may have entries that this run does not know of.
+    pub(crate) chain_in_doubt: bool,
     pub(super) crash_at: Option<(CrashPoint, u64)>,
 }
 
@@ -128,6 +132,8 @@ impl Writer {
         note_damage(&self.folder);
         if outcome.is_err() {
             self.state.chain = chain;
+            // Of a server that does not answer nobody knows whether it wrote.
+            self.state.chain_in_doubt = !self.sql.is_file();
             self.state.actor = actor;
             self.state.side_sessions = side_sessions;
             if !self.sql.is_autocommit()
@@ -182,6 +188,10 @@ impl Writer {
     ) -> Result<T, E> {
         let seen = |error: crate::sql::Error| E::from(StoreError::from(error));
         self.sql.begin_write().map_err(&seen)?;
+        if self.state.chain_in_doubt {
+            self.state.chain.look_up(&self.sql)?;
+            self.state.chain_in_doubt = false;
+        }
         let mut tx = Tx {
             sql: &self.sql,
             now: self.clock.now(),
@@ -193,8 +203,9 @@ impl Writer {
         crate::log::flush_fingerprint(&mut tx)?;
         let events = std::mem::take(&mut tx.events);
         self.state.pass(CrashPoint::BeforeCommit);
-        if !events.is_empty() {
-            self.sql.notify().map_err(&seen)?;
+        if !self.sql.is_file() && (self.state.scrub || !events.is_empty()) {
+            let told = telling::told(self.state.run, self.state.scrub, &events);
+            self.sql.notify(&told).map_err(&seen)?;
         }
         self.sql.commit().map_err(&seen)?;
         let session = u64::from_be_bytes(self.state.actor.session.0);

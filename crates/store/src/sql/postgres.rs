@@ -22,12 +22,20 @@ use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::{Error, Params, Result, ValueRef};
 
-pub(crate) use listening::Listening;
+pub(crate) use listening::{Heard, Listening};
 pub(super) use text::tables;
 pub(super) use value::column;
 
 /// Prepared statements that a connection keeps.
 const KEPT_MAX: usize = 512;
+/// Settings of a connection. Notices of tables that are there already are no news. A node that is gone without a word
+/// must not keep the others from writing for long. A commit returns when it is on the disk, not before, unless the
+/// keeper asked for more than that.
+const SETTINGS: &str = "
+    SET client_min_messages = warning;
+    SET idle_in_transaction_session_timeout = '2min';
+    SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 /// Name of the lock that writers of one database take in turn: "clinic" in ASCII, with room for other locks beside it.
 const WRITERS: i64 = 0x0063_6c69_6e69_6300;
 
@@ -124,8 +132,7 @@ fn connect(address: &Address) -> Result<Client> {
         Ok::<_, tokio_postgres::Error>(client)
     })?;
     let client = connected?;
-    // Notices of tables that are there already are no news.
-    block_on(client.batch_execute("SET client_min_messages = warning"))?;
+    block_on(client.batch_execute(SETTINGS))?;
     Ok(client)
 }
 
@@ -155,13 +162,15 @@ impl Connection {
     }
 
     fn begin(&self, text: &str) -> Result<()> {
-        if self.client.borrow().is_closed() {
+        self.failed.set(false);
+        let mut begun = block_on(self.client.borrow().batch_execute(text));
+        // That a connection ended, because the server started again, shows when it is used.
+        if begun.is_err() && self.client.borrow().is_closed() {
             self.client.replace(connect(&self.address)?);
             self.kept.borrow_mut().clear();
+            begun = block_on(self.client.borrow().batch_execute(text));
         }
-        self.failed.set(false);
         self.open.set(true);
-        let begun = block_on(self.client.borrow().batch_execute(text));
         if begun.is_err() {
             self.rollback()?;
         }
@@ -243,8 +252,9 @@ impl Connection {
         ))
     }
 
-    pub(super) fn notify(&self) -> Result<()> {
-        self.execute_batch(&format!("NOTIFY {}", listening::CHANNEL))
+    pub(super) fn notify(&self, told: &str) -> Result<()> {
+        let channel = listening::CHANNEL;
+        self.query("SELECT pg_notify(?1, ?2)", [channel, told]).map(drop)
     }
 
     fn prepared(&self, text: &str, values: &[ValueRef<'_>]) -> Result<Statement> {

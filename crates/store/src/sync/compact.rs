@@ -53,6 +53,12 @@ impl Packing {
         self.bases.clear();
     }
 
+    /// How often something was purged.
+    #[cfg(test)]
+    pub(crate) fn purges(&self) -> u64 {
+        self.purges
+    }
+
     fn find(&self, check: [u8; 8]) -> Option<Learned> {
         let found = self.learned.iter().find(|(known, _)| *known == check)?;
         Some(found.1.clone())

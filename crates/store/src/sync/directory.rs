@@ -235,6 +235,9 @@ impl Store {
             if state::epoch(tx.sql)?.is_none() {
                 state::set_epoch(tx.sql, 1)?;
             }
+            if !tx.sql.is_file() && self::county(tx.sql)?.is_some_and(|known| known != county) {
+                return Err(StoreError::OtherCounty);
+            }
             state::put(tx.sql, COUNTY, Some(&county))
         })
         .await

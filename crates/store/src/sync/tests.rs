@@ -107,6 +107,13 @@ impl End {
         Store::open(folder.path(), options).unwrap()
     }
 
+    /// Address of its database on a server.
+    fn address(&self) -> Option<crate::Address> {
+        self.database
+            .as_ref()
+            .map(|database| database.url().parse().unwrap())
+    }
+
     /// Another run of the program on the same folder.
     fn restart(self, side: Side) -> Self {
         let Self {

@@ -12,8 +12,20 @@ use crate::sql::Result;
 
 /// The channel on which a commit is told.
 pub(super) const CHANNEL: &str = "clinic_changes";
-/// What was told may be lost with a connection: those who wait look for themselves this often.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A connection may be dead without a word: those who wait look for themselves this often.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// Pause before a connection that broke is made again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Something for those who wait.
+pub(crate) enum Heard {
+    /// A commit told this.
+    Told(String),
+    /// Nothing for a while.
+    Nothing,
+    /// Listening began, maybe again: what was told before was not heard.
+    Again,
+}
 
 /// Listens until it is dropped.
 pub(crate) struct Listening(AbortHandle);
@@ -25,16 +37,16 @@ impl Drop for Listening {
 }
 
 impl Listening {
-    /// Calls `heard` with `true` when a process told of a commit, and with `false` every few seconds.
-    pub(crate) fn start(address: &Address, heard: impl Fn(bool) + Send + Sync + 'static) -> Result<Self> {
+    /// Calls `heard` for all that is told, and every few seconds.
+    pub(crate) fn start(address: &Address, heard: impl Fn(Heard) + Send + Sync + 'static) -> Result<Self> {
         let address = address.clone();
         let task = driver()?.spawn(async move {
             loop {
                 if let Err(error) = listen(&address, &heard).await {
                     tracing::warn!(%error, "changes of other nodes are looked for, not heard");
                 }
-                heard(false);
-                tokio::time::sleep(LOOK_EVERY).await;
+                heard(Heard::Nothing);
+                tokio::time::sleep(AGAIN).await;
             }
         });
         Ok(Self(task.abort_handle()))
@@ -43,17 +55,18 @@ impl Listening {
 
 async fn listen(
     address: &Address,
-    heard: &(impl Fn(bool) + Sync),
+    heard: &(impl Fn(Heard) + Sync),
 ) -> std::result::Result<(), tokio_postgres::Error> {
     let (client, mut connection) = address.0.connect(NoTls).await?;
     let listen = format!("LISTEN {CHANNEL}");
     let mut asked = pin!(client.batch_execute(&listen));
     let mut listens = false;
     let mut look = tokio::time::interval(LOOK_EVERY);
+    look.tick().await;
     loop {
         tokio::select! {
             message = poll_fn(|context| connection.poll_message(context)) => match message {
-                Some(Ok(AsyncMessage::Notification(_))) => heard(true),
+                Some(Ok(AsyncMessage::Notification(note))) => heard(Heard::Told(note.payload().to_owned())),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error),
                 None => return Ok(()),
@@ -61,8 +74,9 @@ async fn listen(
             answer = &mut asked, if !listens => {
                 answer?;
                 listens = true;
+                heard(Heard::Again);
             }
-            _ = look.tick() => heard(false),
+            _ = look.tick() => heard(Heard::Nothing),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Two nodes of one hub on one PostgreSQL database.
 
 use super::*;
-use crate::StoreEvent;
+use crate::{SignIn, StoreEvent};
 
 /// Charts that each node writes.
 const CHARTS: usize = 12;
@@ -22,6 +22,20 @@ async fn nodes() -> (End, End) {
     first.store.set_county(COUNTY).await.unwrap();
     assert!(first.store.add_clinic(&code("0017"), "柳树村").await.unwrap());
     (first, second)
+}
+
+fn doctor() -> StaffMember {
+    StaffMember {
+        id: StaffId([5; 8]),
+        name: "示例医生".into(),
+        login: "doctor".into(),
+        roles: vec![Role::HubAdministrator],
+        state: StaffState::Active,
+        password_hash: String::new(),
+        pin_hash: String::new(),
+        clinic: None,
+        must_change: false,
+    }
 }
 
 fn charts(end: &End, name: &'static str) -> tokio::task::JoinHandle<Vec<DocId>> {
@@ -93,17 +107,196 @@ async fn no_entry_of_a_feed_is_missed_while_both_nodes_write() {
     assert!(!last.is_empty());
 }
 
-#[tokio::test]
-async fn a_node_hears_of_what_the_other_wrote() {
-    let (first, second) = nodes().await;
-    let mut heard = second.store.changes();
-    // Listening may begin after a commit, so there is always one more.
+/// Waits until a node hears that a document changed.
+async fn heard(events: &mut tokio::sync::broadcast::Receiver<StoreEvent>, doc: DocId) -> StoreEvent {
     loop {
-        chart(&first, "0017", "张").await;
-        if matches!(heard.recv().await.unwrap(), StoreEvent::Bulk) {
-            break;
+        let event = events.recv().await.unwrap();
+        if matches!(&event, StoreEvent::DocChanged { doc: changed, .. } if *changed == doc) {
+            return event;
         }
     }
+}
+
+/// Waits until both nodes hear each other.
+async fn both_listen(first: &End, second: &End) {
+    for (one, other) in [(first, second), (second, first)] {
+        let mut events = other.store.changes();
+        loop {
+            let doc = chart(one, "0017", "张").await;
+            let deadline = Duration::from_secs(1);
+            // What was told before the other listened is not heard: there is always one more.
+            if tokio::time::timeout(deadline, heard(&mut events, doc))
+                .await
+                .is_ok()
+            {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_hears_who_was_changed_at_the_other_and_not_twice_of_its_own() {
+    let (first, second) = nodes().await;
+    both_listen(&first, &second).await;
+    let (mut own, mut others) = (first.store.changes(), second.store.changes());
+    let docs = [
+        chart(&first, "0017", "张").await,
+        chart(&second, "0017", "李").await,
+    ];
+    let told = StoreEvent::DocChanged {
+        doc: docs[0],
+        patient: docs[0].patient(),
+    };
+    assert_eq!(heard(&mut others, docs[0]).await, told);
+    // All that the first node told itself came before what it heard of the second.
+    let mut of_own = 0;
+    loop {
+        match own.recv().await.unwrap() {
+            StoreEvent::DocChanged { doc, .. } if doc == docs[1] => break,
+            StoreEvent::DocChanged { doc, .. } if doc == docs[0] => of_own += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(of_own, 1);
+}
+
+#[tokio::test]
+async fn nothing_stays_learned_from_what_the_other_node_purged() {
+    let (first, second) = nodes().await;
+    both_listen(&first, &second).await;
+    let mut events = second.store.changes();
+    let doc = chart(&first, "0017", "张").await;
+    heard(&mut events, doc).await;
+    let purges = |node: &End| node.store.inner.packing.lock().unwrap().purges();
+    let before = purges(&second);
+    assert!(first.store.purge(&code("0017"), &[doc]).await.unwrap());
+    heard(&mut events, doc).await;
+    assert_eq!(purges(&second), before + 1);
+}
+
+#[tokio::test]
+async fn a_browser_that_is_served_by_either_node_locks_when_it_is_idle_at_both() {
+    let (first, second) = nodes().await;
+    let member = StaffMember {
+        password_hash: "x".to_owned(),
+        ..doctor()
+    };
+    first.store.put_member(member.clone()).await.unwrap();
+    let token = first.store.new_session(member.id, "desk").await.unwrap();
+    let wait = |by: u64| {
+        for node in [&first, &second] {
+            let by = i64::try_from(by).unwrap();
+            node.clock.0.fetch_add(by, Ordering::SeqCst);
+        }
+    };
+    let is_locked = async |node: &End| {
+        node.store
+            .browser_session(&token, true)
+            .await
+            .unwrap()
+            .unwrap()
+            .locked
+    };
+    for node in [&second, &first, &second] {
+        wait(120_000);
+        assert!(!is_locked(node).await);
+    }
+    wait(180_000);
+    assert!(is_locked(&first).await);
+    assert!(is_locked(&second).await);
+}
+
+#[tokio::test]
+async fn tries_at_both_nodes_count_together_and_the_lock_ends() {
+    let (first, second) = nodes().await;
+    let password = "correct horse battery";
+    let member = StaffMember {
+        password_hash: first.store.hash_secret(password).await.unwrap(),
+        ..doctor()
+    };
+    first.store.put_member(member.clone()).await.unwrap();
+    let mut turn = [&first, &second].into_iter().cycle();
+    let mut next = async |word: &str| {
+        turn.next()
+            .unwrap()
+            .store
+            .check_password(&member.login, word)
+            .await
+            .unwrap()
+    };
+    let mut tries = 0;
+    while !matches!(next("wrong").await, SignIn::Locked { .. }) {
+        tries += 1;
+        assert!(tries < 20, "tries at two nodes are not counted together");
+    }
+    // Waiting and asking at both by turns, as behind one address, does not begin the time anew.
+    let mut minutes = 0;
+    while matches!(next(password).await, SignIn::Locked { .. }) {
+        minutes += 1;
+        assert!(minutes < 60, "the lock does not end");
+        for node in [&first, &second] {
+            node.clock.0.fetch_add(60_000, Ordering::SeqCst);
+        }
+    }
+    assert!(minutes > 0);
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_does_not_stop_the_node() {
+    let (first, _second) = nodes().await;
+    let written = |tx: &mut crate::engine::Tx<'_>| {
+        crate::audit::append(tx, crate::By::System, crate::AuditAct::Export, None, None)
+    };
+    let twice = first.store.on_writer(move |writer| {
+        let before = writer.state.chain.clone();
+        writer.transact(written)?;
+        // The server wrote it, and the node does not know.
+        writer.state.chain = before;
+        writer.state.chain_in_doubt = true;
+        writer.transact(written)
+    });
+    twice.await.unwrap().unwrap();
+    let kept = first.store.verify(None, Box::new(|_, _| {})).await.unwrap();
+    assert_eq!(kept.problems, Vec::<String>::new());
+    // The server ends the connection while the node writes.
+    let cut = first.store.write(move |tx| {
+        written(tx)?;
+        Ok::<_, crate::StoreError>(
+            tx.sql
+                .execute("SELECT pg_terminate_backend(pg_backend_pid())", [])?,
+        )
+    });
+    assert!(cut.await.is_err());
+    chart(&first, "0017", "张").await;
+    let kept = first.store.verify(None, Box::new(|_, _| {})).await.unwrap();
+    assert_eq!((kept.problems, kept.patients), (vec![], 1));
+}
+
+#[tokio::test]
+async fn a_box_that_one_node_revoked_is_not_served_by_the_other() {
+    let (first, second) = nodes().await;
+    let end = boxed(&first, 8, "0017").await;
+    sync(&end, &second).await;
+    assert!(first.store.revoke_device(end.store.device()).await.unwrap());
+    let refused = exchange(&end.store, &second.store, usize::MAX).await;
+    assert_eq!(refused.err(), Some(ExchangeFault::Refused(Bye::Revoked)));
+}
+
+#[tokio::test]
+async fn a_node_of_another_hub_is_refused() {
+    let (first, second) = nodes().await;
+    let county = second.store.set_county([8; 32]).await;
+    assert!(matches!(county, Err(crate::StoreError::OtherCounty)));
+    let (empty, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(other.path().join("device.key"), [9; 32]).unwrap();
+    for folder in [&empty, &other] {
+        let mut options = OpenOptions::new(Side::Hub, first.clock.clone(), random(9));
+        options.database = first.address();
+        let opened = Store::open(folder.path(), options);
+        assert!(matches!(opened, Err(crate::OpenError::OtherHub)));
+    }
+    assert!(!empty.path().join("device.key").exists());
 }
 
 #[tokio::test]
