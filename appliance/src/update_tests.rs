@@ -12,14 +12,14 @@ use card::part::Part;
 use card::select::{CLINIC, IDENTITY, SECRETS};
 use card::signed::SecretKey;
 use card::slots::{Began, Card};
-use card::starting::{Health, Settling};
+use card::starting::{Health, Restart, Settling};
 use card::state::{Outcome, Version, Why};
 use card::{BlockDevice, FileDevice};
 use tempfile::TempDir;
 
 use super::own::{DATA, Own};
 use super::settle::settle;
-use super::work::{Restart, Said, work};
+use super::work::{Said, work};
 use super::*;
 use crate::clinic_card;
 use crate::config::CardConfig;

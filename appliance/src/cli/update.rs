@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use card::starting::Restart;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shell::verbs::{Failure, Outcome, chain, say};
@@ -12,7 +13,6 @@ use shell::verbs::{Failure, Outcome, chain, say};
 use crate::config::{CardConfig, Config};
 use crate::systems::{self, Systems};
 use crate::update::own::DATA;
-use crate::update::work::Restart;
 use crate::update::{Mailbox, Own, UpdateFault, health, settle, taking, work};
 
 /// The words that a Raspberry Pi's firmware takes for its one-shot flag.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use card::bundle::Bundle;
 use card::identity;
+use card::starting::Restart;
 use card::state::Version;
 use serde::{Deserialize, Serialize};
 
@@ -50,16 +51,6 @@ impl Said {
             tracing::warn!(%error, "the answer to the update is not shown");
         }
     }
-}
-
-/// How the machine restarts afterwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Restart {
-    /// With the one-shot flag: the firmware takes the slot on trial.
-    Trial,
-    /// As ever.
-    Plain,
 }
 
 /// Answers every request. A refused one is gone, too: it would be refused again.

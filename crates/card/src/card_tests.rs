@@ -6,6 +6,7 @@ mod cuts;
 mod identities;
 mod layouts;
 mod lives;
+mod starts;
 
 use std::io::{Cursor, Write};
 

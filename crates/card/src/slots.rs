@@ -234,7 +234,7 @@ impl<D: BlockDevice> Card<D> {
         let version = self.version_of(trial.slot);
         if selected == trial.slot {
             // The cut came after the commit.
-            self.settle(version)?;
+            self.committed(version)?;
             return Ok(Began::Ordinary { starts: 0 });
         }
         if running == trial.slot {
@@ -266,7 +266,7 @@ impl<D: BlockDevice> Card<D> {
             Some(trial) if trial.slot == running => {
                 select::select(&mut self.device, &self.layout, running)?;
                 let version = self.version_of(running);
-                self.settle(version)
+                self.committed(version)
             }
             Some(_) => Ok(()),
             None if self.state.starts == 0 => Ok(()),
@@ -289,13 +289,21 @@ impl<D: BlockDevice> Card<D> {
         self.forsake(trial.slot, why, detail)
     }
 
-    /// Leaves a selected slot that is damaged or does not become healthy for the other one, by one sector.
+    /// What a slot may be left for: the older system in the other one, which was found healthy in its time. A newer one
+    /// was only installed; it is tried, never taken unseen.
+    pub fn fallback(&self, running: Slot) -> Option<&System> {
+        let (own, other) = (self.state.system(running), self.state.system(running.other())?);
+        own.is_none_or(|own| other.version < own.version).then_some(other)
+    }
+
+    /// Leaves a selected slot that is damaged or does not become healthy for the older system in the other one, by one
+    /// sector.
     ///
     /// # Errors
-    /// [`SlotFault::NothingThere`] where no whole system lies there.
+    /// [`SlotFault::NothingThere`] where none lies there.
     pub fn leave(&mut self, running: Slot, why: Why, detail: &str) -> Result<Slot, SlotFault> {
         let other = running.other();
-        if self.state.system(other).is_none() || self.state.trial.is_some() {
+        if self.fallback(running).is_none() || self.state.trial.is_some() {
             return Err(SlotFault::NothingThere);
         }
         select::select(&mut self.device, &self.layout, other)?;
@@ -322,7 +330,7 @@ impl<D: BlockDevice> Card<D> {
             .map_or(Version(0), |system| system.version)
     }
 
-    fn settle(&mut self, version: Version) -> Result<(), SlotFault> {
+    fn committed(&mut self, version: Version) -> Result<(), SlotFault> {
         self.state.trial = None;
         self.state.starts = 0;
         self.state.last = Outcome::Committed(version);

@@ -1,6 +1,9 @@
-//! What a start does with the slots: decided here, without a card, and done by the first program and by the box.
+//! What a start does with the slots: decided here, without a card, and done by the first program and by the box
+//! ([`Card::settle`]).
 
-use crate::slots::{Began, STARTS_MAX};
+use crate::device::BlockDevice;
+use crate::layout::Slot;
+use crate::slots::{Began, Card, STARTS_MAX, SlotFault};
 use crate::state::{Outcome, Trial, Version, Why};
 
 /// Starts of a slot without being found healthy after which its content is compared with what was installed, before it
@@ -18,8 +21,8 @@ pub enum Step {
     Leave(Why),
 }
 
-/// What the first program does after it noted a start. `other_is_there`: a whole system was installed in the other
-/// slot.
+/// What the first program does after it noted a start. `other_is_there`: a system that the slot may be left
+/// for lies in the other one ([`crate::slots::Card::fallback`]).
 pub fn first_step(began: &Began, other_is_there: bool) -> Step {
     match began {
         Began::Ordinary { starts } if *starts >= STARTS_MAX && other_is_there => {
@@ -68,6 +71,16 @@ pub enum Settling {
     Stay,
 }
 
+/// How the machine restarts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restart {
+    /// With the one-shot flag: the firmware takes the slot on trial.
+    Trial,
+    /// As ever.
+    Plain,
+}
+
 /// The running slot, as a look at the state finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
@@ -106,12 +119,58 @@ pub fn settle(place: &Place<'_>, health: &Health) -> Settling {
     }
 }
 
+impl<D: BlockDevice> Card<D> {
+    /// Does with the slots what the verdict over the running one asks for. Tells how the machine has to restart, if at
+    /// all.
+    ///
+    /// # Errors
+    /// [`SlotFault`].
+    pub fn settle(
+        &mut self,
+        running: Slot,
+        health: &Health,
+    ) -> Result<(Settling, Option<Restart>), SlotFault> {
+        let state = self.state();
+        let version = |slot| state.system(slot).map(|system| system.version);
+        let settling = settle(
+            &Place {
+                running: version(running),
+                other: version(running.other()),
+                trial: state.trial,
+                is_on_trial: state.trial.is_some_and(|trial| trial.slot == running),
+                last: &state.last,
+            },
+            health,
+        );
+        let restart = match &settling {
+            Settling::Note => {
+                self.healthy(running)?;
+                None
+            }
+            Settling::NoteAndTry => {
+                self.healthy(running)?;
+                self.ask_for_trial(running)?;
+                Some(Restart::Trial)
+            }
+            Settling::TryAgain => {
+                self.ask_for_trial(running)?;
+                Some(Restart::Trial)
+            }
+            Settling::GoBack(why) => {
+                self.roll_back(Why::Unhealthy, why)?;
+                Some(Restart::Plain)
+            }
+            Settling::Stay => None,
+        };
+        Ok((settling, restart))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::layout::Slot;
 
     fn began() -> impl Strategy<Value = Began> {
         let version = || (1_u64..5).prop_map(Version);

@@ -97,7 +97,7 @@ fn start() -> Result<Infallible, Failure> {
     let mut card = Card::open(found.device)?;
     let began = card.begin(slot)?;
     say(&format!("slot {slot:?} of {}: {began:?}", path.display()));
-    let other_is_there = card.state().system(slot.other()).is_some();
+    let other_is_there = card.fallback(slot).is_some();
     let next = match starting::first_step(&began, other_is_there) {
         Step::Look => {
             say("the last starts were in vain: the slot is compared with what was installed");

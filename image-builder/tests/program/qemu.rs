@@ -172,6 +172,18 @@ impl Machine {
         }
     }
 
+    /// Lets the box run for some time; where it restarts by itself meanwhile, whether it set the firmware's flag.
+    pub(crate) fn restarted_within(&mut self, time: Duration) -> Option<bool> {
+        let start = Instant::now();
+        while start.elapsed() < time {
+            if self.qemu.try_wait().unwrap().is_some() {
+                return Some(self.log().contains(FLAG));
+            }
+            sleep(Duration::from_millis(50));
+        }
+        None
+    }
+
     /// Waits until the box restarts by itself; whether it set the firmware's flag.
     pub(crate) fn restarts(mut self) -> bool {
         let start = Instant::now();

@@ -159,15 +159,21 @@ fn a_selected_slot_that_does_not_become_healthy_is_left_for_a_whole_one_only() {
     }
     let refused = card.leave(Slot::A, Why::Damaged, "root");
     assert!(matches!(refused, Err(SlotFault::NothingThere)));
+    // A newer one was never seen healthy: it is tried, not taken.
     card.healthy(Slot::A).unwrap();
     install(&mut card, Slot::A, &release(2)).unwrap();
-    assert_eq!(card.leave(Slot::A, Why::Damaged, "root").unwrap(), Slot::B);
-    assert_eq!(slot(&mut card, false), Slot::B);
+    let refused = card.leave(Slot::A, Why::Damaged, "root");
+    assert!(matches!(refused, Err(SlotFault::NothingThere)) && card.fallback(Slot::A).is_none());
+    card.ask_for_trial(Slot::A).unwrap();
+    card.begin(Slot::B).unwrap();
+    card.healthy(Slot::B).unwrap();
+    assert_eq!(card.leave(Slot::B, Why::Damaged, "root").unwrap(), Slot::A);
+    assert_eq!(slot(&mut card, false), Slot::A);
     assert!(matches!(
         &card.state().last,
         Outcome::RolledBack {
             why: Why::Damaged,
-            version: Version(1),
+            version: Version(2),
             ..
         }
     ));
