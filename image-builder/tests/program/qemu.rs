@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Cursor, Read};
 use std::net::TcpListener;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -21,9 +22,28 @@ const FLAG: &str = "0 tryboot";
 
 /// An image as a card holds it.
 pub(crate) fn card_of(image: &Path, card: &Path) {
-    fs::copy(image, card).unwrap();
+    copy(image, card);
     let file = File::options().write(true).open(card).unwrap();
     file.set_len(CARD).unwrap();
+}
+
+/// Copies a card or an image and leaves its holes: cards are larger than what is on them.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let mut source = File::open(from).unwrap();
+    let copy = File::create(to).unwrap();
+    copy.set_len(source.metadata().unwrap().len()).unwrap();
+    let mut bytes = vec![0; 1 << 20];
+    let mut at = 0;
+    loop {
+        let count = source.read(&mut bytes).unwrap();
+        if count == 0 {
+            return;
+        }
+        if bytes[..count].iter().any(|byte| *byte != 0) {
+            copy.write_all_at(&bytes[..count], at).unwrap();
+        }
+        at += count as u64;
+    }
 }
 
 /// What the firmware loads from the card.

@@ -12,7 +12,7 @@ use card::slots::Card;
 use card::state::{Outcome, State, Version, Why};
 use tempfile::TempDir;
 
-use crate::qemu::{Machine, card_of};
+use crate::qemu::{Machine, card_of, copy};
 use crate::running::run;
 
 /// Bytes of the stick.
@@ -276,7 +276,7 @@ fn the_power_cut_at_any_moment_of_an_update_costs_nothing() {
     take(&mut machine, "good.bundle");
     shows(&mut machine, "/update", "版本 2");
     drop(machine);
-    fs::copy(clinic.at("card"), clinic.at("taken")).unwrap();
+    copy(&clinic.at("card"), &clinic.at("taken"));
 
     let (mut seed, mut flag, mut kept) = (0x9e37_79b9_7f4a_7c15_u64, false, 0);
     for cut in 0..cuts {
@@ -298,7 +298,7 @@ fn the_power_cut_at_any_moment_of_an_update_costs_nothing() {
             );
             kept += 1;
             flag = false;
-            fs::copy(clinic.at("taken"), clinic.at("card")).unwrap();
+            copy(&clinic.at("taken"), &clinic.at("card"));
         }
     }
     println!("{cuts} cuts, {kept} times to the end");
