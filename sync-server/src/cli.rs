@@ -3,6 +3,7 @@
 mod fleet;
 mod keep;
 mod open;
+mod place;
 mod serve;
 mod verify;
 
@@ -67,12 +68,26 @@ enum StaffVerb {
     Add(StaffAddArgs),
 }
 
+/// Where the county's data are.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Folder that holds the county's data; with a database on a server, the keys of the hub.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// PostgreSQL database that holds the county's records, shared by the nodes of the hub: postgres://NAME@HOST/DATABASE.
+    /// An address with a password belongs into a file or into the environment variable SYNC_SERVER_DATABASE_URL.
+    #[arg(long, value_name = "URL", conflicts_with = "database_url_file")]
+    database_url: Option<String>,
+    /// File whose first line is that address.
+    #[arg(long, value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
+}
+
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Folder that holds the county's data.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Address of the desks, over HTTPS with a certificate of the hub's CA.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
@@ -84,17 +99,15 @@ pub(crate) struct ServeArgs {
 /// Arguments of verbs that only name the folder.
 #[derive(Debug, Args)]
 pub(crate) struct DataArgs {
-    /// Folder that holds the county's data.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Arguments of `clinic add`.
 #[derive(Debug, Args)]
 pub(crate) struct ClinicAddArgs {
-    /// Folder that holds the county's data.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// The clinic's code: letters, digits and hyphens.
     #[arg(long, value_name = "CODE")]
     code: ClinicCode,
@@ -106,9 +119,8 @@ pub(crate) struct ClinicAddArgs {
 /// Arguments of `staff add`.
 #[derive(Debug, Args)]
 pub(crate) struct StaffAddArgs {
-    /// Folder that holds the county's data.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// The person's role.
     #[arg(long, value_name = "ROLE", value_parser = role)]
     role: Role,
@@ -126,9 +138,8 @@ pub(crate) struct StaffAddArgs {
 /// Arguments of `token`.
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
-    /// Folder that holds the county's data.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// The clinic whose box is to join.
     #[arg(long, value_name = "CODE")]
     clinic: ClinicCode,
@@ -137,9 +148,8 @@ pub(crate) struct TokenArgs {
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Folder that holds the county's data.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Only what this clinic holds.
     #[arg(long, value_name = "CODE")]
     clinic: Option<ClinicCode>,

@@ -13,7 +13,7 @@ use shell::closing::Closing;
 use shell::listening::{self, Bound, ListenFault, Served};
 use shell::opening::{self, OpeningFault};
 use shell::upkeep;
-use store::{Clock, CrashPoint, Mode, Side, Store, StoreError};
+use store::{Address, Clock, CrashPoint, Mode, Side, Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -40,6 +40,8 @@ pub enum Desk {
 pub struct Options {
     /// Folder of its data.
     pub data: PathBuf,
+    /// The PostgreSQL database of the county's records; none keeps them in a file of the folder.
+    pub database: Option<Address>,
     /// The desks.
     pub desk: Desk,
     /// Address for boxes (mutual TLS); port 0 takes a free one.
@@ -61,6 +63,7 @@ impl Options {
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self {
             data: data.into(),
+            database: None,
             desk: Desk::Https(SocketAddr::from(([127, 0, 0, 1], 8443))),
             link: None,
             cable: Cable::default(),
@@ -182,6 +185,7 @@ async fn open_store(options: &Options, clock: Arc<dyn Clock>) -> Result<Store, O
     let open = store::OpenOptions {
         crash_at: options.crash_at,
         password_cost_kib: options.password_cost_kib,
+        database: options.database.clone(),
         ..opening::options(Side::Hub, clock, Mode::Serve)
     };
     opening::open(&options.data, open).await

@@ -12,6 +12,7 @@ pub mod far_hub;
 pub mod kills;
 pub mod logs;
 pub mod narrow_line;
+pub mod one_address;
 pub mod page_check;
 pub mod plain_browser;
 pub mod power;

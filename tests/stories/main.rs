@@ -19,4 +19,5 @@ mod replay;
 mod tidy;
 mod tools;
 mod traps_browser;
+mod two_nodes;
 mod workload;

@@ -13,7 +13,7 @@ use crate::staff::{Place, place_of};
 use crate::{clinics, staff};
 
 pub(super) async fn add_clinic(args: ClinicAddArgs) -> Outcome {
-    let store = beside_or_new(&args.data).await?;
+    let store = beside_or_new(&args.place).await?;
     let added = clinics::add(&store, &args.code, &args.name).await;
     let new = added.map_err(|error| Failure::new(chain(&error)))?;
     let done = if new {
@@ -26,7 +26,7 @@ pub(super) async fn add_clinic(args: ClinicAddArgs) -> Outcome {
 }
 
 pub(super) async fn add_staff(args: StaffAddArgs) -> Outcome {
-    let store = beside_or_new(&args.data).await?;
+    let store = beside_or_new(&args.place).await?;
     let added = staff::add(&store, By::System, args.role, &args.name, args.clinic.as_ref()).await;
     let one_time = added.map_err(|error| Failure::new(chain(&error)))?;
     // Staff of a clinic sign in at its box, whose address the hub does not know.
@@ -52,14 +52,14 @@ pub(super) async fn add_staff(args: StaffAddArgs) -> Outcome {
 }
 
 pub(super) async fn token(args: TokenArgs) -> Outcome {
-    let store = beside(&args.data).await?;
+    let store = beside(&args.place).await?;
     let token = clinics::new_token(&store, &args.clinic).await;
     say(&token.map_err(|error| Failure::new(chain(&error)))?);
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn ca(args: DataArgs) -> Outcome {
-    let store = beside_or_new(&args.data).await?;
+    let store = beside_or_new(&args.place).await?;
     let ca = clinics::open_ca(&store).map_err(|error| Failure::new(chain(&error)))?;
     say(ca.pem().trim_end());
     Ok(ExitCode::SUCCESS)

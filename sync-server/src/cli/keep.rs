@@ -8,13 +8,13 @@ use shell::sticks::{self, BundleVerb};
 use shell::verbs::Outcome;
 use store::{Mode, Side};
 
-use super::open::{alone, beside, beside_or_new};
+use super::open::{alone, folder, folder_or_new};
 use crate::clock::HubClock;
 
 const PROGRAM: &str = "sync-server";
 
 pub(super) async fn backup(args: BackupArgs) -> Outcome {
-    backups::backup(beside(&args.data).await?, PROGRAM, args).await
+    backups::backup(folder(&args.data).await?, PROGRAM, args).await
 }
 
 pub(super) async fn restore(args: RestoreArgs) -> Outcome {
@@ -23,17 +23,17 @@ pub(super) async fn restore(args: RestoreArgs) -> Outcome {
 }
 
 pub(super) async fn recovery_key(args: RecoveryKeyArgs) -> Outcome {
-    backups::recovery_key(beside_or_new(&args.data).await?, args).await
+    backups::recovery_key(folder_or_new(&args.data).await?, args).await
 }
 
 pub(super) async fn reseal(args: ResealArgs) -> Outcome {
-    backups::hand_on(beside(&args.data).await?, PROGRAM, args).await
+    backups::hand_on(folder(&args.data).await?, PROGRAM, args).await
 }
 
 pub(super) async fn bundle(verb: BundleVerb) -> Outcome {
     match verb {
         BundleVerb::Export(args) => {
-            sticks::export(beside(&args.data).await?, env!("CARGO_PKG_VERSION"), args).await
+            sticks::export(folder(&args.data).await?, env!("CARGO_PKG_VERSION"), args).await
         }
         BundleVerb::Import(args) => sticks::import(alone(&args.data).await?, args).await,
     }

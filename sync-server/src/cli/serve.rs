@@ -16,10 +16,11 @@ pub(super) fn run(args: ServeArgs) -> Outcome {
     serving::start_log(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG)));
     web::guard::quiet_panics();
     let options = Options {
+        database: args.place.database()?,
         desk: Desk::Https(args.listen),
         link: args.link,
         crash_at: serving::crash_at(CRASH_AT),
-        ..Options::new(args.data)
+        ..Options::new(args.place.data)
     };
     on_runtime(serving::serve(crate::run(options)))
 }

@@ -12,7 +12,7 @@ use super::open::beside;
 use crate::clinics;
 
 pub(super) async fn run(args: VerifyArgs) -> Outcome {
-    let store = beside(&args.data).await?;
+    let store = beside(&args.place).await?;
     if let Some(code) = &args.clinic {
         let known = clinics::find(&store, code).await;
         known.map_err(|error| Failure::new(chain(&error)))?;

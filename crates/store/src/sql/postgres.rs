@@ -43,6 +43,13 @@ const WRITERS: i64 = 0x0063_6c69_6e69_6300;
 #[derive(Clone)]
 pub struct Address(Config);
 
+impl Address {
+    /// Whether a password stands in it.
+    pub fn has_password(&self) -> bool {
+        self.0.get_password().is_some()
+    }
+}
+
 impl std::fmt::Debug for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Address(..)")

@@ -1,0 +1,99 @@
+//! Which database a verb works on. Its address may hold a password, which must not stand on a command line: whoever is
+//! on this machine reads those.
+
+use std::path::{Path, PathBuf};
+
+use shell::verbs::Failure;
+use store::Address;
+
+use super::Place;
+
+/// Environment variable of the address where no argument names it.
+const VARIABLE: &str = "SYNC_SERVER_DATABASE_URL";
+/// Bytes of an address at most.
+const ADDRESS_BYTES_MAX: u64 = 4096;
+
+impl Place {
+    /// The database on a server; `None` where the records are in the folder.
+    pub(super) fn database(&self) -> Result<Option<Address>, Failure> {
+        match (&self.database_url, &self.database_url_file) {
+            (Some(text), _) => {
+                let address = parse("--database-url", text)?;
+                if address.has_password() {
+                    return Err(Failure::new(format!(
+                        "a password on a command line can be read by everybody on this machine: put the address into a file \
+                         (--database-url-file) or into the environment variable {VARIABLE}"
+                    )));
+                }
+                Ok(Some(address))
+            }
+            (None, Some(path)) => parse(&path.display().to_string(), &first_line(path)?).map(Some),
+            (None, None) => of_environment(),
+        }
+    }
+}
+
+/// The database that the environment names, for verbs without these arguments.
+pub(super) fn of_environment() -> Result<Option<Address>, Failure> {
+    match std::env::var(VARIABLE) {
+        Ok(text) => parse(VARIABLE, &text).map(Some),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::new(format!("{VARIABLE} is no text"))),
+    }
+}
+
+fn first_line(path: &PathBuf) -> Result<String, Failure> {
+    let failed = |path: &Path, why: String| Failure::new(format!("{} cannot be read: {why}", path.display()));
+    let size = std::fs::metadata(path)
+        .map_err(|error| failed(path, error.to_string()))?
+        .len();
+    if size > ADDRESS_BYTES_MAX {
+        return Err(failed(path, "it is too long for an address".to_owned()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| failed(path, error.to_string()))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Reads an address. What is refused is not repeated: it may hold a password.
+fn parse(source: &str, text: &str) -> Result<Address, Failure> {
+    text.trim()
+        .parse()
+        .map_err(|fault| Failure::new(format!("{source}: {fault}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(url: Option<&str>, file: Option<&Path>) -> Place {
+        Place {
+            data: PathBuf::from("d"),
+            database_url: url.map(str::to_owned),
+            database_url_file: file.map(Path::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_password_is_taken_from_a_file_and_not_from_the_command_line() {
+        let secret = "postgres://clinic:secret-of-the-county@localhost/county";
+        let refused = place(Some(secret), None).database().err().unwrap().sentence;
+        assert!(
+            refused.contains("--database-url-file") && !refused.contains("secret-of"),
+            "{refused}"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("url");
+        std::fs::write(&file, format!("{secret}\n")).unwrap();
+        let address = place(None, Some(&file)).database().unwrap().unwrap();
+        assert!(address.has_password() && !format!("{address:?}").contains("secret-of"));
+        assert!(
+            place(Some("postgres://clinic@localhost/county"), None)
+                .database()
+                .unwrap()
+                .is_some()
+        );
+        std::fs::write(&file, "mysql://clinic:secret-of-the-county@localhost/county").unwrap();
+        let refused = place(None, Some(&file)).database().err().unwrap().sentence;
+        assert!(!refused.contains("secret-of"), "{refused}");
+    }
+}
