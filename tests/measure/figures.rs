@@ -13,6 +13,8 @@ pub(crate) enum Unit {
     Seconds,
     /// Things in a second, likewise.
     PerSecond,
+    /// Things in a minute, likewise.
+    PerMinute,
     /// How many times the baseline, likewise.
     Times,
     /// Mebibytes.
@@ -29,6 +31,7 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Seconds => "s",
             Self::PerSecond => "/s",
+            Self::PerMinute => "/min",
             Self::Times => "x",
             Self::Mebibytes => "MiB",
             Self::Kilobytes => "kB",
@@ -38,7 +41,7 @@ impl Unit {
 
     fn is_time(self) -> bool {
         match self {
-            Self::Milliseconds | Self::Seconds | Self::PerSecond | Self::Times => true,
+            Self::Milliseconds | Self::Seconds | Self::PerSecond | Self::PerMinute | Self::Times => true,
             Self::Mebibytes | Self::Kilobytes | Self::Count => false,
         }
     }
@@ -55,8 +58,10 @@ pub(crate) struct Figure {
     pub(crate) unit: Unit,
     /// What it is compared with, measured in the same run, and its figure.
     pub(crate) baseline: Option<(&'static str, f64)>,
-    /// The most that was promised.
+    /// What was promised.
     pub(crate) target: Option<f64>,
+    /// Whether the promise is to reach the target, instead of staying within it.
+    pub(crate) at_least: bool,
     /// Whether the promise holds; `None` where nothing was promised or it is not judged.
     pub(crate) holds: Option<bool>,
 }
@@ -70,6 +75,7 @@ impl Figure {
             unit,
             baseline: None,
             target: None,
+            at_least: false,
             holds: None,
         }
     }
@@ -83,6 +89,14 @@ impl Figure {
     pub(crate) fn at_most(mut self, target: f64) -> Self {
         self.target = Some(target);
         self.holds = self.measured.is_finite().then_some(self.measured <= target);
+        self
+    }
+
+    /// Promises that the figure is at least this.
+    pub(crate) fn at_least(mut self, target: f64) -> Self {
+        self.target = Some(target);
+        self.at_least = true;
+        self.holds = self.measured.is_finite().then_some(self.measured >= target);
         self
     }
 
@@ -145,6 +159,7 @@ pub(crate) fn object(figures: &[Figure]) -> Value {
                 "unit": figure.unit.word(),
                 "baseline": figure.baseline.map(|(what, measured)| json!({ "what": what, "measured": rounded(measured) })),
                 "target": figure.target,
+                "at_least": figure.at_least,
                 "holds": figure.holds,
             })
         })
@@ -171,7 +186,10 @@ pub(crate) fn print(figures: &[Figure]) {
         );
         let target = figure.target.map_or_else(
             || "-".to_owned(),
-            |target| format!("<= {}", text(target, figure.unit)),
+            |target| {
+                let sign = if figure.at_least { ">=" } else { "<=" };
+                format!("{sign} {}", text(target, figure.unit))
+            },
         );
         let holds = match figure.holds {
             Some(true) => "yes",

@@ -11,6 +11,7 @@
 )]
 
 mod commits;
+mod counties;
 mod disk;
 mod figures;
 mod import;
@@ -71,6 +72,8 @@ enum Name {
     RestoredHub,
     /// Power cuts while a store writes, and what they lose.
     Powercut,
+    /// Simulated counties.
+    Counties,
 }
 
 /// The panel on which figures are promised.
@@ -140,6 +143,9 @@ fn main() -> ExitCode {
     }
     if wanted(Name::Powercut) {
         figures.extend(power::figures(arguments.short));
+    }
+    if wanted(Name::Counties) {
+        figures.extend(counties::figures(arguments.short));
     }
     if arguments.short {
         figures.iter_mut().for_each(Figure::judge_no_time);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::machine::{PowerCut, at_once};
 use crate::people::code;
+use crate::reading::Found;
 use crate::world::{Event, HUB, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -162,6 +163,58 @@ impl World {
         }
     }
 
+    /// The county purges somebody's records.
+    pub(crate) fn purge(&mut self) {
+        if !self.hub.is_running() || self.resting {
+            return;
+        }
+        let lines = at_once(self.hub.store().patients_page(None, 1_000_000)).unwrap();
+        let Some((number, id)) = self
+            .dice
+            .pick(&lines)
+            .and_then(|line| Some((crate::model::marks(&line.name).next()?, line.id)))
+        else {
+            return;
+        };
+        let mut found = Found::default();
+        found.add_patient(self.hub.store(), id);
+        let store = self.hub.store();
+        let mut docs = vec![id.doc()];
+        docs.extend(
+            at_once(store.visits_of(id, 1_000_000))
+                .unwrap()
+                .iter()
+                .map(|visit| visit.id.doc()),
+        );
+        docs.extend(
+            at_once(store.observations_of(id, None, 1_000_000))
+                .unwrap()
+                .iter()
+                .map(|line| line.doc),
+        );
+        docs.sort_unstable();
+        docs.dedup();
+        let Some(patient) = self.model.patients.get_mut(&number) else {
+            return;
+        };
+        // Before it is done: should the power go meanwhile, it may have been done.
+        patient.purged = true;
+        let purge = (patient.owner, docs);
+        let done = self
+            .hub
+            .call(|store| at_once(store.purge(&code(purge.0), &purge.1)));
+        self.purges.push(purge);
+        match done {
+            Ok(done) => {
+                assert!(done.unwrap());
+                self.counts.purges += 1;
+                self.model.gone.extend(found.facts.into_keys());
+                self.spread_news();
+            }
+            Err(PowerCut) => self.power_off(HUB),
+        }
+    }
+
     /// After the hub lost its disk, the county looks through its papers and does again what may be lost.
     pub(crate) fn repeat_panels(&mut self) {
         self.repeat_all = true;
@@ -183,6 +236,9 @@ impl World {
         }
         if !std::mem::take(&mut self.repeat_all) {
             return;
+        }
+        for (clinic, docs) in &self.purges {
+            assert!(at_once(self.hub.store().purge(&code(*clinic), docs)).unwrap());
         }
         let lines = at_once(self.hub.store().patients_page(None, 1_000_000)).unwrap();
         for line in lines {

@@ -170,6 +170,8 @@ impl World {
                 .is_some_and(|fact| clinic.is_some_and(|clinic| !self.model.may_see(clinic, fact)))
         });
         tell("leaked", leaked.copied().collect());
+        let gone = found.facts.keys().filter(|id| self.model.gone.contains(id));
+        tell("purged and still there", gone.copied().collect());
         let known: BTreeSet<u32> = self.model.facts.keys().copied().collect();
         tell(
             "invented",
@@ -201,7 +203,8 @@ impl World {
         let foreign = self.model.blobs.iter().filter(|(id, length)| {
             let fact = self.model.facts.get(id);
             let seen = clinic.is_none_or(|clinic| fact.is_none_or(|fact| self.model.may_see(clinic, fact)));
-            !seen && at_once(store.has_blob(sync_core::blobs::blob_id(&content_of(**id, **length)))).unwrap()
+            (!seen || self.model.gone.contains(id))
+                && at_once(store.has_blob(sync_core::blobs::blob_id(&content_of(**id, **length)))).unwrap()
         });
         tell("a picture leaked", foreign.map(|(id, _)| *id).collect());
         let verified = check(store);

@@ -43,6 +43,7 @@ impl World {
             (troubles.clones, Event::Clone),
             (troubles.sticks, Event::Stick),
             (troubles.panels, Event::Panel),
+            (troubles.purges, Event::Purge),
         ] {
             self.again(mean, what);
         }
@@ -206,6 +207,10 @@ impl World {
                 self.panel();
                 self.again(troubles.panels, Event::Panel);
             }
+            Event::Purge => {
+                self.purge();
+                self.again(troubles.purges, Event::Purge);
+            }
         }
     }
 
@@ -285,6 +290,14 @@ impl World {
             return;
         }
         let patient = self.model.facts.get(&id).map_or(0, |fact| fact.patient);
+        if self
+            .model
+            .patients
+            .get(&patient)
+            .is_some_and(|patient| patient.purged)
+        {
+            return;
+        }
         let mut at_hub = Found::default();
         if let Some(chart) = self.model.patients.get(&patient).and_then(|patient| patient.id) {
             at_hub.add_patient(self.hub.store(), chart);

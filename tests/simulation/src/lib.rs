@@ -24,9 +24,11 @@ mod people;
 mod reading;
 mod report;
 mod settings;
+mod sweep;
 mod world;
 
 pub use broken::Broken;
 pub use check::run;
 pub use report::{Counts, Failure, Report};
 pub use settings::{Settings, Troubles};
+pub use sweep::sweep;

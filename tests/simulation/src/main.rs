@@ -3,12 +3,10 @@
 #![expect(clippy::print_stdout, reason = "a test program prints")]
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use simulation::{Broken, Failure, Report, Settings, run};
+use simulation::{Broken, Settings, sweep};
 
 /// Simulates counties under virtual time and lets a model decide whether anything was lost, hidden or leaked.
 #[derive(Debug, Parser)]
@@ -58,43 +56,27 @@ impl Arguments {
     }
 }
 
-/// What came of one seed.
-type Outcome = (u64, Result<Report, Box<Failure>>);
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let began = Instant::now();
-    let (next, end) = (AtomicU64::new(arguments.seed), arguments.seed + arguments.seeds);
-    let (done, outcomes) = mpsc::channel::<Outcome>();
+    let seeds = arguments.seed..arguments.seed + arguments.seeds;
     let (mut failed, mut box_hours) = (0, 0);
-    // Each county lives in one thread; several counties share nothing.
-    std::thread::scope(|scope| {
-        for _ in 0..arguments.jobs.max(1) {
-            let (done, next, arguments) = (done.clone(), &next, &arguments);
-            scope.spawn(move || {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end || done.send((seed, run(arguments.settings(seed)))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(done);
-        for (seed, outcome) in outcomes {
-            match outcome {
-                Ok(report) => {
-                    box_hours += report.counts.box_hours;
-                    println!("seed {seed}: holds, {:?}", report.counts);
-                }
-                Err(failure) => {
-                    failed += 1;
-                    println!("seed {seed}: FAILS\n{failure}");
-                    println!("  again: {}", arguments.again(seed, failure.hours));
-                }
+    sweep(
+        seeds,
+        arguments.jobs,
+        |seed| arguments.settings(seed),
+        |seed, outcome| match outcome {
+            Ok(report) => {
+                box_hours += report.counts.box_hours;
+                println!("seed {seed}: holds, {:?}", report.counts);
             }
-        }
-    });
+            Err(failure) => {
+                failed += 1;
+                println!("seed {seed}: FAILS\n{failure}");
+                println!("  again: {}", arguments.again(seed, failure.hours));
+            }
+        },
+    );
     let minutes = began.elapsed().as_secs_f64() / 60.0;
     println!(
         "{} seeds, {failed} failed, {box_hours} box-hours, {:.0} box-hours a minute",

@@ -55,7 +55,7 @@ pub(crate) struct Patient {
     pub(crate) cared_for_by: BTreeSet<usize>,
     /// Clinics that ever did: what they held before, they saw.
     pub(crate) ever: BTreeSet<usize>,
-    /// Erased by the county.
+    /// Purged by the county.
     pub(crate) purged: bool,
 }
 
@@ -66,6 +66,8 @@ pub(crate) struct Model {
     pub(crate) patients: BTreeMap<u32, Patient>,
     /// Pictures and recordings by the fact that names them, and their lengths.
     pub(crate) blobs: BTreeMap<FactId, usize>,
+    /// What stood in documents that were purged: nobody shows it any more.
+    pub(crate) gone: BTreeSet<FactId>,
     next: FactId,
     /// First numbers of the blocks that were allotted, by epoch and number: none is given twice.
     pub(crate) numbers: BTreeSet<(u32, u64)>,
@@ -104,15 +106,15 @@ impl Model {
                 .is_some_and(|patient| patient.cared_for_by.contains(&clinic))
     }
 
-    /// What must be readable: saved, not erased, and not replaced by anything that may be there.
+    /// What must be readable: saved, not purged, and not replaced by anything that may be there.
     pub(crate) fn required(&self) -> impl Iterator<Item = (FactId, &Fact)> {
         let replaced: BTreeSet<FactId> = self.facts.values().flat_map(|fact| &fact.over).copied().collect();
         self.facts.iter().filter_map(move |(id, fact)| {
-            let erased = self
+            let purged = self
                 .patients
                 .get(&fact.patient)
                 .is_some_and(|patient| patient.purged);
-            let asked = fact.standing == Standing::Saved && !erased && !replaced.contains(id);
+            let asked = fact.standing == Standing::Saved && !purged && !replaced.contains(id);
             asked.then_some((*id, fact))
         })
     }

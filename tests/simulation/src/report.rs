@@ -25,6 +25,8 @@ pub struct Counts {
     pub sticks: u64,
     /// Patients who joined or left a clinic.
     pub panels: u64,
+    /// Patients whose records were purged.
+    pub purges: u64,
     /// What people wrote.
     pub facts: u64,
     /// What was found to be there of it, over all machines.

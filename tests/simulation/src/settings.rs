@@ -44,6 +44,8 @@ pub struct Troubles {
     pub sticks: Option<Duration>,
     /// A patient joins another clinic, or leaves it.
     pub panels: Option<Duration>,
+    /// A patient's records are purged.
+    pub purges: Option<Duration>,
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -66,6 +68,7 @@ impl Troubles {
             clones: Some(HOUR * 10),
             sticks: Some(HOUR * 2),
             panels: Some(HOUR / 2),
+            purges: Some(HOUR * 2),
             ..Self::village()
         }
     }

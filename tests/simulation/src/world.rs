@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use records::ids::{DeviceId, PatientId};
+use records::ids::{DeviceId, DocId, PatientId};
 use store::{Enrolment, Side as MachineSide};
 use sync_core::backoff::Backoff;
 use sync_core::wire::EnrolRequest;
@@ -57,6 +57,7 @@ pub(crate) enum Event {
     StickAtHub(usize, std::path::PathBuf),
     StickAtBox(usize, std::path::PathBuf),
     Panel,
+    Purge,
     Urgent(usize, u64, u32),
 }
 
@@ -141,6 +142,8 @@ pub(crate) struct World {
     pub(crate) repeat: Vec<(u32, usize, PatientId, bool)>,
     /// Everything of that kind is to be done again.
     pub(crate) repeat_all: bool,
+    /// Documents that were purged, and the clinics that own them.
+    pub(crate) purges: Vec<(usize, Vec<DocId>)>,
     /// Nothing befalls anybody any more: everything comes to rest.
     pub(crate) resting: bool,
     /// What is wrong so far.
@@ -173,6 +176,7 @@ impl World {
             next_file: 0,
             repeat: Vec::new(),
             repeat_all: false,
+            purges: Vec::new(),
             resting: false,
             wrong: Vec::new(),
             digest: blake3::Hasher::new(),
