@@ -6,6 +6,7 @@
 
 pub mod bays;
 pub mod card_identity;
+mod checkup;
 pub mod cli;
 #[cfg(test)]
 #[path = "../../image-builder/tests/clinic_card/mod.rs"]

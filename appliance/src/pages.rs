@@ -4,6 +4,7 @@
 //! it was filled from; a refused form comes back with status 422, a taken one leads on by a redirect.
 
 pub mod bays;
+pub mod checkup;
 pub mod ecg;
 pub mod more;
 pub mod readings;
@@ -172,6 +173,8 @@ fn house(routes: Routes<AppState>) -> Routes<AppState> {
         .get("/update", Access::May(update::MAY), update::page)
         .post("/update/take", Access::May(update::MAY), update::take)
         .post("/update/restart", Access::May(update::MAY), update::restart)
+        .get("/checkup", Access::May(Action::ManageDevices), checkup::page)
+        .post("/checkup", Access::May(Action::ManageDevices), checkup::begin)
         .get("/staff", staff, staff::list)
         .get("/staff/new", staff, staff::new_page)
         .post("/staff/new", staff, staff::add)

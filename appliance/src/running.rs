@@ -175,6 +175,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
     let state = AppState {
         keeping: shell::keeping::Keeping::default(),
         updates: crate::pages::update::Updates::default(),
+        checkup: crate::checkup::Checkup::default(),
         link: HubLink::new(&store, options.hub.clone(), options.cable.clone()),
         store,
         clock,

@@ -16,6 +16,7 @@ use web::trouble::Trouble;
 
 use crate::bays::Bays;
 use crate::bays::attachment::Person;
+use crate::checkup::Checkup;
 use crate::clock::{Offer, SystemClock};
 use crate::config::{CardConfig, KioskConfig, LanConfig};
 use crate::hub_link::HubLink;
@@ -56,6 +57,8 @@ pub struct AppState {
     pub keeping: Keeping,
     /// Bundles that arrive.
     pub updates: Updates,
+    /// The acceptance test.
+    pub checkup: Checkup,
     /// Tells when the box is stopping.
     pub closing: Closing,
     /// Words above every page, such as 演示数据.

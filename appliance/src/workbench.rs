@@ -108,6 +108,7 @@ impl Bench {
         let state = AppState {
             keeping: shell::keeping::Keeping::default(),
             updates: crate::pages::update::Updates::default(),
+            checkup: crate::checkup::Checkup::default(),
             link: HubLink::new(&store, None, None),
             store,
             clock: clock.clone(),

@@ -24,6 +24,7 @@ pub mod gb11643;
 mod hostile;
 pub mod i2c;
 pub mod idcard_sam;
+pub mod loopback;
 pub mod machine;
 pub mod mlx90614;
 pub mod omron_hbp9030;

@@ -50,6 +50,13 @@ pub async fn page(visitor: Visitor) -> Answer {
             lang.t("keeping-about"),
         ),
         (
+            Some(Action::ManageDevices),
+            "/checkup",
+            Icon::Check,
+            lang.t("checkup-title"),
+            lang.t("more-checkup-about"),
+        ),
+        (
             None,
             "/setup",
             Icon::Device,

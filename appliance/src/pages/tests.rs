@@ -1,6 +1,7 @@
 //! The pages as a browser without scripts sees them: forms are read off the page, filled in and sent.
 
 mod browser;
+mod checkup;
 mod doors;
 mod people;
 mod readings;

@@ -32,6 +32,8 @@ pub use restore::{Restored, reseal, restore};
 const RECOVERY_KEY: &str = "recovery_key";
 /// Setting that tells of the last backup.
 const LAST_BACKUP: &str = "last_backup";
+/// A backup that is made to see whether it can be restored.
+const REHEARSAL: &str = "rehearsal.backup";
 /// Folder inside the data folder for the copy that a backup is made of, and the one that it is restored to.
 const WORK: &str = "backup.work";
 /// Files beside the database larger than this are not ours.
@@ -173,15 +175,46 @@ impl Store {
         keys: Vec<SealKey>,
         progress: Progress,
     ) -> Result<Backup, BackupError> {
-        if !self.inner.is_file() {
-            return Err(crate::sql::Error::NotOnServer("a backup into a file").into());
-        }
         let now = self.clock().now().at;
         let path = if path.is_dir() {
             path.join(self.backup_name(now))
         } else {
             path.to_owned()
         };
+        let (backup, extent) = self.make_backup(path, now, keys, progress).await?;
+        if let Some(extent) = extent {
+            self.note_safe(extent).await?;
+        }
+        let last = LastBackup {
+            at_ms: backup.made.0,
+            bytes: backup.bytes,
+        };
+        let told = serde_json::to_value(last).map_err(|_| StoreError::Unreadable("backup note"))?;
+        self.put_setting(LAST_BACKUP, &told).await?;
+        Ok(backup)
+    }
+
+    /// Writes a backup beside the data, restores it to a scratch folder, compares, and removes both: whether backups
+    /// of this machine can be restored, without one being made.
+    pub async fn rehearse_backup(&self) -> Result<Backup, BackupError> {
+        let path = self.folder().join(REHEARSAL);
+        let _gone = Draft(path.clone());
+        let keys = vec![SealKey::of_device(self.device_key().public())?];
+        let now = self.clock().now().at;
+        let (backup, _) = self.make_backup(path, now, keys, Box::new(|_, _| {})).await?;
+        Ok(backup)
+    }
+
+    async fn make_backup(
+        &self,
+        path: PathBuf,
+        now: WallTime,
+        keys: Vec<SealKey>,
+        progress: Progress,
+    ) -> Result<(Backup, Option<crate::FeedExtent>), BackupError> {
+        if !self.inner.is_file() {
+            return Err(crate::sql::Error::NotOnServer("a backup into a file").into());
+        }
         let mut secret = [0; 32];
         self.fill_random(&mut secret);
         let job = Job {
@@ -193,17 +226,7 @@ impl Store {
             check: OpeningKey::from_secret(&secret)?,
         };
         let made = tokio::task::spawn_blocking(move || job.run(&path, progress)).await;
-        let (backup, extent) = made.map_err(|_| StoreError::Closed)??;
-        if let Some(extent) = extent {
-            self.note_safe(extent).await?;
-        }
-        let last = LastBackup {
-            at_ms: backup.made.0,
-            bytes: backup.bytes,
-        };
-        let told = serde_json::to_value(last).map_err(|_| StoreError::Unreadable("backup note"))?;
-        self.put_setting(LAST_BACKUP, &told).await?;
-        Ok(backup)
+        made.map_err(|_| StoreError::Closed)?
     }
 
     fn backup_name(&self, now: WallTime) -> String {
