@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What each crate of the workspace may use; dev-dependencies count too.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("context-mixing", &[]),
     ("records", &[]),
     ("ecg", &["records"]),
@@ -49,6 +49,22 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("image-builder", &["card"]),
     ("card-init", &["card"]),
     ("simulation", &["records", "sync-core", "store"]),
+    ("compat", &["records", "sync-core", "store"]),
+    (
+        "decoders",
+        &[
+            "records",
+            "card",
+            "ecg",
+            "sync-core",
+            "store",
+            "link",
+            "device-drivers",
+            "image-builder",
+            "appliance",
+            "compat",
+        ],
+    ),
     (
         "tests",
         &[

@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::cable::Cable;
+use crate::dial::AGAIN_MAX;
 
 /// Bytes that are handed to the socket at once: few, so that something urgent does not wait behind them.
 const WRITE_BYTES: usize = 4 * 1024;
@@ -90,6 +91,8 @@ pub(crate) struct Outside<'a> {
     pub(crate) look_every: Option<Duration>,
     /// Ends once everything is exchanged.
     pub(crate) until_settled: bool,
+    /// Of a box: how soon it sends again what was not acknowledged.
+    pub(crate) again: Option<Duration>,
 }
 
 /// Bytes that went over the TLS stream after the handshake.
@@ -151,11 +154,44 @@ struct Line<'c, S> {
     carried: &'c mut Carried,
 }
 
+/// When a box looks whether the hub took everything, and sends the rest again.
+struct Again {
+    shortest: Duration,
+    wait: Duration,
+    at: Instant,
+    /// Items that waited when it last sent them again.
+    waited: u64,
+}
+
+impl Again {
+    fn new(shortest: Duration) -> Self {
+        Self {
+            shortest,
+            wait: shortest,
+            at: Instant::now() + shortest,
+            waited: 0,
+        }
+    }
+
+    fn look(&mut self, waits: u64, exchange: &mut Exchange) {
+        let helped = waits != self.waited;
+        let sent = waits > 0 && exchange.send_again();
+        self.wait = if sent && !helped {
+            (self.wait * 2).min(AGAIN_MAX)
+        } else {
+            self.shortest
+        };
+        self.waited = waits;
+        self.at = Instant::now() + self.wait;
+    }
+}
+
 enum Happened {
     Read(usize),
     Wrote(usize),
     News,
     TimeIsUp,
+    Again,
     Stopped,
     Cut(Option<io::Error>),
 }
@@ -169,6 +205,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
         mut outside: Outside<'_>,
         mut events: broadcast::Receiver<StoreEvent>,
     ) -> End {
+        let mut again = outside.again.map(Again::new);
         loop {
             while let Some(ask) = exchange.poll_ask(started.elapsed()) {
                 let answer = match answers.answer(ask).await {
@@ -185,7 +222,8 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                 return End::Settled;
             }
             let due = started + exchange.poll_timeout();
-            match self.wait(due, &mut outside, &mut events).await {
+            let again_at = again.as_ref().map(|again| again.at);
+            match self.wait(due, again_at, &mut outside, &mut events).await {
                 Happened::Read(count) => {
                     self.carried.down += count as u64;
                     if let Err(fault) = exchange.handle_bytes(&self.buffer[..count], started.elapsed()) {
@@ -208,6 +246,15 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                         return fault.into();
                     }
                 }
+                Happened::Again => {
+                    let waits = match outside.store.link_status().await {
+                        Ok(status) => status.pending,
+                        Err(error) => return error.into(),
+                    };
+                    if let Some(again) = &mut again {
+                        again.look(waits, exchange);
+                    }
+                }
                 Happened::Stopped => return End::Stopped,
                 Happened::Cut(error) => return End::Cut(error),
             }
@@ -227,6 +274,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
     async fn wait(
         &mut self,
         due: Instant,
+        again_at: Option<Instant>,
         outside: &mut Outside<'_>,
         events: &mut broadcast::Receiver<StoreEvent>,
     ) -> Happened {
@@ -253,6 +301,12 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                 None => std::future::pending().await,
             }
         };
+        let again = async {
+            match again_at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = outside.cable.until_cut() => Happened::Cut(None),
@@ -268,6 +322,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
             },
             () = news(events) => Happened::News,
             () = look => Happened::News,
+            () = again => Happened::Again,
             () = sleep_until(due) => Happened::TimeIsUp,
         }
     }

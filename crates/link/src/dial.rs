@@ -24,6 +24,10 @@ use crate::cable::Cable;
 /// How long the TLS handshake may take.
 pub(crate) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(25);
 
+/// Longest wait before a box sends again what the hub did not acknowledge: a hub without room must not eat a data
+/// plan.
+pub(crate) const AGAIN_MAX: Duration = Duration::from_secs(1800);
+
 /// How long each step of a contact may take without a word from the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -33,6 +37,9 @@ pub struct Limits {
     pub handshake: Duration,
     /// Silence where an answer is due; 30 s at most.
     pub silence: Duration,
+    /// How soon a box sends again, on an open connection, what the hub did not acknowledge; the wait doubles up to
+    /// [`AGAIN_MAX`] while nothing of it is taken.
+    pub again: Duration,
 }
 
 impl Default for Limits {
@@ -41,6 +48,7 @@ impl Default for Limits {
             connect: Duration::from_secs(15),
             handshake: HANDSHAKE_LIMIT,
             silence: SILENCE_LIMIT,
+            again: Duration::from_secs(60),
         }
     }
 }

@@ -339,6 +339,7 @@ async fn serve_box(
         stop: &mut ended,
         look_every: Some(LOOK_EVERY),
         until_settled: false,
+        again: None,
     };
     let mut carried = Carried::default();
     let end = carry(

@@ -11,6 +11,7 @@ use sync_core::identity::Actor;
 
 use crate::engine::{Store, StoreError, Tx, Writer};
 use crate::sync;
+pub use entry::fuzz_one;
 use entry::{Entry, parse};
 
 use crate::sql::{Connection, OptionalExtension, params};

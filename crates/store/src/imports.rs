@@ -413,6 +413,13 @@ fn parse(text: &[u8]) -> Result<Line, LineFault> {
     Line::read(json::to_node(value).ok_or(LineFault::TooLarge)?)
 }
 
+/// One run of a fuzzer: the bytes as lines of an import.
+pub fn fuzz_one(bytes: &[u8]) {
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let _ = parse(line);
+    }
+}
+
 /// Splits a stream into lines, without limit on their number; one that is too long comes cut, and so is refused.
 pub fn lines_of(
     input: impl BufRead + Send + 'static,

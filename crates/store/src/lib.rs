@@ -81,6 +81,14 @@ pub use tray::{TrayItem, TrayState};
 pub use upkeep::Looked;
 pub use verify::Verify;
 
+/// What fuzzers call: readers of bytes that this crate keeps to itself.
+pub mod fuzzing {
+    pub use crate::audit::fuzz_one as audit_entry;
+    pub use crate::imports::fuzz_one as import_lines;
+    pub use crate::log::fuzz_one as log_body;
+    pub use crate::stick::fuzz_one as stick;
+}
+
 /// A value and the heads at which it was read: a form sends the heads back, so that what others wrote in
 /// between is not lost.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,7 +13,7 @@ use crate::open::{CrashPoint, Mode};
 use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::OwnChange;
 use crate::{derive, sync};
-pub use body::each_stream;
+pub use body::{each_stream, fuzz_one};
 pub(crate) use body::{fold, pack, unfold, unpack};
 
 const FINGERPRINT: &str = "fingerprint";

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Store, StoreError};
 use crate::sealing::{OpeningKey, SealFault, SealKey};
 use crate::sync::{ParcelCounts, ParcelError, sender_and_county};
+pub use file::fuzz_one;
 use file::{Contents, Direction, StickWriter, Tag};
 
 /// Setting that holds what is to be answered to a box, by its id.

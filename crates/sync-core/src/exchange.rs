@@ -174,6 +174,8 @@ pub struct Exchange {
     taken_before: u64,
     /// Hub: facts that came and are being taken.
     facts_came: u64,
+    /// What waits is sent once more, and nothing of it was acknowledged yet.
+    again: bool,
     /// Hub: the box's first message, until the prints are read.
     question: Option<Vec<u8>>,
     /// Box: whether this connection compared already.
@@ -223,6 +225,7 @@ impl Exchange {
             taken_back: 0,
             taken_before: 0,
             facts_came: 0,
+            again: false,
             question: None,
             compared: false,
             sent_since_wait: false,
@@ -347,6 +350,14 @@ impl Exchange {
             if let Some(done) = self.blobs.answered(have) {
                 self.counts.blobs_sent += u64::from(done);
             }
+        }
+        if ack.took_nothing() {
+            // Still no room: what else waits would go over the line in vain.
+            if self.again {
+                self.sources.stop();
+            }
+        } else {
+            self.again = false;
         }
         self.asks.push_back(Ask::Acked(ack));
         Ok(())
@@ -515,6 +526,24 @@ impl Exchange {
         if let End::Hub(hub) = &mut self.end {
             hub.news();
         }
+    }
+
+    /// Reads and sends once more what waits, where the other end handled everything that was sent and did not
+    /// acknowledge all of it: it may have had no room. `false` where something is under way.
+    pub fn send_again(&mut self) -> bool {
+        let idle = self.is_open()
+            && !self.is_awaiting()
+            && self.asks.is_empty()
+            && self.unanswered == 0
+            && self.packing.is_empty()
+            && self.sources.is_exhausted()
+            && self.pipe.is_drained();
+        if idle {
+            self.again = true;
+            self.sources.start_again();
+            self.box_unsettle();
+        }
+        idle
     }
 
     /// The next bytes for the stream.

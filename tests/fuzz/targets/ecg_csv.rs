@@ -1,4 +1,4 @@
 //! Recordings as tables.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ecg::formats::csv::fuzz_one(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("ecg_csv", bytes));

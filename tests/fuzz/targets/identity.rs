@@ -1,4 +1,4 @@
 //! Numbers of identity cards.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|text: &str| records::identity::fuzz_one(text));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("identity", bytes));

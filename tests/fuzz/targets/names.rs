@@ -1,4 +1,4 @@
 //! Names and their pinyin.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|text: &str| records::pinyin::fuzz_one(text));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("names", bytes));

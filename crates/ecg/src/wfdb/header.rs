@@ -221,7 +221,7 @@ fn gain(field: &str, adc_zero: i32) -> Option<Gain> {
         units: "mV".to_owned(),
     };
     while let Some(sign) = rest.chars().next() {
-        let after = &rest[1..];
+        let after = &rest[sign.len_utf8()..];
         if sign == '(' {
             let (baseline, behind) = after.split_once(')')?;
             gain.baseline = baseline.trim().parse().ok()?;

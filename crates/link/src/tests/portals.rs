@@ -97,6 +97,7 @@ async fn a_hub_that_falls_silent_is_given_up_and_nothing_is_lost() {
         connect: Duration::from_millis(400),
         handshake: Duration::from_millis(400),
         silence: Duration::from_millis(400),
+        ..Limits::default()
     };
     let limits = Limits::default();
     let half_a_minute = Duration::from_secs(30);

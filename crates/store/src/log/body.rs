@@ -97,6 +97,24 @@ pub(crate) fn unfold(body: &[u8], actor: Actor, doc: DocId, hash: &[u8; 32]) -> 
     }
 }
 
+/// One run of a fuzzer: the bytes as the body of a change.
+pub fn fuzz_one(bytes: &[u8]) {
+    let Some((first, body)) = bytes.split_first() else {
+        return;
+    };
+    let kinds = records::ids::DocKind::ALL;
+    let mut doc = DocId([0; 16]);
+    doc.0[0] = kinds[usize::from(*first) % kinds.len()].byte();
+    let actor = Actor {
+        device: DeviceId([1; 8]),
+        session: SessionId([2; 8]),
+    };
+    assert!(
+        unfold(body, actor, doc, &[0; 32]).is_err(),
+        "nothing has this hash"
+    );
+}
+
 /// Compresses with the dictionary; each thread keeps what it works with.
 fn compress(stream: &[u8]) -> Option<Vec<u8>> {
     static WITH: OnceLock<EncoderDictionary<'static>> = OnceLock::new();

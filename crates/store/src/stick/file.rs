@@ -195,16 +195,23 @@ impl Contents {
     }
 }
 
-struct Sections {
-    from: StreamReader<BufReader<File>>,
+struct Sections<R> {
+    from: R,
     digest: blake3::Hasher,
 }
 
-impl Sections {
+impl Sections<StreamReader<BufReader<File>>> {
     fn open(path: &Path, key: &OpeningKey, direction: Direction) -> Result<Self, StickError> {
         let file = File::open(path).map_err(failed(path))?;
+        let opened = unseal(BufReader::new(file), std::slice::from_ref(key))?;
+        Self::begin(opened, direction)
+    }
+}
+
+impl<R: Read> Sections<R> {
+    fn begin(from: R, direction: Direction) -> Result<Self, StickError> {
         let mut sections = Self {
-            from: unseal(BufReader::new(file), std::slice::from_ref(key))?,
+            from,
             digest: blake3::Hasher::new(),
         };
         let mut start = [0; MAGIC.len() + 1];
@@ -237,5 +244,22 @@ impl Sections {
         let mut bytes = vec![0; length];
         self.read(&mut bytes)?;
         Ok(Some((tag, bytes)))
+    }
+}
+
+/// One run of a fuzzer: the bytes as an encrypted file, and as what such a file holds.
+pub fn fuzz_one(bytes: &[u8]) {
+    if let Ok(key) = OpeningKey::from_secret(&[1; 32])
+        && let Ok(mut opened) = unseal(bytes, &[key])
+    {
+        let _ = io::copy(&mut opened, &mut io::sink());
+    }
+    for direction in [Direction::ToHub, Direction::ToBox] {
+        let Ok(mut sections) = Sections::begin(bytes, direction) else {
+            continue;
+        };
+        while let Ok(Some((_, section))) = sections.next_section() {
+            assert!(section.len() <= bytes.len(), "a section longer than its file");
+        }
     }
 }

@@ -48,12 +48,12 @@ impl Store {
                 Ok(Answer::Next(next))
             }
             Ask::TakeBatch { lane, batch } => {
-                let taken = self.write(move |tx| take_batch(tx, device, lane, &batch)).await?;
-                Ok(Answer::Taken(Box::new(taken)))
+                let taken = self.write(move |tx| take_batch(tx, device, lane, &batch)).await;
+                unless_full(lane, taken)
             }
             Ask::TakeAudit { lane, audit } => {
-                let taken = self.write(move |tx| take_audit(tx, lane, &audit)).await?;
-                Ok(Answer::Taken(Box::new(taken)))
+                let taken = self.write(move |tx| take_audit(tx, lane, &audit)).await;
+                unless_full(lane, taken)
             }
             Ask::TakeFacts { lane, facts } => {
                 let taken = self
@@ -135,6 +135,19 @@ impl Store {
         })
         .await
     }
+}
+
+/// On a full disk nothing of a message is kept or acknowledged: its box keeps it and sends it again later, and the
+/// contact goes on. What is handed back ends it: a hub that has not stored a purge must not feed.
+fn unless_full(lane: Lane, taken: Result<Taken, StoreError>) -> Result<Answer, StoreError> {
+    let taken = match taken {
+        Err(StoreError::DiskFull) => {
+            tracing::warn!("no room for what a box sent: it is not acknowledged");
+            Taken::nothing(lane)
+        }
+        other => other?,
+    };
+    Ok(Answer::Taken(Box::new(taken)))
 }
 
 fn served(sql: &Connection, device: DeviceId) -> Result<i64, StoreError> {

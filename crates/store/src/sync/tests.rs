@@ -3,6 +3,7 @@
 
 mod digests;
 mod forged;
+mod full;
 mod leaving;
 mod newer;
 mod parcels;
@@ -173,16 +174,31 @@ async fn credentials(of: &Store, with: &Store, of_box: DeviceId) -> Credentials 
     }
 }
 
+/// Both ends of a connection.
+async fn connect(end: &Store, hub: &Store) -> (Exchange, Exchange) {
+    let hello = end.hello("test").await.unwrap().unwrap();
+    let own = credentials(end, hub, end.device()).await;
+    let at_box = Exchange::for_box(own, &hello, Duration::ZERO, NOW);
+    (
+        at_box,
+        Exchange::for_hub(credentials(hub, end, end.device()).await, NOW),
+    )
+}
+
 /// Exchanges until the box is settled, or until `most` bytes went each way.
 async fn exchange(end: &Store, hub: &Store, most: usize) -> Result<(Counts, usize), ExchangeFault> {
-    let hello = end.hello("test").await.unwrap().unwrap();
-    let mut at_box = Exchange::for_box(
-        credentials(end, hub, end.device()).await,
-        &hello,
-        Duration::ZERO,
-        NOW,
-    );
-    let mut at_hub = Exchange::for_hub(credentials(hub, end, end.device()).await, NOW);
+    let mut ends = connect(end, hub).await;
+    let carried = carry(end, hub, &mut ends, most).await?;
+    Ok((ends.0.counts(), carried))
+}
+
+/// The same on a connection that stays.
+async fn carry(
+    end: &Store,
+    hub: &Store,
+    (at_box, at_hub): &mut (Exchange, Exchange),
+    most: usize,
+) -> Result<usize, ExchangeFault> {
     let mut carried = 0;
     for _ in 0..100_000 {
         while let Some(ask) = at_box.poll_ask(NOW) {
@@ -193,7 +209,7 @@ async fn exchange(end: &Store, hub: &Store, most: usize) -> Result<(Counts, usiz
             at_hub.handle_answer(answer, NOW)?;
         }
         if at_box.is_settled() {
-            return Ok((at_box.counts(), carried));
+            return Ok(carried);
         }
         while let Some(bytes) = at_box.poll_transmit(NOW) {
             carried += bytes.len();
@@ -204,7 +220,7 @@ async fn exchange(end: &Store, hub: &Store, most: usize) -> Result<(Counts, usiz
             at_box.handle_bytes(&bytes, NOW)?;
         }
         if carried > most {
-            return Ok((at_box.counts(), carried));
+            return Ok(carried);
         }
     }
     panic!("the exchange does not end");

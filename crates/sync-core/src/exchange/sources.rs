@@ -70,6 +70,11 @@ impl Sources {
         }
     }
 
+    /// Nothing more is read until something new wakes a lane, or all are read again.
+    pub(crate) fn stop(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.awake = None);
+    }
+
     /// The most urgent lane that may be read: its place and how many bytes to read.
     pub(crate) fn next(
         &mut self,

@@ -179,6 +179,16 @@ pub struct Ack {
 }
 
 impl Ack {
+    /// Whether it only counts messages: what they held was neither stored nor set aside.
+    pub(crate) fn took_nothing(&self) -> bool {
+        let handled = self.handled;
+        *self
+            == Self {
+                handled,
+                ..Self::default()
+            }
+    }
+
     pub(crate) fn write(&self, out: &mut Writer) {
         self.handled.iter().for_each(|count| out.number(*count));
         out.count(self.held.0.len());
