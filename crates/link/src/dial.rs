@@ -38,7 +38,7 @@ pub struct Limits {
     /// Silence where an answer is due; 30 s at most.
     pub silence: Duration,
     /// How soon a box sends again, on an open connection, what the hub did not acknowledge; the wait doubles up to
-    /// [`AGAIN_MAX`] while nothing of it is taken.
+    /// half an hour while nothing of it is taken.
     pub again: Duration,
 }
 
