@@ -7,6 +7,7 @@ sends KBIT kilobits a second one packet after the other, a packet arrives DELAY_
 are lost, and packets of more than LARGEST bytes vanish without a word. Standard library only.
 """
 
+import collections
 import fcntl
 import heapq
 import os
@@ -19,8 +20,9 @@ import time
 TUNSETIFF = 0x400454CA
 IFF_TUN = 0x0001
 IFF_NO_PI = 0x1000
-# Packets that wait for their turn, as many as Linux's own emulator keeps; more are lost.
-WAITING_MAX = 1000
+# Packets of one direction that wait for their turn, some 5 s of them at 64 kbit/s: the short buffer of a modem. More are
+# lost. With a long one TCP fills minutes, and both ends rightly give the other up.
+WAITING_MAX = 30
 
 
 def tun(name):
@@ -37,6 +39,8 @@ def main():
     print("ready", flush=True)
     ends = {near: far, far: near}
     free_at = {near: 0.0, far: 0.0}
+    # When each packet that was taken has left, by direction.
+    leaves = {near: collections.deque(), far: collections.deque()}
     under_way = []
     count = 0
     while True:
@@ -55,9 +59,13 @@ def main():
         for device in readable:
             packet = os.read(device, 65536)
             lost = dice.random() < loss
-            if lost or len(packet) > largest or len(under_way) >= WAITING_MAX:
+            waiting = leaves[device]
+            while waiting and waiting[0] <= now:
+                waiting.popleft()
+            if lost or len(packet) > largest or len(waiting) >= WAITING_MAX:
                 continue
             free_at[device] = max(now, free_at[device]) + len(packet) * 8 / (kbit * 1000)
+            waiting.append(free_at[device])
             count += 1
             heapq.heappush(under_way, (free_at[device] + delay, count, ends[device], packet))
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use harness::far_hub::FarHub;
-use harness::narrow_line::NarrowLine;
+use harness::narrow_line::{Narrow, NarrowLine};
 use harness::plain_browser::{PlainBrowser, form_id};
 use harness::programs::{PATIENCE, wait_until};
 use harness::workload::Workload;
@@ -17,6 +17,11 @@ use crate::narrow::EDGE;
 use crate::pages::runtime;
 use crate::rows::Panel;
 
+/// The edge of a cell on a good day: nothing is lost.
+const LINE: Narrow = Narrow {
+    loss_percent: 0,
+    ..EDGE
+};
 /// Who comes.
 const PANEL: Workload = Workload {
     patients: 1_000,
@@ -44,7 +49,7 @@ const WHAT: &str = "an urgent record of 5 kB beside a backlog: acknowledged, med
 
 /// The figures.
 pub(crate) fn figures(short: bool) -> Vec<Figure> {
-    let Some(line) = NarrowLine::lay_from_here(EDGE) else {
+    let Some(line) = NarrowLine::lay_from_here(LINE) else {
         return vec![Figure::absent(WHAT, Unit::Seconds)];
     };
     let panel = if short { SHORT_PANEL } else { PANEL };
