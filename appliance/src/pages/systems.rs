@@ -11,7 +11,7 @@ use crate::systems::{Standing, Systems};
 pub(crate) fn rows(lang: Lang, systems: &Systems) -> Vec<StateRow> {
     let one = |level, words| vec![StateRow::new(level, lang.t("systems-card"), words)];
     match systems {
-        Systems::NoCard => one(Level::Known, lang.t("systems-no-card")),
+        Systems::NoCard => one(Level::Good, lang.t("systems-no-card")),
         Systems::Unreadable(why) => one(Level::Bad, lang.t_with("systems-unreadable", &[("why", why)])),
         Systems::Read(standing) => read(lang, standing),
     }
