@@ -43,6 +43,8 @@ const SIGNS: usize = 930;
 const TEXTS: [&str; 3] = ["history", "examination", "advice"];
 /// A pressure that somebody must see at once.
 const CRITICAL: &str = "186/122";
+/// What the page asks to confirm of it.
+const CONFIRMING: &str = "bp=186/122";
 /// Most seconds until half of them are acknowledged.
 const MEDIAN_MAX_S: f64 = 2.0;
 const WHAT: &str = "an urgent record of 5 kB beside a backlog: acknowledged, median";
@@ -118,7 +120,8 @@ async fn write(tablet: &PlainBrowser, patient: &str, dice: &mut StdRng) {
         ("form", form.as_str()),
         ("base", page.hidden("base").unwrap()),
         ("bp", CRITICAL),
-        ("confirmed", "bp"),
+        ("confirming", CONFIRMING),
+        ("confirm", "yes"),
     ];
     fields.extend(
         TEXTS
