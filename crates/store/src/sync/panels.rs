@@ -9,7 +9,7 @@ use sync_core::wire::{Fact, FactKind, Lane};
 
 use crate::engine::{Store, StoreError, Tx};
 use crate::sql::{Connection, OptionalExtension, params};
-use crate::sync::{directory, facts, feeds, kept, purge, state as link};
+use crate::sync::{directory, facts, feeds, kept, purge, state};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_left(
@@ -60,7 +60,7 @@ fn note(sql: &Connection, fact: &Fact) -> Result<Option<(PatientId, bool)>, Stor
 }
 
 /// Hub: states that a clinic holds a patient, or does not any more.
-fn state(tx: &mut Tx<'_>, clinic: &ClinicCode, patient: PatientId, what: u8) -> Result<(), StoreError> {
+fn declare(tx: &mut Tx<'_>, clinic: &ClinicCode, patient: PatientId, what: u8) -> Result<(), StoreError> {
     if let Some(fact) = facts::state_fact(tx, FactKind::Panel, clinic, body(patient, what))? {
         note(tx.sql, &fact)?;
     }
@@ -92,7 +92,7 @@ fn leave(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> 
 pub(crate) fn join(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> {
     forget_leaving(tx, c, patient)?;
     let clinic = directory::clinic_code(tx.sql, c)?;
-    state(tx, &clinic, patient, JOINED)?;
+    declare(tx, &clinic, patient, JOINED)?;
     feeds::relate_again(tx, c, patient, true)
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn carry_out(tx: &mut Tx<'_>, fact: &Fact) -> Result<(), StoreError> 
     let Some((patient, joined)) = note(tx.sql, fact)? else {
         return Ok(());
     };
-    let Some(enrolment) = link::enrolment(tx.sql)? else {
+    let Some(enrolment) = state::enrolment(tx.sql)? else {
         return Ok(());
     };
     let mut find = tx.sql.prepare_cached(
@@ -152,7 +152,7 @@ pub(crate) fn came(
     owner: &ClinicCode,
     patient: PatientId,
 ) -> Result<(), StoreError> {
-    let Some(enrolment) = link::enrolment(tx.sql)?.filter(|enrolment| enrolment.clinic != *owner) else {
+    let Some(enrolment) = state::enrolment(tx.sql)?.filter(|enrolment| enrolment.clinic != *owner) else {
         return Ok(());
     };
     let mut find = tx
@@ -213,7 +213,7 @@ impl Store {
                 return Ok(false);
             };
             leave(tx, c, patient)?;
-            state(tx, &clinic, patient, LEFT)?;
+            declare(tx, &clinic, patient, LEFT)?;
             Ok(true)
         })
         .await
