@@ -10,26 +10,47 @@ use std::time::Duration;
 /// In flight before anything was measured: about what TCP sends at its start (RFC 6928).
 const WINDOW_AT_START: u64 = 16 * 1024;
 /// Never less than this: one step of progress and a segment on top.
-const WINDOW_LEAST: u64 = 8 * 1024;
+const WINDOW_LEAST: u64 = 6 * 1024;
 /// Never more than this.
 const WINDOW_MOST: u64 = 1024 * 1024;
 /// Added to rate × round trip, so that the rate can show that it grew.
 const PROBE: u64 = 2 * 1024;
 /// Measurements that the rate is taken over.
 const MEMORY: usize = 16;
+/// Round trips without growth of the rate by an eighth, after which the way counts as filled and no more than [`PROBE`] is
+/// added.
+const FILLED_AFTER: u32 = 3;
+
+/// A segment that is under way.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// Bytes sent in all, with it.
+    total: u64,
+    at: Duration,
+    /// What the receiver had told when it was sent, and since when that was known.
+    told: u64,
+    told_at: Duration,
+    /// Whether at least half of the window was in use, so that the way set the rate and not the sender.
+    filling: bool,
+}
 
 #[derive(Debug)]
 pub(crate) struct Pace {
     sent: u64,
     told: u64,
-    told_at: Option<Duration>,
-    /// Total after a segment, and when it was sent.
-    marks: VecDeque<(u64, Duration)>,
+    told_at: Duration,
+    marks: VecDeque<Mark>,
     /// The shortest of this connection: a queue on the way makes later ones longer, and a window that follows
     /// them would feed the queue.
     round_trip: Option<Duration>,
     /// Bytes per second.
     rates: VecDeque<u64>,
+    /// The round trip under way ends with the first segment sent after this much was told.
+    round_end: u64,
+    /// The fastest rate when it began.
+    rate_before: u64,
+    /// Round trips since the rate last grew.
+    steady: u32,
     window: u64,
 }
 
@@ -38,10 +59,13 @@ impl Default for Pace {
         Self {
             sent: 0,
             told: 0,
-            told_at: None,
+            told_at: Duration::ZERO,
             marks: VecDeque::new(),
             round_trip: None,
             rates: VecDeque::new(),
+            round_end: 0,
+            rate_before: 0,
+            steady: 0,
             window: WINDOW_AT_START,
         }
     }
@@ -53,8 +77,18 @@ impl Pace {
     }
 
     pub(crate) fn sent(&mut self, bytes: u64, now: Duration) {
+        if self.sent == self.told {
+            // Nothing was under way: the time before is not the way's.
+            self.told_at = now;
+        }
         self.sent += bytes;
-        self.marks.push_back((self.sent, now));
+        self.marks.push_back(Mark {
+            total: self.sent,
+            at: now,
+            told: self.told,
+            told_at: self.told_at,
+            filling: (self.sent - self.told) * 2 >= self.window,
+        });
     }
 
     /// The receiver has this many bytes in all. A number that was never sent is not believed.
@@ -62,34 +96,47 @@ impl Pace {
         if total <= self.told || total > self.sent {
             return;
         }
-        let mut sent_at = None;
-        while let Some((_, at)) = self.marks.pop_front_if(|(mark, _)| *mark <= total) {
-            sent_at = Some(at);
+        let mut last = None;
+        while let Some(mark) = self.marks.pop_front_if(|mark| mark.total <= total) {
+            last = Some(mark);
         }
-        if let Some(at) = sent_at {
-            let trip = now.saturating_sub(at);
-            self.round_trip = Some(self.round_trip.map_or(trip, |shortest| shortest.min(trip)));
+        self.told = total;
+        self.told_at = now;
+        if let Some(mark) = last {
+            self.measure(mark, now);
         }
-        if let Some(before) = self.told_at {
-            let micros = now.saturating_sub(before).as_micros().max(1);
-            let rate = u128::from(total - self.told) * 1_000_000 / micros;
+    }
+
+    /// The rate is what was delivered from before the segment was sent until it was told: at least a round trip, so
+    /// that two words of progress that arrive together do not look like a fast way.
+    fn measure(&mut self, mark: Mark, now: Duration) {
+        let trip = now.saturating_sub(mark.at);
+        let trip = self.round_trip.map_or(trip, |shortest| shortest.min(trip));
+        self.round_trip = Some(trip);
+        let micros = now.saturating_sub(mark.told_at).as_micros().max(1);
+        let rate = u128::from(self.told - mark.told) * 1_000_000 / micros;
+        let rate = u64::try_from(rate).unwrap_or(u64::MAX);
+        let fastest = self.rates.iter().max().copied().unwrap_or(0);
+        if rate > fastest || mark.filling {
             if self.rates.len() == MEMORY {
                 self.rates.pop_front();
             }
-            self.rates.push_back(u64::try_from(rate).unwrap_or(u64::MAX));
+            self.rates.push_back(rate);
         }
-        self.told = total;
-        self.told_at = Some(now);
-        self.measure();
-    }
-
-    fn measure(&mut self) {
-        let (Some(rate), Some(trip)) = (self.rates.iter().max(), self.round_trip) else {
-            return;
-        };
-        let bytes = u128::from(*rate) * trip.as_micros() * 5 / 4 / 1_000_000;
-        let bytes = u64::try_from(bytes).unwrap_or(WINDOW_MOST);
-        self.window = bytes.saturating_add(PROBE).clamp(WINDOW_LEAST, WINDOW_MOST);
+        let fastest = self.rates.iter().max().copied().unwrap_or(0);
+        if mark.told >= self.round_end {
+            let grew = fastest > self.rate_before.saturating_add(self.rate_before / 8);
+            self.steady = if grew { 0 } else { self.steady.saturating_add(1) };
+            self.rate_before = fastest;
+            self.round_end = self.told;
+        }
+        let fills = u128::from(fastest) * trip.as_micros() / 1_000_000;
+        let fills = u64::try_from(fills).unwrap_or(WINDOW_MOST);
+        let growing = if self.steady < FILLED_AFTER { fills / 2 } else { 0 };
+        self.window = fills
+            .saturating_add(growing)
+            .saturating_add(PROBE)
+            .clamp(WINDOW_LEAST, WINDOW_MOST);
     }
 }
 
@@ -97,9 +144,10 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Sends for a while through a way of this rate (bytes a second) and round trip; gives the largest number
-    /// of bytes in flight in the second half.
-    fn in_flight(rate: u64, round_trip: Duration) -> u64 {
+    /// Sends for a minute's bytes through a way of this rate (bytes a second) and round trip, whose words of progress
+    /// arrive at the ends of `ticks`; gives the largest number of bytes in flight in the second half, and the seconds
+    /// that it took.
+    fn in_flight(rate: u64, round_trip: Duration, tick: Duration) -> (u64, f64) {
         let mut pace = Pace::default();
         let mut way_free = Duration::ZERO;
         let mut progress: VecDeque<(Duration, u64)> = VecDeque::new();
@@ -110,7 +158,7 @@ mod tests {
                 pace.sent(1024, now);
                 total += 1024;
                 way_free = way_free.max(now) + Duration::from_micros(1024 * 1_000_000 / rate);
-                if total % 4096 == 0 {
+                if total == 1024 || total % 4096 == 0 {
                     progress.push_back((way_free + round_trip, total));
                 }
             }
@@ -120,24 +168,52 @@ mod tests {
             let Some((at, bytes)) = progress.pop_front() else {
                 break;
             };
-            now = at;
+            let ticks = at.as_nanos().div_ceil(tick.as_nanos());
+            let arrives = Duration::from_nanos((ticks * tick.as_nanos()).try_into().unwrap());
+            now = arrives.max(now + Duration::from_micros(1));
             pace.told(bytes, now);
         }
-        most
+        (most, now.as_secs_f64())
     }
 
     #[test]
     fn a_slow_way_is_filled_but_not_flooded() {
         // 64 kbit/s and 600 ms: 4.8 kB fill the way; more would stand in the modem's queue.
-        let flight = in_flight(8000, Duration::from_millis(600));
-        assert!((4800..=14_000).contains(&flight), "{flight}");
+        for tick in [1, 200].map(Duration::from_millis) {
+            let (flight, took) = in_flight(8000, Duration::from_millis(600), tick);
+            assert!((4800..=9 * 1024).contains(&flight), "{tick:?}: {flight}");
+            assert!(took < 75.0, "{tick:?}: {took}");
+        }
     }
 
     #[test]
     fn a_fast_way_is_filled_too() {
         // 16 Mbit/s and 100 ms: 200 kB.
-        let flight = in_flight(2_000_000, Duration::from_millis(100));
-        assert!((180_000..=700_000).contains(&flight), "{flight}");
+        for tick in [1, 20].map(Duration::from_millis) {
+            let (flight, took) = in_flight(2_000_000, Duration::from_millis(100), tick);
+            assert!((180_000..=450_000).contains(&flight), "{tick:?}: {flight}");
+            assert!(took < 70.0, "{tick:?}: {took}");
+        }
+    }
+
+    #[test]
+    fn a_pause_of_the_sender_is_not_a_slow_way() {
+        let mut pace = Pace::default();
+        let mut now = Duration::ZERO;
+        let trip = Duration::from_millis(100);
+        let mut burst = |pace: &mut Pace, segments: u64| {
+            for _ in 0..segments {
+                pace.sent(1024, now);
+            }
+            pace.told(pace.sent, now + trip);
+            now += Duration::from_secs(60);
+        };
+        burst(&mut pace, 256);
+        let window = pace.window;
+        for _ in 0..2 * MEMORY {
+            burst(&mut pace, 1);
+        }
+        assert!(pace.window >= window * 2 / 3, "{window} {}", pace.window);
     }
 
     #[test]

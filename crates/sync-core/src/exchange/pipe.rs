@@ -8,7 +8,8 @@ use crate::exchange::ExchangeFault;
 use crate::exchange::pace::Pace;
 use crate::wire::{Frame, FrameReader, Lane, MAX_SEGMENT, Segment, WireFault};
 
-/// After how many bytes of segments the receiver tells its progress.
+/// After how many bytes of segments the receiver tells its progress. It tells the very first segment too: by that
+/// word the sender knows the round trip before it has filled any queue.
 const PROGRESS_STEP: u64 = 4096;
 
 #[derive(Debug, Default)]
@@ -87,8 +88,9 @@ impl Pipe {
     }
 
     fn take_segment(&mut self, segment: Segment) -> Result<Option<Vec<u8>>, WireFault> {
+        let first = self.received == 0;
         self.received += segment.bytes.len() as u64;
-        if self.received - self.reported >= PROGRESS_STEP {
+        if first || self.received - self.reported >= PROGRESS_STEP {
             self.reported = self.received;
             self.send_control(&Frame::Progress(self.received));
         }
