@@ -15,6 +15,7 @@ const CODE: &str = "0017";
 /// Folders of a box that has sent everything to its hub, of that hub, and what they say.
 pub struct FarHub {
     folder: PathBuf,
+    clinic: &'static str,
 }
 
 /// How one exchange went.
@@ -28,20 +29,36 @@ pub struct Exchanged {
 impl FarHub {
     /// Enrols a box at a hub and sends it the charts of a panel, over this machine's loopback.
     pub fn with_base(folder: &Path, panel: Workload) -> Self {
-        let this = Self {
-            folder: folder.to_owned(),
-        };
-        std::fs::create_dir_all(folder.join("logs")).unwrap();
         let base = folder.join("base");
+        std::fs::create_dir_all(folder).unwrap();
         panel.write_base(&base);
-        this.hub_verb(&["clinic", "add"], &["--code", CODE, "--name", "示例卫生室"]);
-        let token = this.hub_verb(&["token"], &["--clinic", CODE]).out;
+        let this = Self::of(folder, CODE);
         this.import(&base);
-        let (hub, url) = this.serve(None, "127.0.0.1");
+        this.enrol();
+        this
+    }
+
+    /// The box of this clinic in `folder`, where it may have been founded already, and a hub for it.
+    pub fn of(folder: &Path, clinic: &'static str) -> Self {
+        std::fs::create_dir_all(folder.join("logs")).unwrap();
+        Self {
+            folder: folder.to_owned(),
+            clinic,
+        }
+    }
+
+    /// Enrols the box and sends what it holds, over this machine's loopback.
+    pub fn enrol(&self) {
+        self.hub_verb(
+            &["clinic", "add"],
+            &["--code", self.clinic, "--name", "示例卫生室"],
+        );
+        let token = self.hub_verb(&["token"], &["--clinic", self.clinic]).out;
+        let (hub, url) = self.serve(None, "127.0.0.1");
         let enrol = [
             "enroll",
             "--data",
-            &this.path("box"),
+            &self.path("box"),
             "--hub",
             &url,
             "--token-file",
@@ -49,12 +66,26 @@ impl FarHub {
         ];
         let said = run("appliance", &enrol, token.as_bytes());
         assert_eq!(said.code, 0, "{} {}", said.out, said.err);
-        let first = this
-            .exchange(None, &url)
-            .unwrap_or_else(|said| panic!("{} {}", said.out, said.err));
-        assert_eq!(first.told["pending"], 0, "the base is at the hub");
+        self.settle(&url);
         assert!(hub.stop().success());
-        this
+    }
+
+    /// Exchanges with the hub at this URL until nothing waits.
+    fn settle(&self, url: &str) {
+        let told = self
+            .exchange(None, url)
+            .unwrap_or_else(|said| panic!("{} {}", said.out, said.err))
+            .told;
+        assert_eq!(told["pending"], 0, "everything is at the hub: {told}");
+    }
+
+    /// Sends what waits; `true` where both ends then hold the same.
+    pub fn meets(&self) -> bool {
+        let (hub, url) = self.serve(None, "127.0.0.1");
+        self.settle(&url);
+        assert!(hub.stop().success());
+        let [there, here] = self.fingerprints();
+        there == here
     }
 
     /// Adds lines to the box.
@@ -75,13 +106,21 @@ impl FarHub {
         for side in ["box", "hub", "logs"] {
             copy(&self.folder.join(side), &folder.join(side));
         }
-        Self {
-            folder: folder.to_owned(),
-        }
+        Self::of(folder, self.clinic)
     }
 
     /// Starts the hub at this address, in a namespace; gives it with its URL.
     pub fn serve(&self, namespace: Option<&str>, address: &str) -> (Program, String) {
+        self.serve_to(namespace, address, &[])
+    }
+
+    /// The same with these environment variables.
+    pub(crate) fn serve_to(
+        &self,
+        namespace: Option<&str>,
+        address: &str,
+        environment: &[(&str, &str)],
+    ) -> (Program, String) {
         let link = format!("{address}:0");
         let arguments = [
             "serve",
@@ -93,7 +132,7 @@ impl FarHub {
             &link,
         ];
         let logs = self.folder.join("logs");
-        let mut hub = Program::start_in(namespace, "sync-server", &arguments, &[], &logs);
+        let mut hub = Program::start_in(namespace, "sync-server", &arguments, environment, &logs);
         let url = hub.url("link").trim_end_matches('/').to_owned();
         (hub, url)
     }
@@ -128,9 +167,14 @@ impl FarHub {
 
     /// Starts the box beside a hub at this URL.
     pub fn serve_box(&self, url: &str) -> Program {
+        self.serve_box_to(url, &[])
+    }
+
+    /// The same with these environment variables.
+    pub(crate) fn serve_box_to(&self, url: &str, environment: &[(&str, &str)]) -> Program {
         let data = self.path("box");
         let arguments = ["serve", "--data", &data, "--listen", "127.0.0.1:0", "--hub", url];
-        Program::start("appliance", &arguments, &[], &self.folder.join("logs"))
+        Program::start("appliance", &arguments, environment, &self.folder.join("logs"))
     }
 
     /// Folder of the box's data.
@@ -138,9 +182,14 @@ impl FarHub {
         self.folder.join("box")
     }
 
+    /// Folder of the hub's data.
+    pub(crate) fn hub_data(&self) -> PathBuf {
+        self.folder.join("hub")
+    }
+
     /// Fingerprint of what the hub holds of the clinic, and of the box.
     pub fn fingerprints(&self) -> [Value; 2] {
-        let hub = self.hub_verb(&["verify"], &["--clinic", CODE, "--json"]);
+        let hub = self.hub_verb(&["verify"], &["--clinic", self.clinic, "--json"]);
         let verify = ["verify", "--data", &self.path("box"), "--json"];
         let here = run("appliance", &verify, b"");
         [&hub, &here].map(|said| said.json()["fingerprint"].clone())
@@ -155,7 +204,8 @@ impl FarHub {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder with everything in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());

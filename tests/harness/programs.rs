@@ -124,6 +124,14 @@ impl Program {
         self.child.wait().unwrap();
     }
 
+    /// The same for one that may have ended by itself already; whether it had.
+    pub(crate) fn kill_unless_gone(mut self) -> bool {
+        let gone = self.child.try_wait().unwrap().is_some();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        gone
+    }
+
     /// Asks the program to stop (SIGTERM) and waits for its end.
     pub fn stop(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();

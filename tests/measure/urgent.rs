@@ -86,7 +86,9 @@ pub(crate) fn figures(short: bool) -> Vec<Figure> {
                 assert!(began.elapsed() < PATIENCE, "never acknowledged");
                 std::thread::sleep(Duration::from_millis(20));
             }
-            began.elapsed()
+            let took = began.elapsed();
+            eprintln!("an urgent record: {took:?}");
+            took
         })
         .collect();
     let left = Lane::ALL.map(waiting).iter().sum::<u64>();

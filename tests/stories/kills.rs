@@ -1,6 +1,6 @@
 //! Ends the real process under load, as a power cut would, and looks for every record that it had acknowledged.
 //!
-//! `CLINIC_KILLS` says how many times (50 where it is not set), `CLINIC_SEED` repeats a run.
+//! `CLINIC_KILLS` says how many times (100 where it is not set), `CLINIC_SEED` repeats a run.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use harness::workload::Workload;
 use rand::RngExt as _;
 
 /// Kills of an ordinary run.
-const KILLS: u32 = 50;
+const KILLS: u32 = 100;
 
 /// A number from the environment.
 fn setting(name: &str) -> Option<u64> {

@@ -132,11 +132,16 @@ impl Pace {
         }
         let fills = u128::from(fastest) * trip.as_micros() / 1_000_000;
         let fills = u64::try_from(fills).unwrap_or(WINDOW_MOST);
-        let growing = if self.steady < FILLED_AFTER { fills / 2 } else { 0 };
+        // The first round trips tell less than the way carries: nothing had filled it yet.
+        let (more, least) = if self.steady < FILLED_AFTER {
+            (fills / 2, WINDOW_AT_START)
+        } else {
+            (0, WINDOW_LEAST)
+        };
         self.window = fills
-            .saturating_add(growing)
+            .saturating_add(more)
             .saturating_add(PROBE)
-            .clamp(WINDOW_LEAST, WINDOW_MOST);
+            .clamp(least, WINDOW_MOST);
     }
 }
 
