@@ -65,6 +65,11 @@ impl CountyHub {
         self.desk.trim_end_matches('/')
     }
 
+    /// Number of its process.
+    pub fn pid(&self) -> u32 {
+        self.program.as_ref().unwrap().pid()
+    }
+
     /// Address at which boxes reach it.
     pub fn link(&self) -> SocketAddr {
         self.link

@@ -49,7 +49,7 @@ fn commit(write: Write, form: [u8; 16]) -> Commit {
 }
 
 /// A visit with a blood pressure, as a doctor saves it.
-fn visit(patient: PatientId, clinic: &ClinicCode, n: usize) -> Commit {
+pub(crate) fn visit(patient: PatientId, clinic: &ClinicCode, n: usize) -> Commit {
     let reading = Observation {
         id: ObservationId(rand::random()),
         measured: Measured::BloodPressure {
@@ -74,6 +74,22 @@ fn visit(patient: PatientId, clinic: &ClinicCode, n: usize) -> Commit {
     };
     let write = Write::new(target, edits);
     commit(write, rand::random())
+}
+
+/// Registers a person.
+pub(crate) async fn register(store: &Store, clinic: &ClinicCode) -> PatientId {
+    let person = NewPatient {
+        name: "王秀英".into(),
+        ..NewPatient::default()
+    };
+    let edits = person.edits(Some(DOCTOR), stamp(0), &mut || store.fresh());
+    let target = Target::New {
+        kind: DocKind::Chart,
+        owner: clinic.clone(),
+    };
+    let write = Write::new(target, edits);
+    let made = store.commit(commit(write, rand::random())).await.unwrap();
+    made.docs[0].patient().unwrap()
 }
 
 fn open(folder: &Path) -> Store {
@@ -163,18 +179,7 @@ pub(crate) fn figures(short: bool) -> Vec<Figure> {
     let runtime = runtime();
     let patient = runtime.block_on(async {
         store.set_clinic(&clinic).await.unwrap();
-        let person = NewPatient {
-            name: "王秀英".into(),
-            ..NewPatient::default()
-        };
-        let edits = person.edits(Some(DOCTOR), stamp(0), &mut || store.fresh());
-        let target = Target::New {
-            kind: DocKind::Chart,
-            owner: clinic.clone(),
-        };
-        let write = Write::new(target, edits);
-        let made = store.commit(commit(write, rand::random())).await.unwrap();
-        made.docs[0].patient().unwrap()
+        register(&store, &clinic).await
     });
     let save = |n: usize| {
         let commit = visit(patient, &clinic, n);

@@ -10,6 +10,7 @@
     reason = "a measurement prints, and fails by panicking"
 )]
 
+mod boxes;
 mod commits;
 mod counties;
 mod disk;
@@ -66,6 +67,8 @@ enum Name {
     Kills,
     /// Real programs over a line of 64 kbit/s with loss, and over one on which full packets vanish.
     Narrow,
+    /// A county's boxes that reconnect within a minute.
+    Boxes,
     /// Bytes on the link: first fill, nothing new, a working day.
     Wire,
     /// A hub that went back seven days, and a contact with nothing new, for a box with ten years of old sessions.
@@ -137,6 +140,9 @@ fn main() -> ExitCode {
     }
     if wanted(Name::Wire) {
         figures.extend(wire::figures(panel, !arguments.short));
+    }
+    if wanted(Name::Boxes) {
+        figures.extend(boxes::figures(arguments.short));
     }
     if wanted(Name::RestoredHub) {
         figures.extend(restored::figures(!arguments.short));

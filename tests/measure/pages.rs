@@ -56,9 +56,8 @@ pub(crate) fn figures(panel: Workload, folder: &Path) -> Vec<Figure> {
     let mut program = Program::start("appliance", &arguments, &[], folder);
     let browser = PlainBrowser::new(&program.url("pages"), BTreeMap::new());
     let started = began.elapsed().as_secs_f64();
-    let resident = |program: &Program, key: &str| mebibytes(memory(program.pid(), key) * 1024);
     runtime().block_on(browser.get("/sign-in")).unwrap();
-    let idle = resident(&program, "VmRSS:");
+    let idle = resident(program.pid(), "VmRSS:");
     let lines = Panel::open(&data).patients();
     let mut figures = vec![Figure::told(
         "serve: process start to listening",
@@ -81,7 +80,7 @@ pub(crate) fn figures(panel: Workload, folder: &Path) -> Vec<Figure> {
     figures.extend(percentiles("patient page", panel, &pages));
     figures.extend(percentiles("search", panel, &searches));
     figures.push(Figure::told("serve: memory when idle", idle, Unit::Mebibytes).at_most(IDLE_MAX_MIB));
-    let busy = resident(&program, "VmHWM:");
+    let busy = resident(program.pid(), "VmHWM:");
     figures.push(Figure::told("serve: memory at most", busy, Unit::Mebibytes).at_most(BUSY_MAX_MIB));
     let somebody = lines[0].id.to_string();
     figures.extend(paint::figures(&program.url("pages"), &somebody));
@@ -143,9 +142,10 @@ fn percentiles(what: &str, panel: Workload, times: &Times) -> Vec<Figure> {
     vec![figure(50), figure(95).at_most(P95_MAX_MS), figure(99)]
 }
 
-/// A line of proc(5) `status`, in KiB.
-fn memory(pid: u32, key: &str) -> u64 {
+/// A line of proc(5) `status` of a process, in mebibytes.
+pub(crate) fn resident(pid: u32, key: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    mebibytes(kibibytes * 1024)
 }
