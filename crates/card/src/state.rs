@@ -291,6 +291,9 @@ impl State {
         let (kind, version) = (eye.byte()?, Version(eye.number()?));
         let [why, len] = eye.take()?;
         let detail = eye.0.get(..usize::from(len))?;
+        if detail.len() > DETAIL_MAX {
+            return None;
+        }
         let last = match kind {
             0 => Outcome::None,
             1 => Outcome::Committed(version),

@@ -1,6 +1,7 @@
 //! The dull loop between a socket, an exchange and a store: the same for both ends.
 
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use store::{Cause, Store, StoreError, StoreEvent};
@@ -72,10 +73,16 @@ fn bye_cause(bye: Bye) -> Cause {
     }
 }
 
+/// The answer to a long ask, on its way.
+pub(crate) type Beside = Pin<Box<dyn Future<Output = Result<Answer, StoreError>> + Send>>;
+
 /// Who carries out what the exchange asks.
 pub(crate) trait Answers {
     /// Carries it out.
     async fn answer(&mut self, ask: Ask) -> Result<Answer, StoreError>;
+
+    /// The same for one that is long, beside the others.
+    fn answer_beside(&self, ask: Ask) -> Beside;
 
     /// The lanes that may have something to send since this was asked last.
     async fn news(&mut self) -> Result<Vec<Lane>, StoreError>;
@@ -189,6 +196,7 @@ impl Again {
 enum Happened {
     Read(usize),
     Wrote(usize),
+    Answered(Result<Answer, StoreError>),
     News,
     TimeIsUp,
     Again,
@@ -206,8 +214,13 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
         mut events: broadcast::Receiver<StoreEvent>,
     ) -> End {
         let mut again = outside.again.map(Again::new);
+        let mut beside = None;
         loop {
             while let Some(ask) = exchange.poll_ask(started.elapsed()) {
+                if ask.is_long() {
+                    beside = Some(answers.answer_beside(ask));
+                    continue;
+                }
                 let answer = match answers.answer(ask).await {
                     Ok(answer) => answer,
                     Err(error) => return error.into(),
@@ -223,7 +236,19 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
             }
             let due = started + exchange.poll_timeout();
             let again_at = again.as_ref().map(|again| again.at);
-            match self.wait(due, again_at, &mut outside, &mut events).await {
+            let has_room = exchange.has_room();
+            let waits = self.wait(due, again_at, has_room, &mut beside, &mut outside, &mut events);
+            match waits.await {
+                Happened::Answered(answer) => {
+                    beside = None;
+                    let answer = match answer {
+                        Ok(answer) => answer,
+                        Err(error) => return error.into(),
+                    };
+                    if let Err(fault) = exchange.handle_answer(answer, started.elapsed()) {
+                        return fault.into();
+                    }
+                }
                 Happened::Read(count) => {
                     self.carried.down += count as u64;
                     if let Err(fault) = exchange.handle_bytes(&self.buffer[..count], started.elapsed()) {
@@ -275,6 +300,8 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
         &mut self,
         due: Instant,
         again_at: Option<Instant>,
+        has_room: bool,
+        beside: &mut Option<Beside>,
         outside: &mut Outside<'_>,
         events: &mut broadcast::Receiver<StoreEvent>,
     ) -> Happened {
@@ -293,6 +320,12 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                 write.flush().await.map(|()| 0)
             } else {
                 std::future::pending().await
+            }
+        };
+        let beside = async {
+            match beside {
+                Some(answer) => answer.await,
+                None => std::future::pending().await,
             }
         };
         let look = async {
@@ -315,7 +348,8 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                 Ok(count) => Happened::Wrote(count),
                 Err(error) => Happened::Cut(Some(error)),
             },
-            count = read.read(buffer) => match count {
+            answer = beside => Happened::Answered(answer),
+            count = read.read(buffer), if has_room => match count {
                 Ok(0) => Happened::Cut(None),
                 Ok(count) => Happened::Read(count),
                 Err(error) => Happened::Cut(Some(error)),

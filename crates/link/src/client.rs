@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::cable::Cable;
-use crate::carry::{Answers, Carried, End, Outside, carry};
+use crate::carry::{Answers, Beside, Carried, End, Outside, carry};
 use crate::dial::{HubAddress, Limits, LinkError, Meter, dial};
 use crate::tls::{BoxIdentity, Trust, client_config};
 
@@ -240,6 +240,11 @@ impl Answers for BoxAnswers<'_> {
             tell(welcome.at);
         }
         self.store.answer_as_box(ask).await
+    }
+
+    fn answer_beside(&self, ask: Ask) -> Beside {
+        let store = self.store.clone();
+        Box::pin(async move { store.answer_as_box(ask).await })
     }
 
     async fn news(&mut self) -> Result<Vec<Lane>, StoreError> {

@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::cable::Cable;
-use crate::carry::{Answers, Carried, End, Outside, carry};
+use crate::carry::{Answers, Beside, Carried, End, Outside, carry};
 use crate::certificate_files::CaFault;
 use crate::dial::HANDSHAKE_LIMIT;
 use crate::enrol::serve_enrolment;
@@ -254,6 +254,11 @@ impl Answers for HubAnswers<'_> {
             self.shared.store.raise_alarm(AlarmKind::Clone, &device).await?;
         }
         self.shared.store.answer_as_hub(self.key.device(), ask).await
+    }
+
+    fn answer_beside(&self, ask: Ask) -> Beside {
+        let (store, device) = (self.shared.store.clone(), self.key.device());
+        Box::pin(async move { store.answer_as_hub(device, ask).await })
     }
 
     async fn news(&mut self) -> Result<Vec<Lane>, StoreError> {

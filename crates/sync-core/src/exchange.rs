@@ -4,7 +4,9 @@
 //! ([`Exchange::handle_bytes`]), carry out what is asked of the store ([`Exchange::poll_ask`],
 //! [`Exchange::handle_answer`]), send what comes out ([`Exchange::poll_transmit`]), wake it in time
 //! ([`Exchange::poll_timeout`], [`Exchange::handle_timeout`]). Each ask gets exactly one answer, in order, and
-//! the socket is read only while nothing is asked, so a slow store slows the sender down.
+//! the socket is read only while nothing is asked, so a slow store slows the sender down. One ask may be answered later
+//! than its order: one that [`Ask::is_long`]. While it is under way, what is urgent goes on, and the socket is read as
+//! long as [`Exchange::has_room`].
 //!
 //! What to send is decided by what the other end says it holds, never by the memory of having sent it; that
 //! memory only lets the first flight already carry the right things. Everything is idempotent, so a
@@ -49,6 +51,10 @@ pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 pub const PING_AFTER: Duration = Duration::from_secs(60);
 /// After how much silence a hub gives an idle box up.
 pub const HUB_SILENCE_LIMIT: Duration = Duration::from_secs(150);
+
+/// Asks that may wait for a long one before the socket is read no more. An end that keeps to its bounds has fewer
+/// messages under way.
+const ASKS_WAITING_MAX: usize = 128;
 
 /// Why an exchange cannot go on; the connection is closed and made anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -157,6 +163,8 @@ pub struct Exchange {
     asks: VecDeque<Ask>,
     /// Asks given out and not answered.
     unanswered: usize,
+    /// One of them is long.
+    long_under_way: bool,
     sources: Sources,
     blobs: BlobSender,
     /// Messages of the other end that were handled.
@@ -212,6 +220,7 @@ impl Exchange {
             packing: Packing::default(),
             asks: VecDeque::new(),
             unanswered: 0,
+            long_under_way: false,
             sources: Sources::new(gather),
             blobs: BlobSender::default(),
             handled: [0; Lane::COUNT],
@@ -363,9 +372,15 @@ impl Exchange {
         Ok(())
     }
 
+    /// Whether more may be read from the stream while a long ask is under way.
+    pub fn has_room(&self) -> bool {
+        self.asks.len() < ASKS_WAITING_MAX
+    }
+
     /// The next thing that is asked of the store. Each ask gets exactly one answer.
     pub fn poll_ask(&mut self, now: Duration) -> Option<Ask> {
-        let ask = self.asks.pop_front().or_else(|| self.next_read(now))?;
+        let ask = self.next_ask(now)?;
+        self.long_under_way |= ask.is_long();
         match &ask {
             Ask::Acked(ack) => {
                 let facts = ack.taken_back.iter();
@@ -378,7 +393,19 @@ impl Exchange {
         Some(self.with_learned(ask))
     }
 
-    /// What can be read from the store to be sent.
+    fn next_ask(&mut self, now: Duration) -> Option<Ask> {
+        if !self.long_under_way {
+            return self.asks.pop_front().or_else(|| self.next_read(now));
+        }
+        let waiting = self.asks.iter().take_while(|ask| ask.waits_for_long()).count();
+        match self.asks.get(waiting) {
+            Some(ask) if ask.overtakes_long() => self.asks.remove(waiting),
+            Some(_) => None,
+            None => self.next_read(now),
+        }
+    }
+
+    /// What can be read from the store to be sent; while something long is under way, of the urgent lanes only.
     fn next_read(&mut self, now: Duration) -> Option<Ask> {
         if let End::Hub(hub) = &self.end
             && !hub.may_feed()
@@ -386,7 +413,9 @@ impl Exchange {
             return None;
         }
         let pipe = &self.pipe;
-        if let Some((lane, after, budget)) = self.sources.next(now, |lane| pipe.queued(lane)) {
+        let all = !self.long_under_way;
+        let lanes = Lane::ALL.into_iter().filter(|lane| all || lane.is_urgent());
+        if let Some((lane, after, budget)) = self.sources.next(now, lanes, |lane| pipe.queued(lane)) {
             let held = match &self.end {
                 End::Hub(hub) => hub.peer_holds(),
                 End::Box(_) => Default::default(),
@@ -398,11 +427,14 @@ impl Exchange {
                 held,
             });
         }
+        if !all {
+            return None;
+        }
         let (offer, offset) = self.blobs.next_piece(|lane| pipe.queued(lane))?;
         Some(Ask::ReadBlob { offer, offset })
     }
 
-    /// Takes the store's answer to the oldest open ask.
+    /// Takes the store's answer to the oldest open ask, or to the long one.
     pub fn handle_answer(&mut self, answer: Answer, now: Duration) -> Result<(), ExchangeFault> {
         self.unanswered = self.unanswered.saturating_sub(1);
         let awaited = self.is_awaiting();
@@ -428,13 +460,19 @@ impl Exchange {
             Answer::Taken(taken) => self.acknowledge(*taken),
             Answer::Fingerprint(fingerprint) => self.hub_say_quiet(fingerprint),
             Answer::Settled(wanted) => self.box_settle(wanted),
-            Answer::Packed { bytes, learned } => self.packed(bytes, learned),
+            Answer::Packed { lane, bytes, learned } => {
+                self.long_under_way &= lane.is_urgent();
+                self.packed(lane, bytes, learned);
+            }
             Answer::Unpacked {
                 lane,
                 length,
                 message,
                 learned,
-            } => self.unpacked(lane, length, *message, learned)?,
+            } => {
+                self.long_under_way &= lane.is_urgent();
+                self.unpacked(lane, length, *message, learned)?;
+            }
             Answer::Differs(wanted) => {
                 self.box_settle(wanted);
                 self.box_differs();

@@ -56,6 +56,18 @@ pub const TARGETS: &[Target] = &[
     target("token", |bytes| text(bytes, link::token::fuzz_one)),
 ];
 
+/// One run of a fuzzer: as [`run`], but a panic of a library that a decoder catches, and answers for, goes on. The
+/// fuzzer's own hook would end the process at it; one that nobody catches still does.
+///
+/// # Panics
+/// As [`run`].
+#[expect(clippy::print_stderr, reason = "what the fuzzer's own hook would print")]
+pub fn fuzz(name: &str, bytes: &[u8]) {
+    static QUIET: std::sync::Once = std::sync::Once::new();
+    QUIET.call_once(|| std::panic::set_hook(Box::new(|what| eprintln!("{what}"))));
+    run(name, bytes);
+}
+
 /// One run of the target of this name.
 ///
 /// # Panics

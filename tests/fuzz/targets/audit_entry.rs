@@ -1,4 +1,4 @@
 //! Entries of the audit chain.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("audit_entry", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("audit_entry", bytes));

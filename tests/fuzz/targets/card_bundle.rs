@@ -1,4 +1,4 @@
 //! Update bundles.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("card_bundle", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("card_bundle", bytes));

@@ -1,4 +1,4 @@
 //! The state sector of a card.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("card_state", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("card_state", bytes));

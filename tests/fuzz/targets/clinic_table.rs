@@ -1,4 +1,4 @@
 //! Tables of clinics that a spreadsheet wrote.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("clinic_table", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("clinic_table", bytes));

@@ -1,4 +1,4 @@
 //! The form in which recordings are stored.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("ecg_codec", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("ecg_codec", bytes));

@@ -1,4 +1,4 @@
 //! Recordings as tables.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("ecg_csv", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("ecg_csv", bytes));

@@ -1,4 +1,4 @@
 //! WFDB headers and samples.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("ecg_wfdb", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("ecg_wfdb", bytes));

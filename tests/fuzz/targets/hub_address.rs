@@ -1,4 +1,4 @@
 //! Addresses of hubs.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("hub_address", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("hub_address", bytes));

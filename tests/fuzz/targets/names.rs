@@ -1,4 +1,4 @@
 //! Names and their pinyin.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("names", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("names", bytes));

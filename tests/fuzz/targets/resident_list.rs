@@ -1,4 +1,4 @@
 //! Lists of residents that a spreadsheet wrote.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("resident_list", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("resident_list", bytes));

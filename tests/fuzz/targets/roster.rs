@@ -1,4 +1,4 @@
 //! Rosters of staff.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("roster", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("roster", bytes));

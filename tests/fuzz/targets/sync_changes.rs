@@ -1,4 +1,4 @@
 //! Changes of documents from another machine.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("sync_changes", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("sync_changes", bytes));

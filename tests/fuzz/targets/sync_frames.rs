@@ -1,4 +1,4 @@
 //! Frames of the exchange.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("sync_frames", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("sync_frames", bytes));

@@ -1,4 +1,4 @@
 //! Typed text.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::run("text", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("text", bytes));

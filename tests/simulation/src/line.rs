@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sync_core::exchange::Exchange;
+use sync_core::exchange::{Ask, Exchange};
 use sync_core::identity::Actor;
 use sync_core::wire::Lane;
 
@@ -11,6 +11,8 @@ use sync_core::wire::Lane;
 const WRITE_BYTES: usize = 4 * 1024;
 /// How far ahead of the link an end may write: more would stand in a modem's queue.
 const AHEAD: Duration = Duration::from_millis(700);
+/// How long an end packs or unpacks a message of a backlog.
+const LONG: Duration = Duration::from_millis(900);
 
 /// An end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,12 +56,34 @@ pub(crate) struct Line {
     pub(crate) since: Duration,
     /// Under which session the box greeted.
     pub(crate) actor: Option<Actor>,
+    /// What each end packs or unpacks beside its other work, and when that is done.
+    long: [Option<(Ask, Duration)>; 2],
     latency: Duration,
     /// Bytes a second.
     rate: u64,
 }
 
 impl Line {
+    /// What an end asks of its store next. What is long comes again when its time is over.
+    pub(crate) fn next_ask(&mut self, side: Side, now: Duration) -> Option<Ask> {
+        let done = self.long[side as usize].take_if(|(_, done)| *done <= now);
+        if let Some((ask, _)) = done {
+            return Some(ask);
+        }
+        loop {
+            let ask = self.end(side).as_mut()?.poll_ask(now)?;
+            if !ask.is_long() {
+                return Some(ask);
+            }
+            self.long[side as usize] = Some((ask, now + LONG));
+        }
+    }
+
+    /// When an end is done with what is long.
+    pub(crate) fn long_until(&self, side: Side) -> Option<Duration> {
+        self.long[side as usize].as_ref().map(|(_, done)| *done)
+    }
+
     pub(crate) fn new(
         at: usize,
         ends: (Exchange, Exchange),
@@ -80,6 +104,7 @@ impl Line {
             seen: [0; Lane::COUNT],
             since: now,
             actor: None,
+            long: [None, None],
             latency,
             rate,
         }

@@ -345,9 +345,8 @@ impl World {
             .find(|end| end.clinic != self.boxes[at].clinic)
             .map_or(device, |end| end.device);
         let mut moved = false;
-        while let Some(exchange) = line.end(side)
-            && let Some(ask) = exchange.poll_ask(now)
-        {
+        let known = line.long_until(side);
+        while let Some(ask) = line.next_ask(side, now) {
             moved = true;
             let answer = match side {
                 Side::Box => {
@@ -371,6 +370,10 @@ impl World {
             };
             let Some(exchange) = line.end(side) else { break };
             exchange.handle_answer(answer, now)?;
+        }
+        let until = line.long_until(side);
+        if let Some(done) = until.filter(|_| until != known) {
+            self.at(done, Event::Pump(id));
         }
         Ok(moved)
     }

@@ -251,7 +251,7 @@ pub(crate) fn next(
         let before = next.items.len();
         match kind {
             CHANGE => {
-                let ancestors = if lane <= Lane::P1 {
+                let ancestors = if lane.is_urgent() {
                     waiting_before(sql, row)?
                 } else {
                     Vec::new()

@@ -143,6 +143,53 @@ pub enum Ask {
     SendAgain(Vec<[u8; 32]>),
 }
 
+impl Ask {
+    /// The lane that it serves, where it serves one.
+    fn lane(&self) -> Option<Lane> {
+        match self {
+            Self::Next { lane, .. }
+            | Self::TakeBatch { lane, .. }
+            | Self::TakeAudit { lane, .. }
+            | Self::TakeFeed { lane, .. }
+            | Self::TakeFacts { lane, .. }
+            | Self::TakeBack { lane, .. }
+            | Self::TakeOffer { lane, .. }
+            | Self::TakePiece { lane, .. }
+            | Self::Pack { lane, .. }
+            | Self::Unpack { lane, .. } => Some(*lane),
+            Self::Greet(_)
+            | Self::Welcomed(_)
+            | Self::HubHolds(_)
+            | Self::HubSketch { .. }
+            | Self::TellHoldings { .. }
+            | Self::OwnHoldings
+            | Self::ReadBlob { .. }
+            | Self::TellInFull
+            | Self::Acked(_)
+            | Self::Fingerprint
+            | Self::Settled(_)
+            | Self::Prints
+            | Self::SendAgain(_) => None,
+        }
+    }
+
+    /// Whether it takes long and writes nothing: to pack or unpack a message of a backlog. Its answer may come after
+    /// those to asks that were given out later.
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Pack { lane, .. } | Self::Unpack { lane, .. } if !lane.is_urgent())
+    }
+
+    /// Whether it waits while a long one is under way: each lane keeps its order.
+    pub(crate) fn waits_for_long(&self) -> bool {
+        self.lane().is_some_and(|lane| !lane.is_urgent())
+    }
+
+    /// Whether it may be carried out before others that came earlier and wait for a long one.
+    pub(crate) fn overtakes_long(&self) -> bool {
+        matches!(self, Self::Acked(_)) || self.lane().is_some_and(Lane::is_urgent)
+    }
+}
+
 /// The store's answer to an [`Ask`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
@@ -183,6 +230,8 @@ pub enum Answer {
     Prints(Vec<[u8; 32]>),
     /// A message as it goes out, and what was learned from it.
     Packed {
+        /// Its lane.
+        lane: Lane,
         /// Its bytes.
         bytes: Vec<u8>,
         /// What was learned; nothing where it has another form.
@@ -244,7 +293,7 @@ impl Answer {
     ) -> Self {
         let (start, learned) = match learned {
             Some(learned) => (Start::Continued, Some(*learned)),
-            None if lane <= Lane::P1 => (Start::Small, None),
+            None if lane.is_urgent() => (Start::Small, None),
             None => match base() {
                 Some((base, learned)) => (Start::Shared(base), Some(learned)),
                 None if more => (Start::Large, None),
@@ -253,10 +302,12 @@ impl Answer {
         };
         match pack(message, &start, learned, more, known) {
             Some((bytes, learned)) => Self::Packed {
+                lane,
                 bytes,
                 learned: more.then(|| Box::new(learned)),
             },
             None => Self::Packed {
+                lane,
                 bytes: message.encode(),
                 learned: None,
             },

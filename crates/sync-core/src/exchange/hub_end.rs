@@ -259,6 +259,7 @@ impl Exchange {
     pub(crate) fn hub_say_quiet(&mut self, fingerprint: [u8; 8]) {
         let handled = self.handled.iter().sum();
         let quiet = self.asks.is_empty()
+            && self.unanswered == 0
             && self.packing.is_empty()
             && self.sources.is_exhausted()
             && !self.blobs.is_awaiting();

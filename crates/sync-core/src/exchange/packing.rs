@@ -1,8 +1,8 @@
 //! Messages on their way into and out of the compact form, which needs what the store knows.
 //!
-//! Packing is asked of the store one message after the other, so what a lane sends keeps its order. What the model
-//! learned from a message is kept, lane by lane, only while more of a backlog follows at once: an idle connection
-//! holds no model.
+//! Packing is asked of the store one message after the other, so what a lane sends keeps its order; the urgent lanes have
+//! a seat of their own and do not wait for a backlog. What the model learned from a message is kept, lane by lane, only
+//! while more of a backlog follows at once: an idle connection holds no model.
 
 use std::collections::VecDeque;
 
@@ -23,13 +23,20 @@ struct Unsent {
     more: bool,
 }
 
+/// Where messages are packed one after the other.
+#[derive(Debug, Default)]
+struct Seat {
+    unsent: VecDeque<Unsent>,
+    /// The message that the store packs just now: whether it is audit, whether more follows.
+    busy: Option<(bool, bool)>,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Packing {
     /// Whether the other end understands the compact form.
     pub(crate) speaks: bool,
-    unsent: VecDeque<Unsent>,
-    /// The message that the store packs just now: its lane, whether it is audit, whether more follows.
-    busy: Option<(Lane, bool, bool)>,
+    /// Of the urgent lanes and of the others.
+    seats: [Seat; 2],
     out: [Option<Box<Learned>>; Lane::COUNT],
     into: [Option<Box<Learned>>; Lane::COUNT],
 }
@@ -37,7 +44,13 @@ pub(crate) struct Packing {
 impl Packing {
     /// Bytes that wait here are counted by their number only: whether anything waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.unsent.is_empty() && self.busy.is_none()
+        self.seats
+            .iter()
+            .all(|seat| seat.unsent.is_empty() && seat.busy.is_none())
+    }
+
+    fn seat(&mut self, lane: Lane) -> &mut Seat {
+        &mut self.seats[usize::from(!lane.is_urgent())]
     }
 }
 
@@ -58,20 +71,22 @@ impl Exchange {
         }
         let last = messages.iter().rposition(has_compact_form);
         for (at, message) in messages.into_iter().enumerate() {
-            let more = lane > Lane::P1 && (more || last.is_some_and(|last| at < last));
+            let more = !lane.is_urgent() && (more || last.is_some_and(|last| at < last));
             self.hub_has_news();
-            self.packing.unsent.push_back(Unsent { lane, message, more });
+            let unsent = Unsent { lane, message, more };
+            self.packing.seat(lane).unsent.push_back(unsent);
         }
-        self.pump();
+        self.pump(lane);
     }
 
-    fn pump(&mut self) {
-        while self.packing.busy.is_none()
-            && let Some(Unsent { lane, message, more }) = self.packing.unsent.pop_front()
+    /// Goes on at the seat of this lane.
+    fn pump(&mut self, lane: Lane) {
+        while self.packing.seat(lane).busy.is_none()
+            && let Some(Unsent { lane, message, more }) = self.packing.seat(lane).unsent.pop_front()
         {
             let audit = matches!(message, Message::Audit(_));
             if self.packing.speaks && has_compact_form(&message) {
-                self.packing.busy = Some((lane, audit, more));
+                self.packing.seat(lane).busy = Some((audit, more));
                 let learned = self.packing.out[lane.index()].take();
                 let message = Box::new(message);
                 self.asks.push_back(Ask::Pack {
@@ -87,12 +102,12 @@ impl Exchange {
     }
 
     /// The store packed the message that it was asked to.
-    pub(crate) fn packed(&mut self, bytes: Vec<u8>, learned: Option<Box<Learned>>) {
-        if let Some((lane, audit, more)) = self.packing.busy.take() {
+    pub(crate) fn packed(&mut self, lane: Lane, bytes: Vec<u8>, learned: Option<Box<Learned>>) {
+        if let Some((audit, more)) = self.packing.seat(lane).busy.take() {
             self.packing.out[lane.index()] = learned.filter(|_| more);
             self.send_bytes(lane, bytes, audit);
         }
-        self.pump();
+        self.pump(lane);
     }
 
     /// A message came: one in the compact form is unpacked by the store first.

@@ -157,7 +157,7 @@ impl Pipe {
         let Some(lane) = waiting.next() else {
             return self.last.take();
         };
-        if lane > Lane::P1 && !self.pace.has_room() {
+        if !lane.is_urgent() && !self.pace.has_room() {
             return None;
         }
         let out = &mut self.out[lane.index()];

@@ -42,7 +42,7 @@ impl Sources {
     }
 
     pub(crate) fn wake(&mut self, lane: Lane, now: Duration) {
-        let wait = if lane <= Lane::P1 {
+        let wait = if lane.is_urgent() {
             Duration::ZERO
         } else {
             self.gather
@@ -75,13 +75,14 @@ impl Sources {
         self.lanes.iter_mut().for_each(|lane| lane.awake = None);
     }
 
-    /// The most urgent lane that may be read: its place and how many bytes to read.
+    /// The most urgent lane of these that may be read: its place and how many bytes to read.
     pub(crate) fn next(
         &mut self,
         now: Duration,
+        mut lanes: impl Iterator<Item = Lane>,
         queued: impl Fn(Lane) -> usize,
     ) -> Option<(Lane, u64, usize)> {
-        let lane = Lane::ALL.into_iter().find(|lane| {
+        let lane = lanes.find(|lane| {
             let source = &self.lanes[lane.index()];
             source.awake.is_some_and(|due| due <= now)
                 && !source.asked
@@ -91,7 +92,7 @@ impl Sources {
         let source = &mut self.lanes[lane.index()];
         source.asked = true;
         source.awake = None;
-        let budget = if lane <= Lane::P1 {
+        let budget = if lane.is_urgent() {
             URGENT_BUDGET
         } else {
             BULK_BUDGET

@@ -38,6 +38,10 @@ pub(super) struct Connection {
     /// Bytes that each direction still carries before it is cut.
     pub(super) life: [usize; 2],
     pub(super) carried: [usize; 2],
+    /// Steps after which a long ask is answered.
+    pub(super) late: u64,
+    /// The long ask of each end, and the steps that it still takes.
+    beside: [Option<(Ask, u64)>; 2],
 }
 
 impl Connection {
@@ -52,7 +56,34 @@ impl Connection {
             down: VecDeque::new(),
             life: [usize::MAX; 2],
             carried: [0; 2],
+            late: 0,
+            beside: [None, None],
         }
+    }
+
+    /// Puts a long ask aside for a while; gives back any other one, and the long one whose time has come.
+    fn aside(&mut self, side: usize, ask: Option<Ask>) -> Option<Ask> {
+        match ask {
+            Some(ask) if self.late > 0 && ask.is_long() => {
+                assert!(self.beside[side].is_none(), "one long ask at a time");
+                self.beside[side] = Some((ask, self.late));
+                None
+            }
+            Some(ask) => Some(ask),
+            None => {
+                let (_, steps) = self.beside[side].as_mut()?;
+                *steps -= 1;
+                self.beside[side]
+                    .take_if(|(_, steps)| *steps == 0)
+                    .map(|(ask, _)| ask)
+            }
+        }
+    }
+
+    /// What is long ends with the next step.
+    pub(super) fn finish_long(&mut self) {
+        self.late = 0;
+        self.beside.iter_mut().flatten().for_each(|(_, steps)| *steps = 1);
     }
 
     /// Lets both ends work once; `Ok(false)` when nothing moved, `Err` when the connection is over.
@@ -64,15 +95,28 @@ impl Connection {
         most: usize,
     ) -> Result<bool, ExchangeFault> {
         let mut moved = false;
-        while let Some(ask) = self.at_box.poll_ask(now) {
-            moved = true;
-            let answer = end.answer(ask);
-            self.at_box.handle_answer(answer, now)?;
+        moved |= self.beside.iter().any(Option::is_some);
+        loop {
+            let ask = self.at_box.poll_ask(now);
+            let asked = ask.is_some();
+            moved |= asked;
+            if let Some(ask) = self.aside(0, ask) {
+                let answer = end.answer(ask);
+                self.at_box.handle_answer(answer, now)?;
+            } else if !asked {
+                break;
+            }
         }
-        while let Some(ask) = self.at_hub.poll_ask(now) {
-            moved = true;
-            let answer = hub.answer(end.device(), ask);
-            self.at_hub.handle_answer(answer, now)?;
+        loop {
+            let ask = self.at_hub.poll_ask(now);
+            let asked = ask.is_some();
+            moved |= asked;
+            if let Some(ask) = self.aside(1, ask) {
+                let answer = hub.answer(end.device(), ask);
+                self.at_hub.handle_answer(answer, now)?;
+            } else if !asked {
+                break;
+            }
         }
         while self.up.len() < 4096 {
             let Some(bytes) = self.at_box.poll_transmit(now) else {

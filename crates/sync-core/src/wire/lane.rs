@@ -21,6 +21,11 @@ impl Lane {
     /// Every lane, most urgent first.
     pub const ALL: [Self; Self::COUNT] = [Self::P0, Self::P1, Self::P2, Self::P3, Self::P4];
 
+    /// Whether what travels here waits for nothing: it is neither gathered nor held back for the way's sake.
+    pub fn is_urgent(self) -> bool {
+        self <= Self::P1
+    }
+
     /// The number on the wire and in tables.
     pub fn number(self) -> u8 {
         match self {

@@ -226,7 +226,8 @@ impl ModelBox {
 
     pub(super) fn answer(&mut self, ask: Ask) -> Answer {
         match ask {
-            Ask::Pack { message, .. } if !self.packs => Answer::Packed {
+            Ask::Pack { lane, message, .. } if !self.packs => Answer::Packed {
+                lane,
                 bytes: message.encode(),
                 learned: None,
             },

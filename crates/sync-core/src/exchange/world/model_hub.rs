@@ -150,7 +150,8 @@ impl ModelHub {
 
     pub(super) fn answer(&mut self, device: DeviceId, ask: Ask) -> Answer {
         match ask {
-            Ask::Pack { message, .. } if !self.packs => Answer::Packed {
+            Ask::Pack { lane, message, .. } if !self.packs => Answer::Packed {
+                lane,
                 bytes: message.encode(),
                 learned: None,
             },

@@ -97,6 +97,32 @@ fn gathered_changes_wait_and_urgent_ones_do_not() {
 }
 
 #[test]
+fn what_is_urgent_does_not_wait_until_a_backlog_is_packed() {
+    let (mut end, mut hub, mut dice) = pair();
+    (end.packs, hub.packs) = (true, true);
+    // The first contact tells the box the hub's version.
+    Connection::new(&mut end, &hub, NOW).settle(&mut end, &mut hub, NOW);
+    let mut link = Connection::new(&mut end, &hub, NOW);
+    link.settle(&mut end, &mut hub, NOW);
+    // Packing the backlog never ends at the box: what is urgent reaches the hub and is acknowledged all the same.
+    link.late = u64::MAX;
+    for _ in 0..20 {
+        end.write(Lane::P3, &mut dice, 2000);
+    }
+    link.at_box.wake(Lane::P3, NOW);
+    (0..50).for_each(|_| assert!(link.step(&mut end, &mut hub, NOW, 1500).unwrap()));
+    let held = hub.log.len() + hub.parked.len();
+    end.write(Lane::P0, &mut dice, 500);
+    link.at_box.wake(Lane::P0, NOW);
+    (0..50).for_each(|_| assert!(link.step(&mut end, &mut hub, NOW, 1500).unwrap()));
+    assert_eq!(hub.log.len() + hub.parked.len(), held + 1);
+    assert!(end.pending() > 0);
+    link.finish_long();
+    link.settle(&mut end, &mut hub, NOW);
+    assert_eq!(end.pending(), 0);
+}
+
+#[test]
 fn a_silent_hub_is_given_up_within_half_a_minute() {
     let (mut end, mut hub, mut dice) = pair();
     let mut link = Connection::new(&mut end, &hub, NOW);
@@ -214,6 +240,7 @@ fn run(seed: u64) {
             7..=10 => {
                 let mut link = Connection::new(&mut boxes[which], &hub, NOW);
                 link.life = [0, 1].map(|_| usize::try_from(1 + dice.below(40_000)).unwrap());
+                link.late = dice.below(4);
                 links[which] = Some(link);
             }
             11..=16 => {
@@ -257,10 +284,10 @@ fn run(seed: u64) {
             _ => {}
         }
     }
-    make_peace(&mut boxes, &mut hub, restored_hub);
+    make_peace(&mut boxes, &mut hub, restored_hub, dice.below(3));
 }
 
-fn make_peace(boxes: &mut [ModelBox], hub: &mut ModelHub, restores: u32) {
+fn make_peace(boxes: &mut [ModelBox], hub: &mut ModelHub, restores: u32, late: u64) {
     let restored_hub = restores > 0;
     let mut expected: BTreeSet<Position> = hub.log.keys().copied().collect();
     for end in boxes.iter() {
@@ -275,7 +302,9 @@ fn make_peace(boxes: &mut [ModelBox], hub: &mut ModelHub, restores: u32) {
     }
     for _ in 0..2 {
         for end in boxes.iter_mut() {
-            Connection::new(end, hub, NOW).settle(end, hub, NOW);
+            let mut link = Connection::new(end, hub, NOW);
+            link.late = late;
+            link.settle(end, hub, NOW);
             assert_eq!(end.pending(), 0);
         }
     }
