@@ -7,14 +7,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// In flight before anything was measured: about what TCP sends at its start (RFC 6928).
-const WINDOW_AT_START: u64 = 16 * 1024;
+/// In flight before anything was measured: ten segments, as many as TCP sends at its start (RFC 6928).
+const WINDOW_AT_START: u64 = 10 * 1024;
 /// Never less than this: one step of progress and a segment on top.
 const WINDOW_LEAST: u64 = 6 * 1024;
 /// Never more than this.
 const WINDOW_MOST: u64 = 1024 * 1024;
-/// Added to rate × round trip, so that the rate can show that it grew.
-const PROBE: u64 = 2 * 1024;
+/// Added to rate × round trip at least, so that the rate can show that it grew; an eighth of it where that is more.
+const PROBE: u64 = 1024;
 /// Measurements that the rate is taken over.
 const MEMORY: usize = 16;
 /// Round trips without growth of the rate by an eighth, after which the way counts as filled and no more than [`PROBE`] is
@@ -136,11 +136,10 @@ impl Pace {
         let (more, least) = if self.steady < FILLED_AFTER {
             (fills / 2, WINDOW_AT_START)
         } else {
-            (0, WINDOW_LEAST)
+            (fills / 8, WINDOW_LEAST)
         };
         self.window = fills
-            .saturating_add(more)
-            .saturating_add(PROBE)
+            .saturating_add(more.max(PROBE))
             .clamp(least, WINDOW_MOST);
     }
 }
@@ -163,7 +162,7 @@ mod tests {
                 pace.sent(1024, now);
                 total += 1024;
                 way_free = way_free.max(now) + Duration::from_micros(1024 * 1_000_000 / rate);
-                if total == 1024 || total % 4096 == 0 {
+                if total == 1024 || total % 2048 == 0 {
                     progress.push_back((way_free + round_trip, total));
                 }
             }
@@ -186,7 +185,7 @@ mod tests {
         // 64 kbit/s and 600 ms: 4.8 kB fill the way; more would stand in the modem's queue.
         for tick in [1, 200].map(Duration::from_millis) {
             let (flight, took) = in_flight(8000, Duration::from_millis(600), tick);
-            assert!((4800..=9 * 1024).contains(&flight), "{tick:?}: {flight}");
+            assert!((4800..=8 * 1024).contains(&flight), "{tick:?}: {flight}");
             assert!(took < 75.0, "{tick:?}: {took}");
         }
     }

@@ -10,7 +10,7 @@ use crate::wire::{Frame, FrameReader, Lane, MAX_SEGMENT, Segment, WireFault};
 
 /// After how many bytes of segments the receiver tells its progress. It tells the very first segment too: by that
 /// word the sender knows the round trip before it has filled any queue.
-const PROGRESS_STEP: u64 = 4096;
+const PROGRESS_STEP: u64 = 2048;
 
 #[derive(Debug, Default)]
 struct LaneOut {

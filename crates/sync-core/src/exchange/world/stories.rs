@@ -118,6 +118,7 @@ fn what_is_urgent_does_not_wait_until_a_backlog_is_packed() {
     assert_eq!(hub.log.len() + hub.parked.len(), held + 1);
     assert!(end.pending() > 0);
     link.finish_long();
+    Lane::ALL.into_iter().for_each(|lane| link.at_box.wake(lane, NOW));
     link.settle(&mut end, &mut hub, NOW);
     assert_eq!(end.pending(), 0);
 }
