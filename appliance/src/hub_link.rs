@@ -13,7 +13,7 @@ use crate::state::AppState;
 pub use link::Cable;
 
 /// Name under which the hub lists this program.
-const SOFTWARE: &str = concat!("appliance ", env!("CARGO_PKG_VERSION"));
+pub(crate) const SOFTWARE: &str = concat!("appliance ", env!("CARGO_PKG_VERSION"));
 
 /// Why the box did not join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

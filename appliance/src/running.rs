@@ -25,7 +25,7 @@ use crate::live::Live;
 use crate::router;
 use crate::state::{AppState, Transport};
 use crate::tls::{LanTls, TlsFault};
-use crate::update::Mailbox;
+use crate::update::{Mailbox, fetched};
 
 /// Time between looks at sessions and screens that nobody touches.
 const TICK: Duration = Duration::from_millis(500);
@@ -191,8 +191,14 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         closing,
         notice: options.notice.as_deref().map(Arc::from),
     };
+    if let Some(card) = &options.card {
+        // Before the link's first contact.
+        fetched::tell(&state.store, card).await;
+    }
     let mut running = start(state, switch, queue, pages.address)?;
     if let Some(card) = options.card {
+        let fetching = fetched::follow(running.state.clone(), card.clone());
+        running.tasks.push(tokio::spawn(fetching));
         let joining = card_identity::join(running.state.link.clone(), card, Mailbox::of(&options.data));
         running.tasks.push(tokio::spawn(joining));
     }

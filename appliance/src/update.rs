@@ -5,6 +5,7 @@
 //! asks for a trial. After each start another one ([`settle`]) asks the box for its health and commits, goes back or
 //! tries.
 
+pub mod fetched;
 pub mod health;
 pub mod mailbox;
 pub mod own;

@@ -4,6 +4,7 @@ mod fleet;
 mod keep;
 mod open;
 mod place;
+mod release;
 mod serve;
 mod verify;
 
@@ -50,6 +51,9 @@ enum Verb {
     /// Exchanges with boxes by files on a stick.
     #[command(subcommand)]
     Bundle(BundleVerb),
+    /// New systems for boxes, and the plan by which they are offered.
+    #[command(subcommand)]
+    Release(release::ReleaseVerb),
     /// Makes the recovery key that opens backups, and prints it once.
     RecoveryKey(RecoveryKeyArgs),
     /// Opens a box's backup with the county's key and encrypts it to another key, to restore it with.
@@ -178,6 +182,7 @@ impl Verb {
             Self::Serve(_) | Self::Clinic(_) | Self::Ca(_) | Self::Token(_) => false,
             Self::RecoveryKey(_) | Self::Reseal(_) => false,
             Self::Bundle(verb) => verb.wants_json(),
+            Self::Release(verb) => verb.wants_json(),
             Self::Backup(args) => args.json,
             Self::Restore(args) => args.json,
             Self::Staff(StaffVerb::Add(args)) => args.json,
@@ -194,6 +199,7 @@ impl Verb {
             Self::Token(args) => on_runtime(fleet::token(args)),
             Self::Verify(args) => on_runtime(verify::run(args)),
             Self::Bundle(verb) => on_runtime(keep::bundle(verb)),
+            Self::Release(verb) => on_runtime(release::run(verb)),
             Self::Backup(args) => on_runtime(keep::backup(args)),
             Self::Restore(args) => on_runtime(keep::restore(args)),
             Self::RecoveryKey(args) => on_runtime(keep::recovery_key(args)),

@@ -9,6 +9,8 @@ pub mod clinics;
 pub mod clock;
 pub mod live;
 pub mod pages;
+pub mod releases;
+pub mod rollout;
 pub mod router;
 mod running;
 pub mod staff;

@@ -2,6 +2,7 @@
 
 pub mod clinics;
 pub mod ecgs;
+pub mod fleet;
 pub mod parked;
 pub mod staff;
 pub mod status;

@@ -12,7 +12,7 @@ use shell::sessions::StationSessions;
 use web::guard::{Access, RouteLine, Routes, layers};
 
 use crate::live;
-use crate::pages::{clinics, ecgs, parked, staff, status, visitor, visits};
+use crate::pages::{clinics, ecgs, fleet, parked, staff, status, visitor, visits};
 use crate::state::HubState;
 
 /// The table of routes and their handlers.
@@ -57,6 +57,9 @@ fn county(table: Routes<HubState>) -> Routes<HubState> {
             Access::May(ManageClinics),
             clinics::revoke,
         )
+        .get("/fleet", Access::May(SeeClinics), fleet::page)
+        .post("/fleet/go-on", Access::May(ManageClinics), fleet::go_on)
+        .post("/fleet/pause", Access::May(ManageClinics), fleet::pause)
         .get("/staff", Access::May(ManageStaff), staff::list)
         .get("/staff/new", Access::May(ManageStaff), staff::new_page)
         .post("/staff/new", Access::May(ManageStaff), staff::add)

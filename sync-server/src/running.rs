@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::clock::HubClock;
 use crate::live::Live;
 use crate::state::HubState;
-use crate::{clinics, router};
+use crate::{clinics, releases, router};
 
 /// Time between looks at the age of the desks' certificate.
 const LEAF_LOOK: Duration = Duration::from_secs(24 * 3600);
@@ -147,6 +147,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
     let mut tasks = vec![
         tokio::spawn(state.live.clone().follow(store.changes())),
         tokio::spawn(upkeep::look_after(store.clone())),
+        tokio::spawn(releases::look_after(store.clone())),
     ];
     let router = router::pages(state.clone());
     let desks = if secure {

@@ -38,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "link",
             "web",
             "shell",
+            "card",
             "postgresql-for-tests",
         ],
     ),

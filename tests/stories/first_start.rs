@@ -1,7 +1,7 @@
 //! From a flashed card to the first exchange with the hub, without a keyboard: real programs, a card in a file.
 
 #[path = "../../image-builder/tests/clinic_card/mod.rs"]
-mod clinic_card;
+pub(crate) mod clinic_card;
 
 use std::path::Path;
 use std::time::Instant;

@@ -8,6 +8,7 @@ mod browser_privacy;
 mod browser_races;
 mod browser_story;
 mod first_start;
+mod fleet;
 mod kills;
 mod narrow_line;
 mod page_list;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::response::Response;
+use card::state::Version;
 use maud::{Markup, html};
 use records::staff::Action;
 use shell::errors::Page as Answer;
@@ -21,7 +22,7 @@ use crate::pages::systems;
 use crate::pages::visitor::{Visitor, go_to};
 use crate::systems::Systems;
 use crate::update::work::Said;
-use crate::update::{Mailbox, Own, taking};
+use crate::update::{Mailbox, Own, UpdateFault, taking};
 
 /// How the last taking stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +51,26 @@ impl Updates {
     }
 
     /// Begins; `false` where one is being taken already.
-    fn begin(&self, bytes: u64) -> bool {
+    pub(crate) fn begin(&self, bytes: u64) -> bool {
         let mut taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*taking, Some(Taking::Running(..))) {
             return false;
         }
         *taking = Some(Taking::Running(0, bytes));
         true
+    }
+}
+
+impl Updates {
+    /// Notes how a taking ended.
+    pub(crate) fn ended(&self, taken: &Result<Version, UpdateFault>) {
+        self.set(match taken {
+            Ok(version) => Taking::Taken(version.0),
+            Err(fault) => {
+                tracing::warn!(%fault, "the update bundle was not taken");
+                Taking::Refused(fault.text())
+            }
+        });
     }
 }
 
@@ -188,14 +202,8 @@ pub async fn take(visitor: Visitor, fields: Fields) -> Answer<Response> {
     });
     // A task of its own, so that a taking that panics does not stand as running for ever.
     tokio::spawn(async move {
-        let taken = taken.await.unwrap_or(Err(crate::update::UpdateFault::BrokenOff));
-        updates.set(match taken {
-            Ok(version) => Taking::Taken(version.0),
-            Err(fault) => {
-                tracing::warn!(%fault, "the update bundle was not taken");
-                Taking::Refused(fault.text())
-            }
-        });
+        let taken = taken.await.unwrap_or(Err(UpdateFault::BrokenOff));
+        updates.ended(&taken);
     });
     go_to("/update")
 }

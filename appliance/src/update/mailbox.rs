@@ -28,6 +28,11 @@ impl Mailbox {
         self.folder.join("arriving.bundle")
     }
 
+    /// Where a release from the hub is put together.
+    pub fn fetched(&self) -> PathBuf {
+        self.folder.join("fetched.bundle")
+    }
+
     /// A whole bundle that is to be installed.
     pub fn bundle(&self) -> PathBuf {
         self.request("ready.bundle")

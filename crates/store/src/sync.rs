@@ -22,6 +22,7 @@ mod purge;
 pub(crate) mod queue;
 mod ranges;
 mod recovery;
+mod releases;
 mod repair;
 mod state;
 pub(crate) mod successions;
@@ -53,6 +54,7 @@ pub(crate) use purge::void;
 pub(crate) use ranges::sessions_with_gaps;
 pub use recovery::FeedExtent;
 pub(crate) use recovery::extent_of;
+pub use releases::{ReleaseRow, WholeRelease};
 pub use state::{Cause, Enrolment, LinkStatus, Spent};
 pub use tokens::{TOKEN_LIFE, Taken};
 
@@ -75,6 +77,7 @@ pub(crate) fn create_tables(sql: &Connection) -> crate::sql::Result<()> {
         state::TABLES,
         directory::TABLES,
         tokens::TABLES,
+        releases::TABLES,
         feeds::TABLES,
         facts::TABLES,
     ] {

@@ -156,6 +156,13 @@ fn nav(visitor: &Visitor) -> Vec<NavItem> {
             0,
         ),
         (
+            Some(Action::SeeClinics),
+            "/fleet",
+            lang.t("hub-nav-fleet"),
+            Icon::Device,
+            0,
+        ),
+        (
             Some(Action::ManageStaff),
             "/staff",
             lang.t("hub-nav-staff"),

@@ -6,7 +6,7 @@ use sync_core::wire::{BLOB_PIECE, BlobHave, BlobOffer, BlobPiece, BlobState, Lan
 use crate::commit::CommitError;
 use crate::engine::{StoreError, Tx};
 use crate::sql::{Connection, OptionalExtension, params};
-use crate::sync::kept;
+use crate::sync::{kept, releases};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_blobs(
@@ -202,10 +202,30 @@ pub(crate) fn is_wanted(sql: &Connection, blob: BlobId) -> Result<bool, StoreErr
 
 /// Everything is exchanged: what was offered with documents that did not come is not waited for.
 pub(crate) fn forget_wishes(sql: &Connection) -> Result<(), StoreError> {
-    sql.execute(
-        "DELETE FROM link_wanted WHERE doc NOT IN (SELECT id FROM documents) AND doc NOT IN (SELECT doc FROM parked)",
-        [],
-    )?;
+    let release = releases::fetched(sql)?.map_or([0; 16], |doc| doc.0);
+    sql.prepare_cached(
+        "DELETE FROM link_wanted WHERE doc NOT IN (SELECT id FROM documents) AND doc NOT IN (SELECT doc FROM parked)
+             AND doc <> ?1",
+    )?
+    .execute([release])?;
+    Ok(())
+}
+
+/// The pieces of a release are not waited for, and what came of it goes.
+pub(crate) fn forget_release(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> {
+    const OF_RELEASE: &str =
+        "SELECT blob FROM link_wanted WHERE doc = ?1 UNION SELECT blob FROM link_blobs WHERE doc = ?1";
+    // A blob that a record names as well stays.
+    let named = "SELECT blob FROM link_blobs WHERE doc <> ?1";
+    for (table, column) in [("link_pieces", "blob"), ("blobs", "id")] {
+        let delete =
+            format!("DELETE FROM {table} WHERE {column} IN ({OF_RELEASE}) AND {column} NOT IN ({named})");
+        tx.sql.execute(&delete, [doc.as_bytes()])?;
+    }
+    for table in ["link_wanted", "link_blobs"] {
+        tx.sql
+            .execute(&format!("DELETE FROM {table} WHERE doc = ?1"), [doc.as_bytes()])?;
+    }
     Ok(())
 }
 

@@ -7,13 +7,14 @@ use sync_core::wire::{
     change_hash,
 };
 
-use crate::engine::{Store, StoreError, Tx};
+use crate::engine::{Store, StoreError, StoreEvent, Tx};
 use crate::ingest::{Foreign, Ingested, ingest};
 use crate::log;
 use crate::sql::Connection;
 use crate::sync::recovery::UNKNOWN_PRINT;
 use crate::sync::{
-    again, blobs, facts, hand_back, kept, panels, parked, purge, queue, ranges, repair, state, successions,
+    again, blobs, facts, hand_back, kept, panels, parked, purge, queue, ranges, releases, repair, state,
+    successions,
 };
 
 impl Store {
@@ -141,6 +142,10 @@ impl Store {
                     return Ok((blobs::have(tx.sql, &piece.offer)?, false));
                 }
                 let (have, new) = blobs::take(tx, lane, &piece)?;
+                if new && releases::is_release(piece.offer.doc) {
+                    // Who waits for a whole release looks at once.
+                    tx.emit(StoreEvent::SyncState);
+                }
                 if new && hub {
                     super::feeds::spread_blob(tx, blob, piece.offer.doc, lane)?;
                 }

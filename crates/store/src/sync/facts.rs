@@ -7,7 +7,7 @@ use sync_core::wire::{Fact, FactKind, Lane, MAX_STAFF, RosterEntry, VERSION, dec
 
 use crate::engine::{Store, StoreError, StoreEvent, Tx};
 use crate::sql::{Connection, OptionalExtension, params};
-use crate::sync::{directory, feeds, panels, purge, queue, state, successions};
+use crate::sync::{directory, feeds, panels, purge, queue, releases, state, successions};
 use crate::{derive, staff};
 
 pub(crate) const TABLES: &str = "
@@ -118,6 +118,7 @@ fn feed_out(tx: &mut Tx<'_>, f: i64, fact: &Fact) -> Result<(), StoreError> {
         | FactKind::NumberBlock
         | FactKind::Succession
         | FactKind::Unknown(_) => Lane::P1,
+        FactKind::Release => Lane::P4,
     };
     let clinics = if fact.kind.is_for_all() {
         directory::clinic_rows(tx.sql)?
@@ -175,7 +176,11 @@ pub(crate) fn read(sql: &Connection, f: i64) -> Result<Option<Fact>, StoreError>
         .transpose()
 }
 
-fn last_fact(sql: &Connection, clinic: &ClinicCode, kind: FactKind) -> Result<Option<Fact>, StoreError> {
+pub(crate) fn last_fact(
+    sql: &Connection,
+    clinic: &ClinicCode,
+    kind: FactKind,
+) -> Result<Option<Fact>, StoreError> {
     let mut find = sql.prepare_cached(
         "SELECT f FROM link_statements WHERE clinic = ?1 AND kind = ?2 ORDER BY epoch DESC, n DESC LIMIT 1",
     )?;
@@ -207,7 +212,9 @@ pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact, place: Option<(Lane, u64)>) ->
         // The hub went back after it wrote this onto a stick: it may stand here only.
         queue::add_fact(tx, f)?;
     }
-    let overtaken = last.is_some_and(|last| (last.epoch, last.n) >= (fact.epoch, fact.n));
+    let overtaken = last
+        .as_ref()
+        .is_some_and(|last| (last.epoch, last.n) >= (fact.epoch, fact.n));
     match fact.kind {
         FactKind::Roster if overtaken => {}
         FactKind::Roster => {
@@ -224,6 +231,8 @@ pub(crate) fn apply(tx: &mut Tx<'_>, fact: &Fact, place: Option<(Lane, u64)>) ->
         FactKind::Purge => purge::carry_out(tx, &fact.body)?,
         FactKind::Panel => panels::carry_out(tx, fact)?,
         FactKind::Succession => successions::stated(tx.sql, &fact.body)?,
+        FactKind::Release if overtaken => {}
+        FactKind::Release => releases::offered(tx, last.as_ref(), fact)?,
         FactKind::Enrolment | FactKind::Revocation | FactKind::NumberBlock | FactKind::Unknown(_) => {}
     }
     Ok(true)
@@ -260,7 +269,7 @@ pub(crate) fn take_back(tx: &mut Tx<'_>, fact: &Fact) -> Result<bool, StoreError
         FactKind::Purge => purge::carry_out(tx, &fact.body)?,
         FactKind::Panel => panels::stated_before(tx, fact)?,
         FactKind::Succession => successions::stated(tx.sql, &fact.body)?,
-        FactKind::Roster | FactKind::NumberBlock | FactKind::Unknown(_) => {}
+        FactKind::Roster | FactKind::NumberBlock | FactKind::Release | FactKind::Unknown(_) => {}
     }
     Ok(true)
 }

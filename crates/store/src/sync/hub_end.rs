@@ -15,7 +15,7 @@ use crate::ingest::{BUILDS_ON_PARKED, Foreign, Ingested, ORPHAN, Stored, UNHEARD
 use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::recovery::{self, UNKNOWN_PRINT};
 use crate::sync::{
-    blobs, directory, facts, feeds, hand_back, panels, purge, ranges, repair, state, successions,
+    blobs, directory, facts, feeds, hand_back, panels, purge, ranges, releases, repair, state, successions,
 };
 use crate::{audit, log};
 
@@ -594,7 +594,7 @@ fn take_offer(tx: &Tx<'_>, device: DeviceId, lane: Lane, offer: &BlobOffer) -> R
     Ok(taken)
 }
 
-/// Reading by hash holds only inside documents that the asker's clinic holds.
+/// Reading by hash holds only inside documents that the asker's clinic holds, and in the release that it is offered.
 fn read_blob(
     sql: &Connection,
     device: DeviceId,
@@ -604,7 +604,7 @@ fn read_blob(
     let c = served(sql, device)?;
     let mut find = sql.prepare_cached("SELECT 1 FROM link_blobs WHERE blob = ?1 AND doc = ?2")?;
     let named = find.exists(params![offer.blob.as_bytes(), offer.doc.as_bytes()])?;
-    if named && feeds::holds(sql, c, offer.doc)? {
+    if named && (feeds::holds(sql, c, offer.doc)? || releases::is_offered(sql, c, offer.doc)?) {
         blobs::read(sql, offer.blob, offset)
     } else {
         Ok(Vec::new())

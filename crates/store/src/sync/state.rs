@@ -11,7 +11,7 @@ use crate::alarms::AlarmKind;
 use crate::engine::{Store, StoreError, StoreEvent, Tx, clear_alarm, raise_alarm};
 use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::recovery::UNKNOWN_PRINT;
-use crate::sync::{blobs, hand_back, kept, queue, ranges};
+use crate::sync::{blobs, hand_back, kept, queue, ranges, releases};
 use crate::{AuditAct, By, audit, settings};
 
 pub(crate) const TABLES: &str = "
@@ -413,12 +413,17 @@ impl Store {
     /// What the box says first at a contact; `None` before it joined.
     pub async fn hello(&self, software: &str) -> Result<Option<Hello>, StoreError> {
         let (actor, clock) = (self.actor(), self.clock().now());
-        let software = software
+        let software: String = software
             .chars()
             .filter(char::is_ascii)
             .take(sync_core::wire::MAX_SOFTWARE)
             .collect();
-        self.read(move |sql| hello(sql, actor, clock, software)).await
+        self.read(move |sql| {
+            // A box with a card of systems says more than its program knows of itself.
+            let told = releases::told(sql)?.filter(|told| told.starts_with(&software));
+            hello(sql, actor, clock, told.unwrap_or(software))
+        })
+        .await
     }
 
     /// The time that the hub told, as a note of this run.

@@ -10,6 +10,7 @@ mod parcels;
 mod people;
 mod purges;
 mod recovery;
+mod releases;
 mod repairs;
 mod restores;
 mod salvage;

@@ -27,6 +27,8 @@ pub enum FactKind {
     NumberBlock,
     /// A device carries on the sessions of another one.
     Succession,
+    /// The system that a clinic's boxes are offered.
+    Release,
     /// A kind of a newer release: kept, not applied.
     Unknown(u8),
 }
@@ -42,6 +44,7 @@ impl FactKind {
             Self::Panel => 5,
             Self::NumberBlock => 6,
             Self::Succession => 7,
+            Self::Release => 8,
             Self::Unknown(number) => number,
         }
     }
@@ -56,6 +59,7 @@ impl FactKind {
             5 => Self::Panel,
             6 => Self::NumberBlock,
             7 => Self::Succession,
+            8 => Self::Release,
             other => Self::Unknown(other),
         }
     }
@@ -66,7 +70,12 @@ impl FactKind {
     pub fn is_for_all(self) -> bool {
         match self {
             Self::Revocation | Self::Purge | Self::Succession => true,
-            Self::Roster | Self::Enrolment | Self::Panel | Self::NumberBlock | Self::Unknown(_) => false,
+            Self::Roster
+            | Self::Enrolment
+            | Self::Panel
+            | Self::NumberBlock
+            | Self::Release
+            | Self::Unknown(_) => false,
         }
     }
 }
