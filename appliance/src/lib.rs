@@ -20,6 +20,7 @@ pub mod kiosk;
 pub mod limits;
 pub mod live;
 pub mod pages;
+pub mod protection;
 pub mod residents_csv;
 pub mod router;
 mod running;

@@ -9,6 +9,7 @@ use card::bundle::{Addressed, DataForms, Images, make};
 use card::identity::{Drawn, Kept, Row};
 use card::layout::{Layout, Slot};
 use card::part::Part;
+use card::protection::Protection;
 use card::select::{CLINIC, IDENTITY, SECRETS};
 use card::signed::SecretKey;
 use card::slots::{Began, Card};
@@ -151,6 +152,7 @@ fn provision(config: &CardConfig) {
         locale: "zh-CN".to_owned(),
         time_zone: "Asia/Shanghai".to_owned(),
         admin_key: None,
+        data: Protection::Plain,
         token: "ABCDEFGH-01234567-ABCDEFGH-01234567".to_owned(),
     };
     let drawn = Drawn {

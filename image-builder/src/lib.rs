@@ -14,6 +14,7 @@ pub mod packages;
 pub mod plan;
 pub mod probe;
 pub mod provision;
+pub mod recover;
 pub mod room;
 pub mod size;
 pub mod verify;

@@ -93,6 +93,21 @@ enum Verb {
     /// The table is checked whole before a card is touched. A clinic's row or a card that was given out is refused.
     /// Exit code 1 where a card is not ready.
     Provision(provision::Call),
+    /// Writes the recovery key of a card's encrypted data to a new file, with which `cryptsetup` opens them.
+    ///
+    /// The card is only read. The key opens this one card's data.
+    Recover {
+        /// The card's device file, or an image of it.
+        device: PathBuf,
+        /// The new file for the recovery key.
+        out: PathBuf,
+        /// The file of the county's key, made by `image-builder key`.
+        #[arg(long)]
+        key: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     Bundle(updating::BundleArguments),
     Diff(updating::DiffArguments),
     /// Compares a card with its image again, and tells traces of a computer that mounted it from damage.
@@ -144,6 +159,12 @@ fn main() -> ExitCode {
         } => (json, compare(&device, &image, map.as_deref())),
         Verb::Key { file, json } => (json, make_key(&file)),
         Verb::Provision(call) => (call.json, give(&call)),
+        Verb::Recover {
+            device,
+            out,
+            key,
+            json,
+        } => (json, recover(&device, &out, &key)),
         Verb::Bundle(arguments) => (arguments.json, updating::bundle(&arguments)),
         Verb::Diff(arguments) => (arguments.json, updating::diff(&arguments)),
     };
@@ -293,6 +314,19 @@ fn give(call: &provision::Call) -> Result<Said> {
         text,
         object,
         is_well: outcomes.iter().all(|outcome| outcome.word == "provisioned"),
+    })
+}
+
+fn recover(device: &Path, out: &Path, key: &Path) -> Result<Said> {
+    let recovered = image_builder::recover::recover(device, &provision::key(key)?)?;
+    provision::write_secret(out, recovered.text.as_bytes())?;
+    let (at, out) = (recovered.extent.at, out.display());
+    Ok(Said {
+        text: format!(
+            "The recovery key is in {out}. The data begin at byte {at} of the card (partition 7); open them with\n  cryptsetup open --key-file {out} PARTITION clinic-data\n"
+        ),
+        object: json!({ "at": at, "bytes": recovered.extent.len }),
+        is_well: true,
     })
 }
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use card::FileDevice;
 use card::identity::{Drawn, Row};
+use card::protection::Protection;
 use card::signed::SecretKey;
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ const SMALL_FILE_MAX: u64 = 64 << 10;
 #[derive(Debug, clap::Args)]
 pub struct Call {
     /// The table of clinics: CSV with the columns clinic (机构代码), name (名称), token (入网码), and where they are
-    /// wanted hub (县级中心), wifi (无线名称), locale (语言), time_zone (时区).
+    /// wanted hub (县级中心), wifi (无线名称), locale (语言), time_zone (时区), encryption (数据加密: 是 or 否).
     pub table: PathBuf,
     /// The code of the county, as its update bundles name it.
     #[arg(long)]
@@ -47,6 +48,10 @@ pub struct Call {
     /// File with the technician's SSH public key.
     #[arg(long)]
     pub admin_key: Option<PathBuf>,
+    /// Leave the patients' data open on the cards, where the table does not say otherwise. Without it the boxes encrypt
+    /// them at their first start.
+    #[arg(long)]
+    pub plain_data: bool,
     /// A flashed card as DEVICE:CODE, or a file as FILE:file; may be given several times. Without any the table is
     /// checked only.
     #[arg(long = "card")]
@@ -140,6 +145,11 @@ pub fn table(call: &Call) -> Result<Vec<Line>> {
         admin_key: match &call.admin_key {
             Some(path) => Some(small(path)?.trim().to_owned()),
             None => None,
+        },
+        data: if call.plain_data {
+            Protection::Plain
+        } else {
+            Protection::Device
         },
     };
     rows::read(&bytes, &common).map_err(|faults| {

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use card::protection::Source;
 use maud::{Markup, html};
 use records::staff::Action;
 use records::time::{ClockSource, WallTime};
@@ -19,6 +20,7 @@ use crate::bays::link_word;
 use crate::pages::bays::words::link_words;
 use crate::pages::systems;
 use crate::pages::visitor::{Visitor, go_to};
+use crate::protection::Protected;
 use crate::state::AppState;
 
 /// `GET /light`: the light alone, which renews itself.
@@ -243,11 +245,16 @@ fn box_rows(visitor: &Visitor, backup: Option<StateRow>) -> Vec<StateRow> {
         ClockSource::Hub => row(Level::Good, lang.t("status-clock"), lang.t("clock-hub")),
         ClockSource::Network => row(Level::Good, lang.t("status-clock"), lang.t("clock-network")),
     };
-    let encrypted = match visitor.state.storage().encrypted {
-        Some(true) => row(Level::Good, lang.t("status-storage"), lang.t("storage-encrypted")),
-        Some(false) => row(Level::Known, lang.t("status-storage"), lang.t("storage-plain")),
-        None => row(Level::Known, lang.t("status-storage"), lang.t("storage-unknown")),
+    let protected = Protected::of(&visitor.state.storage(), visitor.state.card.as_ref().as_ref());
+    let (level, words) = match protected {
+        Protected::Encrypted(None) => (Level::Good, "storage-encrypted"),
+        Protected::Encrypted(Some(Source::Otp)) => (Level::Good, "storage-key-otp"),
+        Protected::Encrypted(Some(Source::Serial)) => (Level::Known, "storage-key-serial"),
+        Protected::Encrypted(Some(Source::Emulated)) => (Level::Known, "storage-key-emulated"),
+        Protected::Plain => (Level::Known, "storage-plain"),
+        Protected::Unknown => (Level::Known, "storage-unknown"),
     };
+    let encrypted = row(level, lang.t("status-storage"), lang.t(words));
     let mut rows = vec![clock, encrypted];
     rows.extend(backup);
     for bay in visitor.state.bays.list() {

@@ -3,6 +3,7 @@
 #[cfg(feature = "bundle")]
 mod bundles;
 mod cuts;
+mod encrypted;
 mod identities;
 mod layouts;
 mod lives;

@@ -88,6 +88,17 @@ pub enum DataFault {
     /// No room.
     #[error("the card is too small for data: take a larger one")]
     TooSmall,
+    /// They are encrypted with the key of another machine.
+    #[error(
+        "the data are locked: this machine's key does not open them; put the card back into its own box, or use the county's recovery key"
+    )]
+    Locked,
+    /// They are to be encrypted, and this machine has no key.
+    #[error("the data are to be encrypted, and this machine has no key of its own: nothing was made")]
+    NoKey,
+    /// Nothing says how the data are to be protected.
+    #[error("nothing was made, since the card does not say how its data are to be protected: {0}")]
+    NoPolicy(String),
     /// The volume could not be made.
     #[error("the data partition could not be made: {0}")]
     Volume(String),

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::device::{BlockDevice, DeviceFault, SECTOR, read_sector, write_sector};
 use crate::fat::{Fat, FatFault};
 use crate::layout::Layout;
+use crate::protection::Protection;
 use crate::select::{IDENTITY, SECRETS};
 use crate::signed::{self, PublicKey, Purpose, SecretKey, SignedFault};
 
@@ -57,6 +58,9 @@ pub struct Identity {
     /// SHA-256 of the sector of secrets.
     #[serde(with = "hex::serde")]
     pub secrets_sha256: [u8; 32],
+    /// How the data are protected at this site.
+    #[serde(default)]
+    pub data: Protection,
     /// When the row was made, RFC 3339.
     pub issued: String,
 }
@@ -84,6 +88,8 @@ pub struct Row {
     pub time_zone: String,
     /// The technician's SSH key.
     pub admin_key: Option<String>,
+    /// How the data are protected at this site.
+    pub data: Protection,
     /// The one-time token, as the hub printed it.
     pub token: String,
 }
@@ -263,6 +269,7 @@ impl Row {
             locale: row.locale,
             time_zone: row.time_zone,
             admin_key: row.admin_key,
+            data: row.data,
             secrets_sha256: Sha256::digest(secrets.to_sector()).into(),
             issued,
         };
@@ -343,6 +350,7 @@ impl Identity {
             locale: one.locale,
             time_zone: one.time_zone,
             admin_key: one.admin_key,
+            data: one.data,
             token: "0".repeat(16),
         }
     }
@@ -371,6 +379,38 @@ fn secrets_at(device: &mut (impl BlockDevice + ?Sized), layout: &Layout) -> Resu
     }
 }
 
+/// Reads the row of a card, and checks that it was made for it.
+///
+/// # Errors
+/// [`IdentityFault`].
+pub fn row_on(
+    device: &mut (impl BlockDevice + ?Sized),
+    layout: &Layout,
+    keys: &[PublicKey],
+) -> Result<Identity, IdentityFault> {
+    let identity = Identity::parse(&file_on(device, layout)?, keys)?;
+    if identity.disk_signature != layout.signature {
+        return Err(IdentityFault::OtherCard);
+    }
+    Ok(identity)
+}
+
+/// How a card's data are to be protected: as its row says. A card that belongs to no clinic has no one's data to protect.
+///
+/// # Errors
+/// [`IdentityFault`] where there is a row that is not believed: it may have asked for encryption.
+pub fn protection_on(
+    device: &mut (impl BlockDevice + ?Sized),
+    layout: &Layout,
+    keys: &[PublicKey],
+) -> Result<Protection, IdentityFault> {
+    match row_on(device, layout, keys) {
+        Ok(identity) => Ok(identity.data),
+        Err(IdentityFault::None) => Ok(Protection::Plain),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// Reads row and secrets of a card, and checks that they were made for it and belong together.
 ///
 /// # Errors
@@ -380,10 +420,7 @@ pub fn read(
     layout: &Layout,
     keys: &[PublicKey],
 ) -> Result<(Identity, Kept), IdentityFault> {
-    let identity = Identity::parse(&file_on(device, layout)?, keys)?;
-    if identity.disk_signature != layout.signature {
-        return Err(IdentityFault::OtherCard);
-    }
+    let identity = row_on(device, layout, keys)?;
     let at = secrets_at(device, layout)?;
     let sector = read_sector(device, at)?;
     if sector == padded(USED) {

@@ -3,7 +3,8 @@
 //!
 //! [`layout`] says what stands where, [`select`] which of the two systems starts, [`state`] what the card remembers.
 //! [`slots`] brings a new system in: install, read back, try, commit or roll back; [`starting`] decides what a start
-//! does with them. [`first_start`] makes the data partition. [`firmware`] tells what a Raspberry Pi would start;
+//! does with them. [`first_start`] makes the data partition; [`protection`] says
+//! how the data are protected, [`luks`] and [`recovery`] how their key is kept. [`firmware`] tells what a Raspberry Pi would start;
 //! [`power_cut`] cuts the power at every write.
 
 pub mod block_map;
@@ -17,9 +18,13 @@ pub mod firmware;
 pub mod first_start;
 pub mod identity;
 pub mod layout;
+pub mod luks;
 pub mod mbr;
 pub mod part;
 pub mod power_cut;
+pub mod protection;
+pub mod random;
+pub mod recovery;
 pub mod select;
 pub mod signed;
 pub mod simulated;

@@ -75,6 +75,11 @@ impl SecretKey {
         PublicKey(self.0.verifying_key())
     }
 
+    /// The scalar behind the key, for [`crate::recovery`].
+    pub(crate) fn to_scalar_bytes(&self) -> zeroize::Zeroizing<[u8; 32]> {
+        zeroize::Zeroizing::new(self.0.to_scalar_bytes())
+    }
+
     /// Signs one line.
     pub fn seal(&self, purpose: Purpose, line: &str) -> String {
         let signature = self.0.sign(&[purpose.tag(), line.as_bytes()].concat());
@@ -97,6 +102,11 @@ impl PublicKey {
     pub fn parse(text: &str) -> Result<Self, BadKey> {
         let key = VerifyingKey::from_bytes(&bytes_of(text)?);
         key.map(Self).map_err(|_| BadKey)
+    }
+
+    /// The same key as one that texts are sealed to, for [`crate::recovery`].
+    pub(crate) fn to_montgomery(self) -> curve25519_dalek::MontgomeryPoint {
+        self.0.to_montgomery()
     }
 }
 

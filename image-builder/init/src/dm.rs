@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
+use zeroize::Zeroizing;
 
 /// Length of `struct dm_ioctl` in bytes.
 const HEADER: usize = 312;
@@ -17,6 +18,8 @@ const TARGET: usize = 40;
 const ROOM: usize = 4096;
 const VERSION: [u32; 3] = [4, 0, 0];
 const READ_ONLY: u32 = 1;
+/// `DM_SECURE_DATA_FLAG`: the kernel wipes its copies of what it was told.
+const SECRET: u32 = 1 << 15;
 const KIND: u8 = 0xfd;
 const CREATE: u8 = 3;
 const SUSPEND: u8 = 6;
@@ -30,6 +33,26 @@ const FLAGS_AT: usize = 28;
 const DEVICE_AT: usize = 40;
 const NAME_AT: usize = 48;
 const NAME_MAX: usize = 127;
+const NUMBER_AT: usize = 176;
+const NUMBER_MAX: usize = 128;
+
+/// A device of one target.
+pub(crate) struct Target<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// What tools know it by; empty where nobody asks.
+    pub(crate) number: &'a str,
+    /// The kernel's name of what it does.
+    pub(crate) kind: &'a str,
+    /// Its length.
+    pub(crate) sectors: u64,
+    /// What the target is told.
+    pub(crate) parameters: &'a str,
+    /// Whether it takes no writes.
+    pub(crate) is_read_only: bool,
+    /// Whether its parameters hold a key.
+    pub(crate) is_secret: bool,
+}
 
 /// One call of the control file: a buffer that the kernel reads and writes.
 struct Call<'a> {
@@ -79,38 +102,33 @@ fn call(control: &File, number: u8, buffer: &mut [u8; ROOM]) -> io::Result<()> {
     unsafe { ioctl(control, Call { number, buffer }) }.map_err(io::Error::from)
 }
 
-/// Makes a device of one target over so many sectors, and says where its file is.
+/// Makes a device and says where its file is.
 ///
 /// # Errors
 /// What the kernel says.
-pub(crate) fn device(
-    name: &str,
-    target: &str,
-    sectors: u64,
-    parameters: &str,
-    is_read_only: bool,
-) -> io::Result<PathBuf> {
+pub(crate) fn device(target: &Target<'_>) -> io::Result<PathBuf> {
     let control = File::options()
         .read(true)
         .write(true)
         .open("/dev/mapper/control")?;
-    if parameters.len() + 1 + HEADER + TARGET > ROOM {
+    let parameters = target.parameters.as_bytes();
+    if parameters.len() + 1 + HEADER + TARGET > ROOM || target.number.len() > NUMBER_MAX {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
-    let flags = if is_read_only { READ_ONLY } else { 0 };
+    let name = target.name;
+    let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
+    let flags = flag(target.is_read_only, READ_ONLY);
     let mut made = header(name, 0);
+    put(&mut made, NUMBER_AT, target.number.as_bytes());
     call(&control, CREATE, &mut made)?;
     let mut number = [0; 8];
     number.copy_from_slice(&made[DEVICE_AT..DEVICE_AT + 8]);
-    let mut table = header(name, flags);
+    let mut table = Zeroizing::new(header(name, flags | flag(target.is_secret, SECRET)));
     put(&mut table, TARGETS_AT, &1_u32.to_ne_bytes());
-    put(&mut table, HEADER + 8, &sectors.to_ne_bytes());
-    put(
-        &mut table,
-        HEADER + 24,
-        &target.as_bytes()[..target.len().min(15)],
-    );
-    put(&mut table, HEADER + TARGET, parameters.as_bytes());
+    put(&mut table, HEADER + 8, &target.sectors.to_ne_bytes());
+    let kind = target.kind.as_bytes();
+    put(&mut table, HEADER + 24, &kind[..kind.len().min(15)]);
+    put(&mut table, HEADER + TARGET, parameters);
     call(&control, LOAD, &mut table)?;
     // Without its flag, the call resumes: the device becomes alive.
     call(&control, SUSPEND, &mut header(name, flags))?;

@@ -6,12 +6,13 @@
 mod data;
 mod disk;
 mod dm;
+mod keys;
 mod told;
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -27,7 +28,7 @@ use card::verity::Word;
 use card::{BLOCK, FileDevice, SECTOR};
 use rustix::mount::{MountFlags, mount, mount_move};
 
-use crate::data::Ext4;
+use crate::data::Data;
 
 /// Where the new root is put together.
 const ROOT: &str = "/system";
@@ -111,12 +112,27 @@ fn start() -> Result<Infallible, Failure> {
 
     let disk = path.display();
     let parameters = format!("{disk} {}", extent.at / SECTOR);
-    let plain = dm::device("clinic-slot", "linear", extent.len / SECTOR, &parameters, true)
-        .map_err(step("the slot's device"))?;
+    let plain = dm::device(&dm::Target {
+        name: "clinic-slot",
+        number: "",
+        kind: "linear",
+        sectors: extent.len / SECTOR,
+        parameters: &parameters,
+        is_read_only: true,
+        is_secret: false,
+    })
+    .map_err(step("the slot's device"))?;
     let table = word.table(&plain.display().to_string());
-    let sectors = word.data_blocks * (BLOCK / SECTOR);
-    let checked =
-        dm::device("clinic-root", "verity", sectors, &table, true).map_err(step("the checked root"))?;
+    let checked = dm::device(&dm::Target {
+        name: "clinic-root",
+        number: "",
+        kind: "verity",
+        sectors: word.data_blocks * (BLOCK / SECTOR),
+        parameters: &table,
+        is_read_only: true,
+        is_secret: false,
+    })
+    .map_err(step("the checked root"))?;
     if let Err(failure) = mount_root(&checked) {
         // The kernel's own look found the top of the tree or of the file system damaged.
         return match starting::after_look(false, other_is_there) {
@@ -222,21 +238,22 @@ fn mount_root(checked: &Path) -> Result<(), Failure> {
 /// Makes the data at the first start and mounts them. A box without its data starts all the same, so that a person
 /// can see on its page what is wrong; nothing is made in their place.
 fn open_data(disk: &Path, card: &mut Card<FileDevice>) -> Result<(), Failure> {
-    let mut id = [0; 16];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut id))
-        .map_err(step("a random number"))?;
+    // Waits until the kernel has gathered enough: at a first start, keys are drawn.
+    let id = *keys::random::<16>().map_err(step("a random number"))?;
     let root = Path::new(CHECKED);
-    let mut volume = Ext4 {
+    let (device, state) = card.parts();
+    let mut volume = Data {
         root,
         disk,
-        device: None,
+        keys: &keys::Files,
+        opened: None,
     };
-    let (device, state) = card.parts();
     let opened = first_start::start(device, state, &mut volume, id)
-        .and_then(|ready| Ok((ready, volume.device(ready.extent)?)));
+        .and_then(|ready| Ok((ready, volume.open(device, ready.extent)?)));
     match opened {
-        Ok((ready, device)) => {
+        Ok((ready, opened)) => {
+            let device = opened.path;
+            told::protection(opened.protection)?;
             say(if ready.is_new {
                 "the data partition was made"
             } else {
@@ -273,11 +290,8 @@ fn name_machine() -> Result<(), Failure> {
     let number = match fs::read_to_string(&kept) {
         Ok(text) if is_number(&text) => text,
         Ok(_) | Err(_) => {
-            let mut bytes = [0; 16];
-            fs::File::open("/dev/urandom")
-                .and_then(|mut file| file.read_exact(&mut bytes))
-                .map_err(step("a random number"))?;
-            let text = format!("{}\n", hex::encode(bytes));
+            let bytes = keys::random::<16>().map_err(step("a random number"))?;
+            let text = format!("{}\n", hex::encode(*bytes));
             let _ = fs::write(&kept, &text);
             text
         }

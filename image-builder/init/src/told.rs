@@ -6,6 +6,7 @@ use std::path::Path;
 
 use card::board;
 use card::layout::Slot;
+use card::protection::Source;
 use card::slots::Began;
 use rustix::fs::{FileType, Mode, mknodat};
 
@@ -46,6 +47,11 @@ pub(crate) fn tell(disk: &Path, slot: Slot, began: &Began) -> Result<(), Failure
     )
     .map_err(step(CARD))?;
     chown(CARD, Some(0), Some(GROUP)).map_err(step(CARD))
+}
+
+/// Tells how the data are protected: a word for the machine's key, or `plain`.
+pub(crate) fn protection(source: Option<Source>) -> Result<(), Failure> {
+    put("data", &format!("{}\n", source.map_or("plain", Source::word)))
 }
 
 fn put(name: &str, text: &str) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use card::identity::{IdentityFault, Row};
+use card::protection::Protection;
 
 /// Largest table in bytes.
 pub const TABLE_MAX: usize = 4 << 20;
@@ -21,6 +22,8 @@ pub struct Common {
     pub hub_ca: String,
     /// The technician's SSH key.
     pub admin_key: Option<String>,
+    /// How the data are protected, where the table has no such column or leaves it empty.
+    pub data: Protection,
 }
 
 /// A clinic of the table.
@@ -59,6 +62,9 @@ pub enum TableFault {
         /// What is wrong.
         fault: IdentityFault,
     },
+    /// A word in the column of the data's encryption that is none of those.
+    #[error("line {0}: the column 数据加密 (encryption) has 是 (yes) or 否 (no)")]
+    Protection(u64),
     /// Something that only one clinic may have.
     #[error("line {line}: the {what} is that of line {first} too")]
     Twice {
@@ -83,11 +89,12 @@ enum Column {
     Wifi,
     Locale,
     TimeZone,
+    Encryption,
 }
 
 impl Column {
     /// Columns with the words that they go by; the first two are written in the documents.
-    const ALL: [(Self, &'static [&'static str]); 7] = [
+    const ALL: [(Self, &'static [&'static str]); 8] = [
         (Self::Clinic, &["机构代码", "clinic", "代码", "code"]),
         (Self::Name, &["名称", "name", "卫生室"]),
         (Self::Hub, &["县级中心", "hub"]),
@@ -95,6 +102,7 @@ impl Column {
         (Self::Wifi, &["无线名称", "wifi"]),
         (Self::Locale, &["语言", "locale"]),
         (Self::TimeZone, &["时区", "time_zone"]),
+        (Self::Encryption, &["数据加密", "encryption"]),
     ];
 
     fn of(heading: &str) -> Option<Self> {
@@ -153,7 +161,10 @@ pub fn read(bytes: &[u8], common: &Common) -> Result<Vec<Line>, Vec<TableFault>>
             faults.push(TableFault::Columns(number));
             continue;
         }
-        let row = row(&record, &columns, common);
+        let Some(row) = row(&record, &columns, common) else {
+            faults.push(TableFault::Protection(number));
+            continue;
+        };
         match row.check() {
             Ok(()) => lines.push(Line { number, row }),
             Err(fault) => faults.push(TableFault::Field { line: number, fault }),
@@ -215,7 +226,8 @@ fn columns(heading: &csv::StringRecord, common: &Common) -> Result<BTreeMap<Colu
     }
 }
 
-fn row(record: &csv::StringRecord, columns: &BTreeMap<Column, usize>, common: &Common) -> Row {
+/// The row of a line; `None` where it does not say whether its data are encrypted.
+fn row(record: &csv::StringRecord, columns: &BTreeMap<Column, usize>, common: &Common) -> Option<Row> {
     let field = |column| {
         let place = columns.get(&column)?;
         record
@@ -224,7 +236,13 @@ fn row(record: &csv::StringRecord, columns: &BTreeMap<Column, usize>, common: &C
             .map(str::to_owned)
     };
     let clinic = field(Column::Clinic).unwrap_or_default();
-    Row {
+    let data = match field(Column::Encryption).as_deref() {
+        None => common.data,
+        Some("是" | "yes") => Protection::Device,
+        Some("否" | "no") => Protection::Plain,
+        Some(_) => return None,
+    };
+    Some(Row {
         // A name in Chinese comes out differently on some telephones: the network's is plain.
         wifi_name: field(Column::Wifi).unwrap_or_else(|| format!("clinic-{clinic}")),
         county: common.county.clone(),
@@ -238,8 +256,9 @@ fn row(record: &csv::StringRecord, columns: &BTreeMap<Column, usize>, common: &C
         locale: field(Column::Locale).unwrap_or_else(|| "zh-CN".to_owned()),
         time_zone: field(Column::TimeZone).unwrap_or_else(|| "Asia/Shanghai".to_owned()),
         admin_key: common.admin_key.clone(),
+        data,
         token: field(Column::Token).unwrap_or_default(),
-    }
+    })
 }
 
 fn twice(lines: &[Line]) -> Vec<TableFault> {
@@ -292,6 +311,7 @@ pub fn fuzz_one(bytes: &[u8]) {
         hub: Some("https://hub".to_owned()),
         hub_ca: "-----BEGIN CERTIFICATE-----".to_owned(),
         admin_key: None,
+        data: Protection::Device,
     };
     if let Ok(lines) = read(bytes, &common) {
         assert!(!lines.is_empty() && lines.iter().all(|line| line.row.check().is_ok()));
@@ -312,6 +332,7 @@ mod tests {
             hub: Some("https://hub.example:8444".to_owned()),
             hub_ca: "-----BEGIN CERTIFICATE-----\n".to_owned(),
             admin_key: None,
+            data: Protection::Device,
         }
     }
 
@@ -341,6 +362,20 @@ mod tests {
             assert_eq!(read(&bytes, &common()).unwrap(), meant);
         }
         assert_eq!(read(tabs.as_bytes(), &common()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_site_is_encrypted_unless_its_county_or_its_line_says_otherwise() {
+        let table = "clinic,name,token,encryption\n1,甲,AAAAAAAAAAAAAAAA1,\n2,乙,AAAAAAAAAAAAAAAA2,否\n3,丙,AAAAAAAAAAAAAAAA3,yes\n";
+        let of = |data| {
+            let lines = read(table.as_bytes(), &Common { data, ..common() }).unwrap();
+            lines.iter().map(|line| line.row.data).collect::<Vec<_>>()
+        };
+        use Protection::{Device, Plain};
+        assert_eq!(of(Device), [Device, Plain, Device]);
+        assert_eq!(of(Plain), [Plain, Plain, Device]);
+        let said = faults(&table.replace("yes", "vielleicht"));
+        assert!(said.len() == 1 && said[0].starts_with("line 4: "), "{said:?}");
     }
 
     #[test]

@@ -8,8 +8,10 @@
 
 mod boot;
 mod cards;
+mod clinic;
 #[path = "../clinic_card/mod.rs"]
 mod clinic_card;
+mod encrypted;
 mod inspect;
 mod provision;
 mod qemu;

@@ -17,6 +17,8 @@ use card::{BlockDevice, FileDevice};
 pub(crate) const CARD: u64 = 4 << 30;
 /// How long an emulated box may take on a machine that does other things too; it takes 25 s on a free one.
 const PATIENCE: Duration = Duration::from_secs(900);
+/// The file of the machine's own key, in the folder of its card.
+pub(crate) const OWN_KEY: &str = "otp";
 /// What `systemd` says on its way to a restart with the firmware's one-shot flag.
 const FLAG: &str = "0 tryboot";
 
@@ -95,6 +97,10 @@ impl Machine {
         let (page, card) = (free_port(), folder.join("card"));
         let (slot, words) = load(&card, folder, flag);
         let log = folder.join(format!("{name}.log"));
+        let own_key = folder.join(OWN_KEY);
+        if !own_key.exists() {
+            fs::write(&own_key, (0..32).collect::<Vec<u8>>()).unwrap();
+        }
         let mut qemu = Command::new("qemu-system-aarch64");
         qemu.args(["-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"])
             .args(["-display", "none", "-no-reboot"])
@@ -112,7 +118,9 @@ impl Machine {
             .arg("-netdev")
             .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{page}-:443"))
             .args(["-device", "virtio-net-device,netdev=net"])
-            .args(["-device", "virtio-rng-device"]);
+            .args(["-device", "virtio-rng-device"])
+            .arg("-fw_cfg")
+            .arg(format!("name=opt/clinic/otp,file={}", own_key.display()));
         if let Some(stick) = stick {
             qemu.args(["-device", "qemu-xhci"])
                 .arg("-drive")
@@ -143,6 +151,17 @@ impl Machine {
     /// Asks for a page with `curl`, which follows to where it leads: its last address and status, and the page. `None`
     /// while nobody answers. The certificate is the box's own; that tablets check it is another test's business.
     fn ask(&self, path: &str, form: Option<&[(&str, &str)]>) -> Option<(String, String)> {
+        let mut arguments = Vec::new();
+        if let Some(fields) = form {
+            arguments.extend(["--data".to_owned(), String::new()]);
+            for (name, value) in fields {
+                arguments.extend(["--data-urlencode".to_owned(), format!("{name}={value}")]);
+            }
+        }
+        self.ask_with(path, &arguments)
+    }
+
+    fn ask_with(&self, path: &str, arguments: &[String]) -> Option<(String, String)> {
         let base = format!("https://127.0.0.1:{}", self.page);
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--insecure", "--location", "--max-time", "60"])
@@ -151,12 +170,10 @@ impl Machine {
             .arg(&self.cookies)
             .arg("--cookie-jar")
             .arg(&self.cookies);
-        if let Some(fields) = form {
-            curl.args(["--header", &format!("Origin: {base}"), "--data", ""]);
-            for (name, value) in fields {
-                curl.args(["--data-urlencode", &format!("{name}={value}")]);
-            }
+        if !arguments.is_empty() {
+            curl.args(["--header", &format!("Origin: {base}")]);
         }
+        curl.args(arguments);
         let output = curl.arg(format!("{base}{path}")).output();
         let output = output.expect("curl of the package curl");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -173,6 +190,18 @@ impl Machine {
     /// Sends a form.
     pub(crate) fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> (String, String) {
         self.until("the box answers", |machine| machine.ask(path, Some(fields)))
+    }
+
+    /// Sends a file by a form.
+    pub(crate) fn upload(&mut self, path: &str, field: &str, file: &Path) -> (String, String) {
+        let arguments = [
+            "--form".to_owned(),
+            format!("{field}=@{}", file.display()),
+            // A thousand residents take their time on an emulated processor.
+            "--max-time".to_owned(),
+            "600".to_owned(),
+        ];
+        self.until("the box answers", |machine| machine.ask_with(path, &arguments))
     }
 
     /// Waits for something while the box runs.

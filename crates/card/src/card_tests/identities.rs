@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::identity::{self, Drawn, Identity, IdentityFault, Kept, Row};
+use crate::protection::Protection;
 use crate::select::{CLINIC, IDENTITY, SECRETS};
-use crate::signed::SecretKey;
+use crate::signed::{Purpose, SecretKey};
 
 fn row() -> Row {
     Row {
@@ -17,6 +18,7 @@ fn row() -> Row {
         locale: "zh-CN".to_owned(),
         time_zone: "Asia/Shanghai".to_owned(),
         admin_key: Some("ssh-ed25519 AAAAC3Nza technician".to_owned()),
+        data: Protection::Device,
         token: "ABCDEFGH-01234567-ABCDEFGH-01234567".to_owned(),
     }
 }
@@ -181,4 +183,28 @@ fn one_token_is_one_row_however_it_was_typed() {
     assert!(!row().number().contains("abcd"));
     assert!(Identity::parse(b"", &[key().public()]).is_err());
     identity::fuzz_one(b"{\"form\":1}");
+}
+
+#[test]
+fn a_row_says_how_the_data_are_protected_and_one_that_is_not_believed_says_nothing() {
+    let (mut card, layout) = provisioned();
+    let keys = [key().public()];
+    let said = |card: &mut LoggedCard, keys: &[_]| identity::protection_on(card, &layout, keys);
+    assert_eq!(said(&mut card, &keys), Ok(Protection::Device));
+    let strangers = [SecretKey::from_seed(&[9; 32]).public()];
+    assert!(matches!(
+        said(&mut card, &strangers),
+        Err(IdentityFault::Signed(_))
+    ));
+    let mut unowned = super::card(&release(1));
+    assert_eq!(said(&mut unowned, &keys), Ok(Protection::Plain));
+    // A row of before there was a choice.
+    let (identity, _) = row().make(&drawn(), "2026-11-26T08:00:00Z".to_owned()).unwrap();
+    let old = serde_json::to_string(&identity).unwrap();
+    let old = old.replace("\"data\":\"device\",", "");
+    let read = |line: &str| Identity::parse(key().seal(Purpose::Identity, line).as_bytes(), &keys);
+    assert_eq!(read(&old).unwrap().data, Protection::Plain);
+    // A kind of protection that this program does not know is no row that it may read past.
+    let later = old.replacen('{', "{\"data\":\"pin\",", 1);
+    assert!(matches!(read(&later), Err(IdentityFault::Form(_))));
 }

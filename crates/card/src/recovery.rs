@@ -1,0 +1,87 @@
+//! The recovery key of a box's data: drawn on the box, written down nowhere but on the card, sealed so that only the
+//! county's key opens it. X25519 with a key pair for this one message, then ChaCha20-Poly1305.
+
+use chacha20poly1305::aead::Aead;
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
+use curve25519_dalek::MontgomeryPoint;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::random::Random;
+use crate::signed::{PublicKey, SecretKey};
+
+/// Bytes of the sender's half before the sealed text.
+const POINT: usize = 32;
+/// Longest sealed text that is looked at, in hex digits.
+const SEALED_MAX: usize = 1024;
+
+/// A sealed text that does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the recovery key was sealed to another key, or is damaged")]
+pub struct DoesNotOpen;
+
+/// Draws a recovery key: 64 hexadecimal digits, which a person can type.
+pub fn draw(random: &mut Random) -> Zeroizing<String> {
+    Zeroizing::new(hex::encode(*random.draw::<32>()))
+}
+
+/// Seals a recovery key to the county.
+pub fn seal(text: &str, to: &PublicKey, random: &mut Random) -> String {
+    let once: Zeroizing<[u8; 32]> = random.draw();
+    let ours = MontgomeryPoint::mul_base_clamped(*once);
+    let theirs = to.to_montgomery();
+    let cipher = cipher(theirs.mul_clamped(*once), ours, theirs);
+    // The key serves this one message: its number may be any.
+    let sealed = cipher.encrypt(&Default::default(), text.as_bytes());
+    hex::encode([&ours.to_bytes()[..], &sealed.unwrap_or_default()].concat())
+}
+
+/// Opens what was sealed to the public half of this key.
+///
+/// # Errors
+/// [`DoesNotOpen`].
+pub fn open(sealed: &str, key: &SecretKey) -> Result<Zeroizing<String>, DoesNotOpen> {
+    let bytes = (sealed.len() <= SEALED_MAX).then(|| hex::decode(sealed).ok());
+    let bytes = bytes.flatten().ok_or(DoesNotOpen)?;
+    let (point, sealed) = bytes.split_first_chunk::<POINT>().ok_or(DoesNotOpen)?;
+    let theirs = MontgomeryPoint(*point);
+    let ours = key.public().to_montgomery();
+    let shared = theirs.mul_clamped(*key.to_scalar_bytes());
+    let text = cipher(shared, theirs, ours).decrypt(&Default::default(), sealed);
+    let text = String::from_utf8(text.map_err(|_| DoesNotOpen)?);
+    text.map(Zeroizing::new).map_err(|_| DoesNotOpen)
+}
+
+fn cipher(shared: MontgomeryPoint, sender: MontgomeryPoint, receiver: MontgomeryPoint) -> ChaCha20Poly1305 {
+    let mut hash = Sha256::new();
+    hash.update(b"clinic box recovery key 1\n");
+    for point in [shared, sender, receiver] {
+        hash.update(point.to_bytes());
+    }
+    let key = Zeroizing::new(<[u8; 32]>::from(hash.finalize()));
+    ChaCha20Poly1305::new(&(*key).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_countys_key_opens_a_recovery_key_and_no_digit_may_change() {
+        let mut random = Random::new(Zeroizing::new([7; 32]));
+        let (county, other) = (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[2; 32]));
+        let text = draw(&mut random);
+        assert_eq!(text.len(), 64);
+        let sealed = seal(&text, &county.public(), &mut random);
+        assert_eq!(open(&sealed, &county), Ok(text.clone()));
+        assert_eq!(open(&sealed, &other), Err(DoesNotOpen));
+        assert_ne!(seal(&text, &county.public(), &mut random), sealed);
+        for place in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            let digit = if &sealed[place..=place] == "0" { "1" } else { "0" };
+            changed.replace_range(place..=place, digit);
+            assert_eq!(open(&changed, &county), Err(DoesNotOpen), "digit {place}");
+        }
+        assert_eq!(open("", &county), Err(DoesNotOpen));
+    }
+}
