@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     target("card_identity", card::identity::fuzz_one),
     target("card_image", card::firmware::fuzz_one),
     target("card_state", card::state::fuzz_one),
+    target("card_volume", card::luks::fuzz_one),
     target("clinic_table", image_builder::provision::rows::fuzz_one),
     target("devices", devices),
     target("ecg_codec", ecg::codec::fuzz_one),
@@ -44,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     target("import_lines", store::fuzzing::import_lines),
     target("log_body", store::fuzzing::log_body),
     target("names", |bytes| text(bytes, records::pinyin::fuzz_one)),
+    target("release", sync_core::wire::fuzz_release),
     target("resident_list", |bytes| {
         drop(appliance::residents_csv::read(bytes))
     }),

@@ -5,12 +5,12 @@ use std::io::Cursor;
 use anyhow::{Context as _, Result};
 use ecg::model::SampleRateHz;
 use ecg::synthetic::{Heart, HeartSettings};
-use records::ids::{DocKind, StaffId};
+use records::ids::{BlobId, DocKind, StaffId};
 use records::time::WallTime;
 use records::tree::Edit;
 use sync_core::document::{Document, Origin};
 use sync_core::identity::Actor;
-use sync_core::wire::{RosterEntry, encode_roster};
+use sync_core::wire::{ReleaseOffer, RosterEntry, encode_roster};
 
 /// Longest seed of bytes on the wire.
 const WIRE_MAX: usize = 8 * 1024;
@@ -39,6 +39,7 @@ pub fn of(name: &str) -> Result<Vec<Vec<u8>>> {
             };
             vec![card::state::State::new(system).to_sector().to_vec()]
         }
+        "card_volume" => vec![[vec![0; 4096], VOLUME.as_bytes().to_vec()].concat()],
         "clinic_table" => texts(&[
             "clinic,name,token,hub\n0017,甲,AAAAAAAAAAAAAAAA1,https://hub:1\n",
             "机构代码;名称;入网码\n0017;示例;AAAAAAAA-AAAAAAAA-1\n0018;\"乙;丙\";BBBBBBBBBBBBBBBBB\n",
@@ -68,6 +69,11 @@ pub fn of(name: &str) -> Result<Vec<Vec<u8>>> {
         "import_lines" => texts(&[LINES]),
         "log_body" => log_bodies()?,
         "names" => texts(&["王秀英", "古丽·示例", "单于 lǚxiaolan"]),
+        "release" => {
+            let pieces = vec![(BlobId([5; 32]), 1 << 20), (BlobId([6; 32]), 7)];
+            let offer = ReleaseOffer { version: 3, pieces };
+            vec![offer.encode(), b"appliance 0.1.0+2T-3H".to_vec()]
+        }
         "resident_list" => {
             let list = "姓名,性别,出生日期,身份证号,电话\n示例甲,男,1986-05-04,,13800000000\n示例乙,女,19700101,4.40981E+17,\n";
             let mut marked = vec![0xef, 0xbb, 0xbf];
@@ -100,6 +106,7 @@ pub fn of(name: &str) -> Result<Vec<Vec<u8>>> {
 
 const IDENTITY: &str = r#"{"form":1,"row":"ab12","disk_signature":5,"clinic":"0017","clinic_name":"示例","hub":"https://hub:1","hub_ca":"-----BEGIN CERTIFICATE-----","wifi_name":"x","wifi_password":"abcd-efgh","country":"CN","locale":"zh-CN","time_zone":"Asia/Shanghai","admin_key":null,"secrets_sha256":"0000000000000000000000000000000000000000000000000000000000000000","issued":"2026-11-26T00:00:00Z"}"#;
 const BUNDLE: &str = r#"{"form":1,"county":"x","hardware":["pi"],"system":{"version":3,"boot":{"len":6,"sha256":"00"},"root":{"len":6,"sha256":"00"}},"base":null,"boot":{"len":1,"pieces":["00"]},"root":{"len":1,"pieces":["00"]}}"#;
+const VOLUME: &str = r#"{"keyslots":{"0":{"type":"luks2","key_size":32,"af":{"type":"luks1","stripes":4000,"hash":"sha256"},"area":{"type":"raw","offset":"32768","size":"131072","encryption":"aes-xts-plain64","key_size":64},"kdf":{"type":"pbkdf2","hash":"sha256","iterations":1000,"salt":"AAAA"}}},"tokens":{"0":{"type":"clinic-device","keyslots":["0"],"source":"serial"},"1":{"type":"clinic-recovery","keyslots":["1"],"sealed":"AAAA"}},"segments":{"0":{"type":"crypt","offset":"16777216","size":"dynamic","iv_tweak":"0","encryption":"xchacha12,aes-adiantum-plain64","sector_size":4096}},"digests":{"0":{"type":"pbkdf2","keyslots":["0"],"segments":["0"],"hash":"sha256","iterations":1000,"salt":"AAAA","digest":"AAAA"}}}"#;
 const LINES: &str = concat!(
     r#"{"t":"clinic","code":"0017","name":"示例"}"#,
     "\n",

@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// In flight before anything was measured: ten segments, as many as TCP sends at its start (RFC 6928).
-const WINDOW_AT_START: u64 = 10 * 1024;
+/// In flight before anything was measured: about what TCP sends at its start (RFC 6928). A day's work is hardly more: in
+/// one flight, a lost packet of it is told by those behind, and does not wait for a timer.
+const WINDOW_AT_START: u64 = 16 * 1024;
 /// Never less than this: one step of progress and a segment on top.
 const WINDOW_LEAST: u64 = 6 * 1024;
 /// Never more than this.
@@ -138,9 +139,7 @@ impl Pace {
         } else {
             (fills / 8, WINDOW_LEAST)
         };
-        self.window = fills
-            .saturating_add(more.max(PROBE))
-            .clamp(least, WINDOW_MOST);
+        self.window = fills.saturating_add(more.max(PROBE)).clamp(least, WINDOW_MOST);
     }
 }
 

@@ -163,6 +163,20 @@ fn base36(mut number: u64) -> String {
     }
 }
 
+/// What a fuzzer calls: any bytes are an offer or none, any text a report or none, and what was read is written the same.
+pub fn fuzz_release(bytes: &[u8]) {
+    if let Ok(offer) = ReleaseOffer::decode(bytes) {
+        assert_eq!(offer.encode(), bytes);
+    }
+    if let Some(report) = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| SystemReport::of(text).1)
+    {
+        let again = report.behind("a");
+        assert!(!again.contains('+') || SystemReport::of(&again).1 == Some(report));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

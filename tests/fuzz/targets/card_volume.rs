@@ -1,0 +1,4 @@
+//! Headers of encrypted volumes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::fuzz("card_volume", bytes));
