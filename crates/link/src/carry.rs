@@ -118,6 +118,24 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite>(
     outside: Outside<'_>,
     carried: &mut Carried,
 ) -> End {
+    let mut beside = None;
+    let end = carry_and_close(stream, exchange, started, answers, outside, carried, &mut beside).await;
+    if let Some(answer) = beside {
+        // Nobody waits for it any more, but it works in the store: whoever closes that next must find it free.
+        drop(answer.await);
+    }
+    end
+}
+
+async fn carry_and_close<S: AsyncRead + AsyncWrite>(
+    stream: S,
+    exchange: &mut Exchange,
+    started: Instant,
+    answers: &mut impl Answers,
+    outside: Outside<'_>,
+    carried: &mut Carried,
+    beside: &mut Option<Beside>,
+) -> End {
     let (read, write) = tokio::io::split(stream);
     let events = outside.store.changes();
     let mut line = Line {
@@ -128,7 +146,9 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite>(
         buffer: vec![0; READ_BYTES],
         carried,
     };
-    let end = line.run(exchange, started, answers, outside, events).await;
+    let end = line
+        .run(exchange, started, answers, beside, outside, events)
+        .await;
     if matches!(&end, End::Fault(ExchangeFault::Closed(Bye::NotHere)))
         && let Err(error) = answers.answer(Ask::TellInFull).await
     {
@@ -210,15 +230,15 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
         exchange: &mut Exchange,
         started: Instant,
         answers: &mut impl Answers,
+        beside: &mut Option<Beside>,
         mut outside: Outside<'_>,
         mut events: broadcast::Receiver<StoreEvent>,
     ) -> End {
         let mut again = outside.again.map(Again::new);
-        let mut beside = None;
         loop {
             while let Some(ask) = exchange.poll_ask(started.elapsed()) {
                 if ask.is_long() {
-                    beside = Some(answers.answer_beside(ask));
+                    *beside = Some(answers.answer_beside(ask));
                     continue;
                 }
                 let answer = match answers.answer(ask).await {
@@ -237,10 +257,10 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
             let due = started + exchange.poll_timeout();
             let again_at = again.as_ref().map(|again| again.at);
             let has_room = exchange.has_room();
-            let waits = self.wait(due, again_at, has_room, &mut beside, &mut outside, &mut events);
+            let waits = self.wait(due, again_at, has_room, beside, &mut outside, &mut events);
             match waits.await {
                 Happened::Answered(answer) => {
-                    beside = None;
+                    *beside = None;
                     let answer = match answer {
                         Ok(answer) => answer,
                         Err(error) => return error.into(),

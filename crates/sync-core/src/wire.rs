@@ -43,7 +43,9 @@ pub use hand_back::{FedChange, HandBack};
 pub use lane::Lane;
 pub use message::Message;
 pub use ranges::{Holdings, MAX_RANGES, RangeSet};
-pub use release::{MAX_RELEASE_PIECES, RELEASE_PIECE, ReleaseOffer, SystemReport, WentBack, fuzz_release};
+pub use release::{
+    MAX_RELEASE_PIECES, RELEASE_PIECE, ReleaseOffer, SystemReport, WentBack, fuzz_one as fuzz_release,
+};
 pub use roster::{MAX_STAFF, RosterEntry, decode_roster, encode_roster};
 pub(crate) use sketch::beside;
 pub use sketch::{LISTED_MAX, SessionSketch, Untold};

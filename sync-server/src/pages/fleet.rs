@@ -78,7 +78,7 @@ fn line(visitor: &Visitor, clinic: &str, device: &DeviceRow, report: Option<Syst
     html! {
         tr {
             th scope="row" { a href={ "/clinics/" (device.clinic) } { (clinic) } " " span.quiet.num { (device.clinic) } }
-            td.num { (device.name) }
+            td { span.num { (device.name) } }
             td { (when(visitor, device.last_contact)) }
             td.num { @match report { Some(report) => (report.running), None => (lang.t("unknown")) } }
             td { (standing(lang, report)) }
@@ -171,7 +171,7 @@ fn list(visitor: &Visitor, kept: &[ReleaseRow]) -> Markup {
             p { strong.num { (lang.t("fleet-version")) " " (release.version) } }
             p.small.num {
                 (release.about["hardware"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(", "))
-                " · " (release.offer.length() / 1000) " kB · "
+                " · " (format!("{:.1}", release.offer.length() as f64 / 1e6)) " MB · "
                 (lang.t_with("fleet-data-form", &[("form", &release.about["data"]["writes"].to_string())]))
                 @if let Some(base) = release.about["base"].as_u64() {
                     " · " (lang.t_with("fleet-difference", &[("version", &base.to_string())]))

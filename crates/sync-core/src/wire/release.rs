@@ -164,7 +164,7 @@ fn base36(mut number: u64) -> String {
 }
 
 /// What a fuzzer calls: any bytes are an offer or none, any text a report or none, and what was read is written the same.
-pub fn fuzz_release(bytes: &[u8]) {
+pub fn fuzz_one(bytes: &[u8]) {
     if let Ok(offer) = ReleaseOffer::decode(bytes) {
         assert_eq!(offer.encode(), bytes);
     }

@@ -90,7 +90,7 @@ hub-heard-at = Last contact { $at }
 hub-open = Open
 
 fleet-title = Boxes and their systems
-fleet-about = What a box says of its systems reaches the hub when a contact begins. Wear of the card, clock and age of the backup are not told to the hub; the box's own status page shows them.
+fleet-about = Not told: the box has no card of systems, or an older program. What a box says of its systems reaches the hub when a contact begins. Wear of the card, clock and age of the backup are not told to the hub; the box's own status page shows them.
 fleet-rollout = Roll-out
 fleet-no-rollout = No release is being rolled out.
 fleet-no-boxes = No box has joined yet.
@@ -98,7 +98,7 @@ fleet-no-releases = No release was taken in yet.
 fleet-releases = Releases kept here
 fleet-box = Box
 fleet-version = System version
-fleet-not-told = Not told: no card of systems, or an older program
+fleet-not-told = Not told
 fleet-on-trial = On trial
 fleet-kept = In use, did not go back
 fleet-went-back = Went back from version { $version }: { $why }

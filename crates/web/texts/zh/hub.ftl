@@ -90,7 +90,7 @@ hub-heard-at = 上次联系 { $at }
 hub-open = 打开
 
 fleet-title = 盒子与系统版本
-fleet-about = 盒子在每次联系开始时报告自己的系统。存储卡磨损、时钟、备份时间不向县级中心报告,请看盒子自己的状态页。
+fleet-about = 未报告:盒子没有系统卡,或程序较旧。盒子在每次联系开始时报告自己的系统。存储卡磨损、时钟、备份时间不向县级中心报告,请看盒子自己的状态页。
 fleet-rollout = 分批升级
 fleet-no-rollout = 目前没有正在升级的版本。
 fleet-no-boxes = 还没有盒子入网。
@@ -98,7 +98,7 @@ fleet-no-releases = 还没有收入任何版本。
 fleet-releases = 已收入的版本
 fleet-box = 盒子
 fleet-version = 系统版本
-fleet-not-told = 未报告:没有系统卡,或程序较旧
+fleet-not-told = 未报告
 fleet-on-trial = 试运行中
 fleet-kept = 在用,未退回
 fleet-went-back = 从版本 { $version } 退回:{ $why }
