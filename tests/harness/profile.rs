@@ -129,16 +129,20 @@ mod tests {
     use std::process::Stdio;
 
     use super::*;
+    use crate::programs::wait_until;
 
     /// A process that names a folder and goes on writing into it, as a browser does.
     fn writer(folder: &Path) -> std::process::Child {
         let script = "while true; do mkdir -p \"$1/profile\"; echo x > \"$1/profile/$(date +%N)\"; done";
-        Command::new("bash")
+        let writer = Command::new("bash")
             .args(["-c", script, "writer", &folder.display().to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap()
+            .unwrap();
+        // A process that only just began has no command line yet, and is nobody's.
+        wait_until("it writes", || folder.join("profile").exists().then_some(()));
+        writer
     }
 
     #[test]
