@@ -1,7 +1,6 @@
 //! The dull loop between a socket, an exchange and a store: the same for both ends.
 
 use std::io;
-use std::pin::Pin;
 use std::time::Duration;
 
 use store::{Cause, Store, StoreError, StoreEvent};
@@ -9,6 +8,7 @@ use sync_core::exchange::{Answer, Ask, Exchange, ExchangeFault};
 use sync_core::wire::{Bye, Lane};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::cable::Cable;
@@ -73,8 +73,9 @@ fn bye_cause(bye: Bye) -> Cause {
     }
 }
 
-/// The answer to a long ask, on its way.
-pub(crate) type Beside = Pin<Box<dyn Future<Output = Result<Answer, StoreError>> + Send>>;
+/// The answer to a long ask, on its way: a task of its own. A future that is looked at only between other asks could be
+/// given the store's last free reader and keep it, while the ask in hand waits for one.
+pub(crate) type Beside = JoinHandle<Result<Answer, StoreError>>;
 
 /// Who carries out what the exchange asks.
 pub(crate) trait Answers {
@@ -344,7 +345,8 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
         };
         let beside = async {
             match beside {
-                Some(answer) => answer.await,
+                // Only a panic ends it without an answer.
+                Some(answer) => answer.await.unwrap_or(Err(StoreError::Closed)),
                 None => std::future::pending().await,
             }
         };

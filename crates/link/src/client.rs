@@ -244,7 +244,7 @@ impl Answers for BoxAnswers<'_> {
 
     fn answer_beside(&self, ask: Ask) -> Beside {
         let store = self.store.clone();
-        Box::pin(async move { store.answer_as_box(ask).await })
+        tokio::spawn(async move { store.answer_as_box(ask).await })
     }
 
     async fn news(&mut self) -> Result<Vec<Lane>, StoreError> {

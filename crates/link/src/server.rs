@@ -258,7 +258,7 @@ impl Answers for HubAnswers<'_> {
 
     fn answer_beside(&self, ask: Ask) -> Beside {
         let (store, device) = (self.shared.store.clone(), self.key.device());
-        Box::pin(async move { store.answer_as_hub(device, ask).await })
+        tokio::spawn(async move { store.answer_as_hub(device, ask).await })
     }
 
     async fn news(&mut self) -> Result<Vec<Lane>, StoreError> {
