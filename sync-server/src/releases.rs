@@ -226,16 +226,23 @@ pub async fn boxes(store: &Store) -> Result<Vec<(DeviceRow, Option<SystemReport>
         .collect())
 }
 
-/// Does what the plan asks for now; `None` where there is none.
+/// The plan and what it asks for now, of which nothing is done; `None` where there is none.
 ///
 /// # Errors
 /// What the store reports.
-pub async fn step(store: &Store) -> Result<Option<Step>, StoreError> {
+pub async fn now(store: &Store) -> Result<Option<(Plan, Step)>, StoreError> {
+    Ok(decide(store).await?.map(|(plan, step, _)| (plan, step)))
+}
+
+async fn decide(store: &Store) -> Result<Option<(Plan, Step, ReleaseOffer)>, StoreError> {
     let Some(plan) = plan(store).await? else {
         return Ok(None);
     };
     let releases = store.releases().await?;
-    let Some(release) = releases.iter().find(|row| row.doc.to_string() == plan.release) else {
+    let release = releases
+        .into_iter()
+        .find(|row| row.doc.to_string() == plan.release);
+    let Some(ReleaseRow { offer, .. }) = release else {
         return Ok(None);
     };
     let seen = boxes(store).await?.into_iter().map(|(device, report)| Seen {
@@ -245,16 +252,27 @@ pub async fn step(store: &Store) -> Result<Option<Step>, StoreError> {
     let seen: Vec<Seen> = seen.collect();
     let mut told = BTreeSet::new();
     for clinic in store.clinics().await? {
-        if store.release_offered(&clinic.code).await?.as_ref() == Some(&release.offer) {
+        if store.release_offered(&clinic.code).await?.as_ref() == Some(&offer) {
             told.insert(clinic.code.to_string());
         }
     }
     let step = plan.step(&seen, &told);
+    Ok(Some((plan, step, offer)))
+}
+
+/// Does what the plan asks for now; `None` where there is none.
+///
+/// # Errors
+/// What the store reports.
+pub async fn step(store: &Store) -> Result<Option<Step>, StoreError> {
+    let Some((plan, step, offer)) = decide(store).await? else {
+        return Ok(None);
+    };
     let nothing = ReleaseOffer {
         version: plan.version,
         pieces: Vec::new(),
     };
-    let offers = step.offer.iter().map(|code| (code, &release.offer));
+    let offers = step.offer.iter().map(|code| (code, &offer));
     let back = step.take_back.iter().map(|code| (code, &nothing));
     for (code, offer) in offers.chain(back) {
         let code: Option<ClinicCode> = code.parse().ok();

@@ -59,9 +59,7 @@ impl Updates {
         *taking = Some(Taking::Running(0, bytes));
         true
     }
-}
 
-impl Updates {
     /// Notes how a taking ended.
     pub(crate) fn ended(&self, taken: &Result<Version, UpdateFault>) {
         self.set(match taken {

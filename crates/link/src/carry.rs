@@ -119,24 +119,6 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite>(
     outside: Outside<'_>,
     carried: &mut Carried,
 ) -> End {
-    let mut beside = None;
-    let end = carry_and_close(stream, exchange, started, answers, outside, carried, &mut beside).await;
-    if let Some(answer) = beside {
-        // Nobody waits for it any more, but it works in the store: whoever closes that next must find it free.
-        drop(answer.await);
-    }
-    end
-}
-
-async fn carry_and_close<S: AsyncRead + AsyncWrite>(
-    stream: S,
-    exchange: &mut Exchange,
-    started: Instant,
-    answers: &mut impl Answers,
-    outside: Outside<'_>,
-    carried: &mut Carried,
-    beside: &mut Option<Beside>,
-) -> End {
     let (read, write) = tokio::io::split(stream);
     let events = outside.store.changes();
     let mut line = Line {
@@ -146,19 +128,17 @@ async fn carry_and_close<S: AsyncRead + AsyncWrite>(
         unflushed: false,
         buffer: vec![0; READ_BYTES],
         carried,
+        beside: None,
     };
-    let end = line
-        .run(exchange, started, answers, beside, outside, events)
-        .await;
+    let end = line.run(exchange, started, answers, outside, events).await;
     if matches!(&end, End::Fault(ExchangeFault::Closed(Bye::NotHere)))
         && let Err(error) = answers.answer(Ask::TellInFull).await
     {
         tracing::error!(%error, "the store failed while the link used it");
     }
     let bye = match &end {
-        End::Settled => None,
+        End::Settled | End::Cut(_) => None,
         End::Stopped => Some(Bye::Stopping),
-        End::Cut(_) => return end,
         End::Fault(fault) => fault.bye(),
         End::Store(error) => {
             tracing::error!(%error, "the store failed while the link used it");
@@ -168,8 +148,14 @@ async fn carry_and_close<S: AsyncRead + AsyncWrite>(
     if let Some(bye) = bye {
         exchange.close(bye);
     }
-    // The other end may be gone already: then nobody hears the last words.
-    let _ = timeout(GOODBYE_LIMIT, line.say_goodbye(exchange, started)).await;
+    if !matches!(end, End::Cut(_)) {
+        // The other end may be gone already: then nobody hears the last words.
+        let _ = timeout(GOODBYE_LIMIT, line.say_goodbye(exchange, started)).await;
+    }
+    if let Some(answer) = line.beside.take() {
+        // Nobody waits for it any more, but it works in the store: whoever closes that next must find it free.
+        drop(answer.await);
+    }
     end
 }
 
@@ -180,6 +166,8 @@ struct Line<'c, S> {
     unflushed: bool,
     buffer: Vec<u8>,
     carried: &'c mut Carried,
+    /// The answer to a long ask that is under way.
+    beside: Option<Beside>,
 }
 
 /// When a box looks whether the hub took everything, and sends the rest again.
@@ -231,7 +219,6 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
         exchange: &mut Exchange,
         started: Instant,
         answers: &mut impl Answers,
-        beside: &mut Option<Beside>,
         mut outside: Outside<'_>,
         mut events: broadcast::Receiver<StoreEvent>,
     ) -> End {
@@ -239,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
         loop {
             while let Some(ask) = exchange.poll_ask(started.elapsed()) {
                 if ask.is_long() {
-                    *beside = Some(answers.answer_beside(ask));
+                    self.beside = Some(answers.answer_beside(ask));
                     continue;
                 }
                 let answer = match answers.answer(ask).await {
@@ -258,10 +245,10 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
             let due = started + exchange.poll_timeout();
             let again_at = again.as_ref().map(|again| again.at);
             let has_room = exchange.has_room();
-            let waits = self.wait(due, again_at, has_room, beside, &mut outside, &mut events);
+            let waits = self.wait(due, again_at, has_room, &mut outside, &mut events);
             match waits.await {
                 Happened::Answered(answer) => {
-                    *beside = None;
+                    self.beside = None;
                     let answer = match answer {
                         Ok(answer) => answer,
                         Err(error) => return error.into(),
@@ -322,7 +309,6 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
         due: Instant,
         again_at: Option<Instant>,
         has_room: bool,
-        beside: &mut Option<Beside>,
         outside: &mut Outside<'_>,
         events: &mut broadcast::Receiver<StoreEvent>,
     ) -> Happened {
@@ -332,6 +318,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
             out,
             unflushed,
             buffer,
+            beside,
             ..
         } = self;
         let write = async {

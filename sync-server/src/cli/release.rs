@@ -137,7 +137,7 @@ fn step(step: &Step) -> Value {
 }
 
 async fn list(store: &Store) -> Result<Value, ReleaseError> {
-    let now = releases::step(store).await?;
+    let now = releases::now(store).await?;
     let boxes: Vec<Value> = releases::boxes(store)
         .await?
         .into_iter()
@@ -157,8 +157,8 @@ async fn list(store: &Store) -> Result<Value, ReleaseError> {
     let releases_kept: Vec<Value> = store.releases().await?.iter().map(told).collect();
     Ok(json!({
         "releases": releases_kept,
-        "plan": releases::plan(store).await?,
-        "now": now.as_ref().map(step),
+        "plan": now.as_ref().map(|(plan, _)| plan),
+        "now": now.as_ref().map(|(_, now)| step(now)),
         "boxes": boxes,
     }))
 }

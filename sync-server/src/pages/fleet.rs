@@ -33,8 +33,7 @@ pub async fn page(visitor: Visitor) -> Answer {
 
 async fn facts(visitor: &Visitor) -> Answer<Markup> {
     let store = &visitor.state.store;
-    let step = releases::step(store).await?;
-    let plan = releases::plan(store).await?;
+    let now = releases::now(store).await?;
     let boxes = releases::boxes(store).await?;
     let kept = store.releases().await?;
     let names = clinic_names(store).await?.names;
@@ -47,7 +46,7 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
         div.stack #fleet hx-get="/fleet" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             section.card {
                 h2 { (lang.t("fleet-rollout")) }
-                @match plan.as_ref().zip(step.as_ref()) {
+                @match &now {
                     Some((plan, step)) => (rollout(visitor, plan, step)),
                     None => p.empty { (lang.t("fleet-no-rollout")) },
                 }

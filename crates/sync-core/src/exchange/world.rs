@@ -94,8 +94,7 @@ impl Connection {
         now: Duration,
         most: usize,
     ) -> Result<bool, ExchangeFault> {
-        let mut moved = false;
-        moved |= self.beside.iter().any(Option::is_some);
+        let mut moved = self.beside.iter().any(Option::is_some);
         loop {
             let ask = self.at_box.poll_ask(now);
             let asked = ask.is_some();
