@@ -163,6 +163,8 @@ pub(crate) fn retry(
     tx.sql.execute("DELETE FROM parked WHERE p = ?1", [p])?;
     crate::sync::forget_unread(tx, p)?;
     let Outcome::Stored(mut stored) = outcome else {
+        // Its content stands at another position, and this one was told to be held.
+        crate::sync::void(tx, foreign.position, foreign.doc, &change_hash(foreign.bytes))?;
         return Ok(None);
     };
     stored.released = release(tx, foreign.doc, permit)?;

@@ -40,6 +40,8 @@ pub enum Broken {
     SafeTooEarly,
     /// One message that the hub cannot store blocks those behind it.
     OneBlocksAll,
+    /// The hub goes on serving a box that was revoked.
+    ThiefServed,
     /// Both ends take each other's word that they hold the same.
     PrintsUncompared,
 }

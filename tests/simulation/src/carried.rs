@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::machine::{PowerCut, at_once};
-use crate::people::code;
+use crate::people::{Trust, code};
 use crate::reading::Found;
 use crate::world::{Event, HUB, World};
 
@@ -59,6 +59,10 @@ impl World {
             });
         match answered {
             Ok(Ok(())) => {
+                if self.trust_in(at) == Trust::ShutOut {
+                    self.wrong
+                        .push(format!("the hub takes the stick of box {at}, which was stolen"));
+                }
                 self.counts.sticks += 1;
                 for _ in 0..self.dice.below(3) {
                     let wait = self.dice.around(HOUR * 2);
@@ -67,7 +71,7 @@ impl World {
                 self.spread_news();
             }
             Ok(Err(error)) => {
-                if self.counts.restores == 0 {
+                if self.counts.restores == 0 && self.trust_in(at) == Trust::Honest {
                     self.wrong
                         .push(format!("the hub refuses the stick of box {at}: {error}"));
                 }
@@ -87,6 +91,7 @@ impl World {
             Ok(taken) => {
                 if let Err(error) = taken
                     && self.counts.restores == 0
+                    && self.trust_in(at) == Trust::Honest
                 {
                     self.wrong
                         .push(format!("box {at} refuses the hub's stick: {error}"));

@@ -96,7 +96,7 @@ impl World {
 
     fn is_at_rest(&self) -> bool {
         self.is_everything_on()
-            && self.boxes.iter().all(|end| {
+            && self.honest().all(|(_, end)| {
                 let settled = end
                     .line
                     .and_then(|id| self.lines.get(&id)?.box_end.as_ref())
@@ -119,12 +119,22 @@ impl World {
         let hub = Found::of(self.hub.store(), charts.clone());
         self.counts.found += hub.facts.len() as u64;
         self.judge_one("the hub", self.hub.store(), &hub, None, &mut wrong);
-        for (at, end) in self.boxes.iter().enumerate() {
+        for at in (0..self.boxes.len()).filter(|at| self.is_stolen(*at)) {
+            let reached = self.reached_thief(at);
+            // A hub that went back served the thief until it was told again.
+            if !reached.is_empty() && self.counts.restores == 0 {
+                wrong.push(format!(
+                    "box {at}: the thief has what was written later {reached:?}"
+                ));
+            }
+        }
+        let mut held = 0;
+        for (at, end) in self.honest() {
             let name = format!("box {at}");
             let store = end.machine.store();
             let found = Found::of(store, charts.clone());
             self.judge_one(&name, store, &found, Some(end.clinic), &mut wrong);
-            self.counts.found += found.facts.len() as u64;
+            held += found.facts.len() as u64;
             let status = at_once(store.link_status()).unwrap();
             if status.pending > 0 || status.parked > 0 {
                 wrong.push(format!(
@@ -138,6 +148,7 @@ impl World {
                 wrong.push(format!("{name}: the hub has another fingerprint"));
             }
         }
+        self.counts.found += held;
         self.wrong.extend(wrong);
     }
 

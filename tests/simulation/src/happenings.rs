@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::broken::Broken;
 use crate::machine::{Machine, PowerCut, at_once};
 use crate::model::{DESK, Standing};
-use crate::people::{Person, code};
+use crate::people::{Person, Trust, code};
 use crate::reading::Found;
 use crate::world::{Event, HUB, World};
 
@@ -44,6 +44,7 @@ impl World {
             (troubles.sticks, Event::Stick),
             (troubles.panels, Event::Panel),
             (troubles.purges, Event::Purge),
+            (troubles.thefts, Event::Theft),
         ] {
             self.again(mean, what);
         }
@@ -211,6 +212,11 @@ impl World {
                 self.purge();
                 self.again(troubles.purges, Event::Purge);
             }
+            Event::Theft => {
+                self.theft();
+                self.again(troubles.thefts, Event::Theft);
+            }
+            Event::Revoke(at) => self.revoke(at),
         }
     }
 
@@ -223,6 +229,7 @@ impl World {
 
     /// Somebody does something at a box.
     pub(crate) fn act(&mut self, at: usize, what: impl FnOnce(&mut Person<'_>) -> Result<(), PowerCut>) {
+        let trust = self.trust_in(at);
         let end = &mut self.boxes[at];
         if !end.machine.is_running() || self.resting {
             return;
@@ -233,6 +240,7 @@ impl World {
             dice: &mut self.dice,
             author: at,
             clinic: end.clinic,
+            trust,
         });
         match done {
             Ok(()) => self.spread_news(),
@@ -251,6 +259,7 @@ impl World {
             dice: &mut self.dice,
             author: DESK,
             clinic: 0,
+            trust: Trust::Honest,
         }
         .at_the_desk();
         let done = done.and_then(|()| {
@@ -286,7 +295,7 @@ impl World {
 
     /// What is urgent is at the hub soon where the connection held.
     fn urgent(&mut self, at: usize, line: u64, id: u32) {
-        if self.open_line_of(at) != Some(line) {
+        if self.open_line_of(at) != Some(line) || self.trust_in(at) != Trust::Honest {
             return;
         }
         let patient = self.model.facts.get(&id).map_or(0, |fact| fact.patient);
@@ -332,7 +341,11 @@ impl World {
     /// What the status light says is true: where nothing waits, all that was written there is at the hub.
     fn look(&mut self, at: usize) {
         let end = &self.boxes[at];
-        if !end.machine.is_running() || !self.hub.is_running() || self.counts.restores > 0 {
+        if !end.machine.is_running()
+            || !self.hub.is_running()
+            || self.counts.restores > 0
+            || self.trust_in(at) != Trust::Honest
+        {
             return;
         }
         let status = at_once(end.machine.store().link_status()).unwrap();
@@ -424,6 +437,7 @@ impl World {
                 at_once(self.hub.store().begin_epoch()).unwrap();
             }
             self.repeat_panels();
+            self.tell_thefts_again();
         } else if !self.boxes[at].dialling {
             self.boxes[at].dialling = true;
             self.after(Duration::from_secs(3), Event::Dial(at));
@@ -435,7 +449,7 @@ impl World {
     pub(crate) fn forgive_what_is_gone(&mut self) {
         let charts = self.charts();
         let mut shown = Found::of(self.hub.store(), charts.clone()).facts;
-        for end in &self.boxes {
+        for (_, end) in self.honest() {
             shown.extend(Found::of(end.machine.store(), charts.clone()).facts);
         }
         for (id, fact) in &mut self.model.facts {
@@ -448,7 +462,10 @@ impl World {
     /// A box's disk is copied into another machine; both work on.
     fn copy_a_box(&mut self) {
         let at = self.dice.index(self.boxes.len());
-        if self.resting || self.boxes.len() >= self.settings.boxes + 2 || !self.boxes[at].machine.is_running()
+        if self.resting
+            || self.boxes.len() >= self.settings.boxes + 2
+            || self.boxes[at].lies
+            || !self.boxes[at].machine.is_running()
         {
             return;
         }

@@ -16,6 +16,7 @@ mod clock;
 mod dice;
 mod disk;
 mod happenings;
+mod lies;
 mod line;
 mod links;
 mod machine;
@@ -25,6 +26,7 @@ mod reading;
 mod report;
 mod settings;
 mod sweep;
+mod thefts;
 mod world;
 
 pub use broken::Broken;

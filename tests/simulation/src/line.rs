@@ -66,6 +66,8 @@ pub(crate) struct Line {
 impl Line {
     /// What an end asks of its store next. What is long comes again when its time is over.
     pub(crate) fn next_ask(&mut self, side: Side, now: Duration) -> Option<Ask> {
+        // What an end that is gone had asked is nobody's any more.
+        self.end(side).as_ref()?;
         let done = self.long[side as usize].take_if(|(_, done)| *done <= now);
         if let Some((ask, _)) = done {
             return Some(ask);

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use store::{Cause, StoreError};
 use sync_core::exchange::{Ask, Credentials, Exchange, ExchangeFault};
+use sync_core::identity::Actor;
 use sync_core::wire::{Bye, Lane};
 
 use crate::broken::{self, Broken};
+use crate::lies;
 use crate::line::{Line, Side};
 use crate::machine::{PowerCut, at_once};
 use crate::world::{COUNTY, Event, HUB, World};
@@ -206,7 +208,8 @@ impl World {
                 return;
             }
             Trouble::Store(error) => {
-                if self.settings.broken.is_none() {
+                // A box that lies may be told what makes no sense to its own store.
+                if self.settings.broken.is_none() && !(side == Side::Box && self.boxes[at].lies) {
                     self.wrong.push(format!("{side:?} of box {at}: {error}"));
                 }
                 (Some(Bye::StoreFault), Cause::OwnStore)
@@ -253,7 +256,7 @@ impl World {
                 | ExchangeFault::Refused(_)
                 | ExchangeFault::Wire(sync_core::wire::WireFault::NotHere(_))
         );
-        if !usual && self.settings.broken.is_none() {
+        if !usual && self.settings.broken.is_none() && !self.boxes[at].lies {
             self.wrong.push(format!("{side:?} of box {at}: {fault}"));
         }
     }
@@ -334,17 +337,25 @@ impl World {
 
     fn serve(&mut self, id: u64, side: Side) -> Result<bool, Trouble> {
         let (now, broken) = (self.now, self.settings.broken);
-        let Some(line) = self.lines.get_mut(&id) else {
+        let Some(at) = self.lines.get(&id).map(|line| line.at) else {
             return Ok(false);
         };
-        let at = line.at;
         let device = self.boxes[at].device;
         let other = self
             .boxes
             .iter()
             .find(|end| end.clinic != self.boxes[at].clinic)
             .map_or(device, |end| end.device);
+        let lies = self.boxes[at].lies;
+        let others: Vec<Actor> = if lies {
+            self.sessions_of_others(at)
+        } else {
+            Vec::new()
+        };
         let mut moved = false;
+        let Some(line) = self.lines.get_mut(&id) else {
+            return Ok(false);
+        };
         let known = line.long_until(side);
         while let Some(ask) = line.next_ask(side, now) {
             moved = true;
@@ -354,7 +365,12 @@ impl World {
                     if let Ask::Welcomed(welcome) = &ask {
                         machine.clock.hear(welcome.at);
                     }
-                    machine.call(|store| broken::at_box(broken, store, ask))??
+                    let answer = machine.call(|store| broken::at_box(broken, store, ask))??;
+                    if lies {
+                        lies::twist(answer, &others, &mut self.net)
+                    } else {
+                        answer
+                    }
                 }
                 Side::Hub => {
                     let greets = match &ask {
@@ -376,6 +392,16 @@ impl World {
             self.at(done, Event::Pump(id));
         }
         Ok(moved)
+    }
+
+    /// Sessions of machines that run, other than this one.
+    fn sessions_of_others(&self, at: usize) -> Vec<Actor> {
+        let others = self
+            .boxes
+            .iter()
+            .enumerate()
+            .filter(|(other, end)| *other != at && end.machine.is_running());
+        others.map(|(_, end)| end.machine.store().actor()).collect()
     }
 
     fn transmit(&mut self, id: u64, side: Side) {

@@ -68,6 +68,8 @@ pub(crate) struct Model {
     pub(crate) blobs: BTreeMap<FactId, usize>,
     /// What stood in documents that were purged: nobody shows it any more.
     pub(crate) gone: BTreeSet<FactId>,
+    /// Written on a stolen box and kept from everybody: nobody shows it.
+    out: BTreeMap<FactId, Fact>,
     next: FactId,
     /// First numbers of the blocks that were allotted, by epoch and number: none is given twice.
     pub(crate) numbers: BTreeSet<(u32, u64)>,
@@ -77,6 +79,11 @@ impl Model {
     /// A number for what is about to be written.
     pub(crate) fn draw(&mut self) -> FactId {
         self.next += 1;
+        self.next
+    }
+
+    /// The number that was drawn last.
+    pub(crate) fn last(&self) -> FactId {
         self.next
     }
 
@@ -95,6 +102,21 @@ impl Model {
     /// Something was written.
     pub(crate) fn wrote(&mut self, id: FactId, fact: Fact) {
         self.facts.insert(id, fact);
+    }
+
+    /// Something was written on a stolen box and reached nobody.
+    pub(crate) fn shut_out(&mut self, id: FactId) {
+        if let Some(fact) = self.facts.remove(&id) {
+            self.out.insert(id, fact);
+        }
+    }
+
+    /// What was shut out may have come in.
+    pub(crate) fn let_in(&mut self) {
+        for (id, mut fact) in std::mem::take(&mut self.out) {
+            fact.standing = Standing::Unsure;
+            self.facts.insert(id, fact);
+        }
     }
 
     /// Whether a clinic may hold this: it cares for the patient, or it is in the clinic's own documents.

@@ -33,6 +33,18 @@ pub(crate) struct Person<'a> {
     pub(crate) dice: &'a mut Dice,
     pub(crate) author: usize,
     pub(crate) clinic: usize,
+    pub(crate) trust: Trust,
+}
+
+/// What is to become of what somebody writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// It is kept.
+    Honest,
+    /// It reaches nobody: the box was stolen, and the hub serves it no more.
+    ShutOut,
+    /// It may come and may not: the box lies, or the hub forgot that it was stolen.
+    Doubtful,
 }
 
 /// A form that was filled on what its page showed, to be sent later, perhaps twice.
@@ -78,7 +90,11 @@ impl Person<'_> {
     }
 
     fn note(&mut self, id: FactId, patient: u32, owner: usize, place: Place, over: Vec<FactId>, saved: bool) {
-        let standing = if saved { Standing::Saved } else { Standing::Unsure };
+        let standing = if saved && self.trust == Trust::Honest {
+            Standing::Saved
+        } else {
+            Standing::Unsure
+        };
         let fact = Fact {
             author: self.author,
             patient,
@@ -88,6 +104,9 @@ impl Person<'_> {
             standing,
         };
         self.model.wrote(id, fact);
+        if self.trust == Trust::ShutOut {
+            self.model.shut_out(id);
+        }
     }
 
     /// Somebody whom this machine shows: number and id.

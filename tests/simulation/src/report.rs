@@ -27,6 +27,8 @@ pub struct Counts {
     pub panels: u64,
     /// Patients whose records were purged.
     pub purges: u64,
+    /// Boxes that were stolen and revoked.
+    pub thefts: u64,
     /// What people wrote.
     pub facts: u64,
     /// What was found to be there of it, over all machines.

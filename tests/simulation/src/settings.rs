@@ -21,6 +21,8 @@ pub struct Settings {
     pub readings: u64,
     /// Cuts of each box's link an hour.
     pub cuts: u64,
+    /// Boxes beside them whose program was tampered with, at the first clinic.
+    pub liars: usize,
     /// What befalls machines.
     pub troubles: Troubles,
     /// A rule of the exchange that is broken on purpose.
@@ -46,6 +48,8 @@ pub struct Troubles {
     pub panels: Option<Duration>,
     /// A patient's records are purged.
     pub purges: Option<Duration>,
+    /// A box is stolen and revoked; a new one takes its place, and the thief works on.
+    pub thefts: Option<Duration>,
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -69,6 +73,7 @@ impl Troubles {
             sticks: Some(HOUR * 2),
             panels: Some(HOUR / 2),
             purges: Some(HOUR * 2),
+            thefts: Some(HOUR * 10),
             ..Self::village()
         }
     }
@@ -85,6 +90,7 @@ impl Settings {
             visits: 8,
             readings: 15,
             cuts: 3,
+            liars: 0,
             troubles: Troubles::village(),
             broken: None,
         }
@@ -93,6 +99,7 @@ impl Settings {
     /// The same with everything that may befall a county.
     pub fn county(seed: u64, hours: u64) -> Self {
         Self {
+            liars: 1,
             troubles: Troubles::all(),
             ..Self::village(seed, hours)
         }

@@ -15,7 +15,7 @@ use crate::dice::Dice;
 use crate::disk::{Disk, scratch};
 use crate::line::{Line, Side};
 use crate::machine::{Machine, at_once};
-use crate::model::Model;
+use crate::model::{FactId, Model};
 use crate::people::{Form, code};
 use crate::report::Counts;
 use crate::settings::Settings;
@@ -58,6 +58,8 @@ pub(crate) enum Event {
     StickAtBox(usize, std::path::PathBuf),
     Panel,
     Purge,
+    Theft,
+    Revoke(usize),
     Urgent(usize, u64, u32),
 }
 
@@ -74,6 +76,7 @@ impl Event {
                 | Self::On(_)
                 | Self::StickAtHub(..)
                 | Self::StickAtBox(..)
+                | Self::Revoke(_)
         )
     }
 }
@@ -109,6 +112,8 @@ impl Ord for Due {
 pub(crate) struct BoxEnd {
     pub(crate) machine: Machine,
     pub(crate) clinic: usize,
+    /// Its program was tampered with.
+    pub(crate) lies: bool,
     pub(crate) device: DeviceId,
     pub(crate) down_until: Duration,
     pub(crate) line: Option<u64>,
@@ -118,6 +123,15 @@ pub(crate) struct BoxEnd {
     pub(crate) kept: Option<Disk>,
     /// What was written here up to this number was seen at the hub.
     pub(crate) seen_at_hub: u32,
+}
+
+/// A stolen box.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Theft {
+    /// What was written last, anywhere, when it was revoked.
+    pub(crate) last: FactId,
+    /// Whether the hub knows that; one that went back may not.
+    pub(crate) told: bool,
 }
 
 /// Everything.
@@ -144,6 +158,8 @@ pub(crate) struct World {
     pub(crate) repeat_all: bool,
     /// Documents that were purged, and the clinics that own them.
     pub(crate) purges: Vec<(usize, Vec<DocId>)>,
+    /// Boxes that were stolen and revoked.
+    pub(crate) stolen: BTreeMap<DeviceId, Theft>,
     /// Nothing befalls anybody any more: everything comes to rest.
     pub(crate) resting: bool,
     /// What is wrong so far.
@@ -177,6 +193,7 @@ impl World {
             repeat: Vec::new(),
             repeat_all: false,
             purges: Vec::new(),
+            stolen: BTreeMap::new(),
             resting: false,
             wrong: Vec::new(),
             digest: blake3::Hasher::new(),
@@ -184,10 +201,11 @@ impl World {
             settings,
         };
         for at in 0..world.settings.boxes {
-            let clinic = at % world.settings.clinics;
-            let machine = Machine::new(MachineSide::Box, world.settings.seed, at as u64 + 1, &world.time);
-            world.join(&machine, clinic);
-            world.add_box(machine, clinic);
+            world.add_new_box(at % world.settings.clinics);
+        }
+        for _ in 0..world.settings.liars {
+            let at = world.add_new_box(0);
+            world.boxes[at].lies = true;
         }
         world.begin();
         world
@@ -212,12 +230,22 @@ impl World {
         at_once(end.keep_enrolment(enrolment, taken.epoch)).unwrap();
     }
 
+    /// A new box of a clinic.
+    pub(crate) fn add_new_box(&mut self, clinic: usize) -> usize {
+        let at = self.boxes.len();
+        let machine = Machine::new(MachineSide::Box, self.settings.seed, at as u64 + 1, &self.time);
+        self.join(&machine, clinic);
+        self.add_box(machine, clinic);
+        at
+    }
+
     pub(crate) fn add_box(&mut self, machine: Machine, clinic: usize) {
         let at = self.boxes.len();
         self.boxes.push(BoxEnd {
             device: machine.store().device(),
             machine,
             clinic,
+            lies: false,
             down_until: Duration::ZERO,
             line: None,
             backoff: Backoff::default(),

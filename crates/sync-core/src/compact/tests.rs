@@ -269,6 +269,20 @@ fn a_change_that_is_not_automerge_s_own_bytes_travels_raw() {
 }
 
 #[test]
+fn a_change_with_a_turned_bit_travels_too() {
+    let (base, day) = story(&[]);
+    for change in base.iter().chain(&day) {
+        for bit in 0..change.bytes.len() * 8 {
+            let mut bytes = change.bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            if let Some((expanded, _)) = parted(&bytes) {
+                assert_eq!(automerge::Change::from(expanded).raw_bytes(), bytes);
+            }
+        }
+    }
+}
+
+#[test]
 fn what_the_reader_lacks_is_told_apart_from_nonsense() {
     let (base, day) = story(&[]);
     let mut log = Log::default();

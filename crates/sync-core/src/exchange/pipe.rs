@@ -8,9 +8,9 @@ use crate::exchange::ExchangeFault;
 use crate::exchange::pace::Pace;
 use crate::wire::{Frame, FrameReader, Lane, MAX_SEGMENT, Segment, WireFault};
 
-/// After how many bytes of segments the receiver tells its progress. It tells the very first segment too: by that
-/// word the sender knows the round trip before it has filled any queue.
-const PROGRESS_STEP: u64 = 2048;
+/// After how many bytes of segments the receiver tells its progress; of what arrives together it tells once. It tells
+/// the very first segment too: by that word the sender knows the round trip before it has filled any queue.
+const PROGRESS_STEP: u64 = 1024;
 
 #[derive(Debug, Default)]
 struct LaneOut {
@@ -47,6 +47,8 @@ pub(crate) struct Pipe {
     pace: Pace,
     received: u64,
     reported: u64,
+    /// Whether the other end is to hear how much came.
+    progress_due: bool,
 }
 
 impl Pipe {
@@ -90,10 +92,7 @@ impl Pipe {
     fn take_segment(&mut self, segment: Segment) -> Result<Option<Vec<u8>>, WireFault> {
         let first = self.received == 0;
         self.received += segment.bytes.len() as u64;
-        if first || self.received - self.reported >= PROGRESS_STEP {
-            self.reported = self.received;
-            self.send_control(&Frame::Progress(self.received));
-        }
+        self.progress_due |= first || self.received - self.reported >= PROGRESS_STEP;
         let lane = &mut self.into[segment.lane.index()];
         match segment.total {
             Some(total) if lane.total == 0 && total > 0 => lane.total = total as usize,
@@ -143,11 +142,18 @@ impl Pipe {
 
     /// Whether nothing waits to be sent.
     pub(crate) fn is_drained(&self) -> bool {
-        self.control.is_empty() && self.last.is_none() && self.out.iter().all(|lane| lane.messages.is_empty())
+        !self.progress_due
+            && self.control.is_empty()
+            && self.last.is_none()
+            && self.out.iter().all(|lane| lane.messages.is_empty())
     }
 
     /// The next frame to send.
     pub(crate) fn next_outgoing(&mut self, now: Duration) -> Option<Vec<u8>> {
+        if std::mem::take(&mut self.progress_due) {
+            self.reported = self.received;
+            return Some(Frame::Progress(self.received).encode());
+        }
         if let Some(frame) = self.control.pop_front() {
             return Some(frame);
         }

@@ -104,3 +104,12 @@ fn a_second_machine_under_one_session_that_is_taken_for_the_first_is_caught() {
     };
     is_caught(Broken::SpoiledAcknowledged, 2, troubles);
 }
+
+#[test]
+fn a_hub_that_serves_a_box_that_was_stolen_is_caught() {
+    let troubles = Troubles {
+        thefts: Some(MINUTE * 20),
+        ..Troubles::default()
+    };
+    is_caught(Broken::ThiefServed, 2, troubles);
+}

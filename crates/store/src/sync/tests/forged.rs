@@ -222,7 +222,36 @@ async fn changes_that_come_in_the_wrong_order_wait_and_are_all_taken(on: Engine)
     assert_eq!(hub.store.storage().await.unwrap().parked, 0);
 }
 
+async fn a_change_that_waits_at_two_positions_leaves_no_gap_at_either(on: Engine) {
+    let hub = hub(on).await;
+    let end = boxed(&hub, 720, "0017").await;
+    let patient = chart(&end, "0017", "示例甲").await;
+    sync(&end, &hub).await;
+    let me = actor(&end, 9);
+    let mut document = document(&hub, patient).await;
+    let mut edited = |seq: u64| {
+        let edits = [Edit::put(&["person", "phone"], seq.to_string())];
+        ChangeItem {
+            position: me.at(seq),
+            doc: patient,
+            bytes: document.edit(me, WallTime(0), &edits).unwrap().unwrap().bytes,
+        }
+    };
+    let (first, second) = (edited(1), edited(2));
+    let twice = ChangeItem {
+        position: me.at(7),
+        ..second.clone()
+    };
+    for change in [second, twice, first] {
+        hand_in(&hub, &end, me, vec![change]).await;
+    }
+    assert_eq!(hub.store.storage().await.unwrap().parked, 0);
+    let found = hub.store.verify(None, Box::new(|_, _| {})).await.unwrap();
+    assert_eq!(found.problems, Vec::<String>::new());
+}
+
 on_both_engines! {
+    a_change_that_waits_at_two_positions_leaves_no_gap_at_either,
     no_forged_change_is_accepted_and_the_lane_goes_on,
     changes_that_come_in_the_wrong_order_wait_and_are_all_taken,
 }
