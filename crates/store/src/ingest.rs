@@ -160,15 +160,27 @@ pub(crate) fn retry(
             .execute("UPDATE parked SET reason = ?2 WHERE p = ?1", params![p, reason])?;
         return Ok(None);
     }
-    tx.sql.execute("DELETE FROM parked WHERE p = ?1", [p])?;
-    crate::sync::forget_unread(tx, p)?;
+    waits_no_more(tx, foreign, p, &outcome)?;
     let Outcome::Stored(mut stored) = outcome else {
-        // Its content stands at another position, and this one was told to be held.
-        crate::sync::void(tx, foreign.position, foreign.doc, &change_hash(foreign.bytes))?;
         return Ok(None);
     };
     stored.released = release(tx, foreign.doc, permit)?;
     Ok(Some(stored))
+}
+
+/// A change that was set aside was taken, or stands at another position already: its own is held without content then.
+fn waits_no_more(
+    tx: &mut Tx<'_>,
+    foreign: &Foreign<'_>,
+    p: i64,
+    outcome: &Outcome,
+) -> Result<(), StoreError> {
+    tx.sql.execute("DELETE FROM parked WHERE p = ?1", [p])?;
+    crate::sync::forget_unread(tx, p)?;
+    if matches!(outcome, Outcome::Known) {
+        crate::sync::void(tx, foreign.position, foreign.doc, &change_hash(foreign.bytes))?;
+    }
+    Ok(())
 }
 
 enum Outcome {
@@ -330,22 +342,21 @@ fn release(tx: &mut Tx<'_>, doc: DocId, permit: Permit<'_>) -> Result<Vec<(i64, 
         let before = released.len();
         for waiting in waiting(tx, doc)? {
             let (p, foreign) = (waiting.p, waiting.as_foreign());
-            let reason = match accept(tx, &foreign, permit)? {
-                Outcome::Stored(stored) => {
-                    released.push((stored.k, waiting.position));
-                    None
+            let outcome = accept(tx, &foreign, permit)?;
+            let reason = match &outcome {
+                Outcome::Stored(_) | Outcome::Known => {
+                    waits_no_more(tx, &foreign, p, &outcome)?;
+                    if let Outcome::Stored(stored) = outcome {
+                        released.push((stored.k, waiting.position));
+                    }
+                    continue;
                 }
-                Outcome::Known => None,
                 Outcome::Orphan => continue,
-                Outcome::Refused(fault) => Some(fault.word()),
-                Outcome::Forbidden(reason) => Some(reason),
+                Outcome::Refused(fault) => fault.word(),
+                Outcome::Forbidden(reason) => *reason,
             };
-            match reason {
-                None => tx.sql.execute("DELETE FROM parked WHERE p = ?1", [p])?,
-                Some(word) => tx
-                    .sql
-                    .execute("UPDATE parked SET reason = ?2 WHERE p = ?1", params![p, word])?,
-            };
+            tx.sql
+                .execute("UPDATE parked SET reason = ?2 WHERE p = ?1", params![p, reason])?;
         }
         if released.len() == before {
             return Ok(released);

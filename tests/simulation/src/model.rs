@@ -104,10 +104,21 @@ impl Model {
         self.facts.insert(id, fact);
     }
 
-    /// Something was written on a stolen box and reached nobody.
-    pub(crate) fn shut_out(&mut self, id: FactId) {
-        if let Some(fact) = self.facts.remove(&id) {
-            self.out.insert(id, fact);
+    /// These were written on a stolen box and nobody shows them. What somebody else replaced had reached them.
+    pub(crate) fn shut_out(&mut self, mut unseen: BTreeSet<FactId>) {
+        loop {
+            let others = self.facts.iter().filter(|(id, _)| !unseen.contains(id));
+            let replaced: BTreeSet<FactId> = others.flat_map(|(_, fact)| &fact.over).copied().collect();
+            let known = unseen.len();
+            unseen.retain(|id| !replaced.contains(id));
+            if unseen.len() == known {
+                break;
+            }
+        }
+        for id in unseen {
+            if let Some(fact) = self.facts.remove(&id) {
+                self.out.insert(id, fact);
+            }
         }
     }
 

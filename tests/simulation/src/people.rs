@@ -105,7 +105,7 @@ impl Person<'_> {
         };
         self.model.wrote(id, fact);
         if self.trust == Trust::ShutOut {
-            self.model.shut_out(id);
+            self.model.shut_out([id].into());
         }
     }
 

@@ -114,16 +114,12 @@ impl World {
         }
         let thieves: BTreeSet<usize> = (0..self.boxes.len()).filter(|at| self.is_stolen(*at)).collect();
         let out = |id: &FactId, author: usize| thieves.contains(&author) && !shown.contains(id);
-        let ids: Vec<FactId> = self
-            .model
-            .facts
-            .iter()
+        let facts = self.model.facts.iter();
+        let unseen: BTreeSet<FactId> = facts
             .filter(|(id, fact)| out(id, fact.author))
             .map(|(id, _)| *id)
             .collect();
-        for id in ids {
-            self.model.shut_out(id);
-        }
+        self.model.shut_out(unseen);
         self.forgive_pictures(&thieves);
     }
 
