@@ -11,8 +11,15 @@ mod cards;
 mod clinic;
 #[path = "../clinic_card/mod.rs"]
 mod clinic_card;
+#[path = "../../../tests/harness/county_hub.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the stories' own use more of it")]
+mod county_hub;
 mod encrypted;
 mod inspect;
+mod joining;
+#[path = "../../../tests/harness/programs.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the stories' own use more of it")]
+mod programs;
 mod provision;
 mod qemu;
 mod running;
