@@ -4,7 +4,7 @@
 //! [`layout`] says what stands where, [`select`] which of the two systems starts, [`state`] what the card remembers.
 //! [`slots`] brings a new system in: install, read back, try, commit or roll back; [`starting`] decides what a start
 //! does with them. [`first_start`] makes the data partition; [`protection`] says
-//! how the data are protected, [`luks`] and [`recovery`] how their key is kept. [`firmware`] tells what a Raspberry Pi would start;
+//! how the data are protected, [`luks`] and [`recovery`] how their key is kept; [`radio`] tells what tablets join. [`firmware`] tells what a Raspberry Pi would start;
 //! [`power_cut`] cuts the power at every write.
 
 pub mod block_map;
@@ -23,6 +23,7 @@ pub mod mbr;
 pub mod part;
 pub mod power_cut;
 pub mod protection;
+pub mod radio;
 pub mod random;
 pub mod recovery;
 pub mod select;

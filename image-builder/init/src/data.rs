@@ -52,6 +52,12 @@ fn volume(error: impl ToString) -> DataFault {
     DataFault::Volume(error.to_string())
 }
 
+/// The county's key, where the image has one.
+pub(crate) fn county(root: &Path) -> Option<PublicKey> {
+    let text = std::fs::read_to_string(root.join(COUNTY_KEY)).ok()?;
+    PublicKey::parse(&text).ok()
+}
+
 impl<K: DeviceKeys> Data<'_, K> {
     /// Opens the data that are there.
     pub(crate) fn open(&mut self, device: &mut FileDevice, extent: Extent) -> Result<Opened, DataFault> {
@@ -125,12 +131,6 @@ impl<K: DeviceKeys> Data<'_, K> {
         opened
     }
 
-    /// The county's key, where the image has one.
-    fn county(&self) -> Option<PublicKey> {
-        let text = std::fs::read_to_string(self.root.join(COUNTY_KEY)).ok()?;
-        PublicKey::parse(&text).ok()
-    }
-
     /// A program of the root, started from outside of it.
     fn tool(&self, name: &str) -> Command {
         let loader = self.root.join("usr/lib/ld-linux-aarch64.so.1");
@@ -162,7 +162,7 @@ impl<K: DeviceKeys> Data<'_, K> {
     ) -> Result<Opened, DataFault> {
         let own = self.keys.strongest().ok_or(DataFault::NoKey)?;
         let no_county = || DataFault::NoPolicy("the system has no county's key".to_owned());
-        let county = self.county().ok_or_else(no_county)?;
+        let county = county(self.root).ok_or_else(no_county)?;
         let mut random = Random::new(keys::random().map_err(volume)?);
         let recovery = recovery::draw(&mut random);
         let new = New {
@@ -179,7 +179,7 @@ impl<K: DeviceKeys> Data<'_, K> {
 impl<K: DeviceKeys> Volume<FileDevice> for Data<'_, K> {
     fn make(&mut self, device: &mut FileDevice, extent: Extent, id: [u8; 16]) -> Result<(), DataFault> {
         let layout = Layout::read(device)?;
-        let county: Vec<PublicKey> = self.county().into_iter().collect();
+        let county: Vec<PublicKey> = county(self.root).into_iter().collect();
         let policy = identity::protection_on(device, &layout, &county);
         let opened = match policy.map_err(|fault| DataFault::NoPolicy(fault.to_string()))? {
             Protection::Plain => self.plain(extent)?,

@@ -20,7 +20,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use card::first_start::{self, DataFault};
+use card::identity::{self, IdentityFault};
 use card::layout::Slot;
+use card::radio;
 use card::slots::{Card, SlotFault};
 use card::starting::{self, Step};
 use card::state::Why;
@@ -141,6 +143,7 @@ fn start() -> Result<Infallible, Failure> {
         };
     }
     told::tell(&path, slot, &began)?;
+    name_radio(&mut card)?;
     open_data(&path, &mut card)?;
     name_machine()?;
     // Only what was read so far was looked at; the rest is the next starts' business, where this one is in vain.
@@ -233,6 +236,22 @@ fn mount_root(checked: &Path) -> Result<(), Failure> {
     }
     let words = format!("lowerdir={CHECKED},upperdir={layer}/upper,workdir={layer}/work");
     mount_at("overlay", ROOT, "overlay", MountFlags::empty(), &words)
+}
+
+/// Hands on the settings of the radio network. A card without a row that is believed has none, and starts all the same.
+fn name_radio(card: &mut Card<FileDevice>) -> Result<(), Failure> {
+    let Some(county) = data::county(Path::new(CHECKED)) else {
+        return Ok(());
+    };
+    let layout = card.layout().clone();
+    match identity::read(card.parts().0, &layout, &[county]) {
+        Ok((identity, _)) => told::radio(&radio::settings(&identity)),
+        Err(IdentityFault::None) => Ok(()),
+        Err(fault) => {
+            say(&format!("the box has no radio network: {fault}"));
+            Ok(())
+        }
+    }
 }
 
 /// Makes the data at the first start and mounts them. A box without its data starts all the same, so that a person

@@ -1,7 +1,8 @@
 //! What the running system learns from its first program: the card, the slot, the board, and whether this is a trial.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
 use std::path::Path;
 
 use card::board;
@@ -52,6 +53,16 @@ pub(crate) fn tell(disk: &Path, slot: Slot, began: &Began) -> Result<(), Failure
 /// Tells how the data are protected: a word for the machine's key, or `plain`.
 pub(crate) fn protection(source: Option<Source>) -> Result<(), Failure> {
     put("data", &format!("{}\n", source.map_or("plain", Source::word)))
+}
+
+/// Tells the settings of the radio network; only the system itself reads them, they hold its password.
+pub(crate) fn radio(settings: &str) -> Result<(), Failure> {
+    let path = Path::new(FOLDER).join("radio.conf");
+    let failed = || step(path.display().to_string());
+    let mut file = fs::OpenOptions::new();
+    file.write(true).create_new(true).mode(0o600);
+    let mut file = file.open(&path).map_err(failed())?;
+    file.write_all(settings.as_bytes()).map_err(failed())
 }
 
 fn put(name: &str, text: &str) -> Result<(), Failure> {

@@ -32,13 +32,18 @@ impl Clinic {
 
     /// The same for this hub, with its certificate and its token, and with more words of `provision`.
     pub(crate) fn of(hub: &str, authority: &str, token: &str, words: &[&str]) -> Self {
+        Self::on("1", hub, authority, token, words)
+    }
+
+    /// The same with the image of this folder.
+    pub(crate) fn on(image: &str, hub: &str, authority: &str, token: &str, words: &[&str]) -> Self {
         let images =
             std::env::var_os("CLINIC_IMAGES").expect("CLINIC_IMAGES names the folder of three images");
         let this = Self {
             folder: TempDir::new().unwrap(),
             images: PathBuf::from(images),
         };
-        card_of(&this.image(1), &this.at("card"));
+        card_of(&this.image(image), &this.at("card"));
         let table = format!("机构代码,名称,入网码\n0017,石门村卫生室,{token}\n");
         fs::write(this.at("clinics.csv"), table).unwrap();
         fs::write(this.at("hub.pem"), authority).unwrap();
@@ -55,8 +60,8 @@ impl Clinic {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn image(&self, release: u64) -> PathBuf {
-        let folder = fs::read_dir(self.images.join(release.to_string())).unwrap();
+    pub(crate) fn image(&self, name: &str) -> PathBuf {
+        let folder = fs::read_dir(self.images.join(name)).unwrap();
         let mut files = folder.map(|entry| entry.unwrap().path());
         files
             .find(|path| path.extension().is_some_and(|end| end == "img"))
@@ -71,7 +76,7 @@ impl Clinic {
     pub(crate) fn bundle(&self, release: u64) -> PathBuf {
         let path = self.at(&format!("{release}.bundle"));
         if !path.exists() {
-            let (old, new) = (self.image(1), self.image(release));
+            let (old, new) = (self.image("1"), self.image(&release.to_string()));
             let (old, new) = (old.display().to_string(), new.display().to_string());
             let (key, out) = (self.key(), path.display().to_string());
             let call = [

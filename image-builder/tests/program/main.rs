@@ -22,6 +22,7 @@ mod joining;
 mod programs;
 mod provision;
 mod qemu;
+mod radio;
 mod running;
 mod updates;
 mod updating;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::identity::{self, Drawn, Identity, IdentityFault, Kept, Row};
 use crate::protection::Protection;
+use crate::radio;
 use crate::select::{CLINIC, IDENTITY, SECRETS};
 use crate::signed::{Purpose, SecretKey};
 
@@ -207,4 +208,30 @@ fn a_row_says_how_the_data_are_protected_and_one_that_is_not_believed_says_nothi
     // A kind of protection that this program does not know is no row that it may read past.
     let later = old.replacen('{', "{\"data\":\"pin\",", 1);
     assert!(matches!(read(&later), Err(IdentityFault::Form(_))));
+}
+
+#[test]
+fn a_radio_network_is_what_the_row_says_on_a_channel_that_every_tablet_has() {
+    let mut channels = std::collections::BTreeSet::new();
+    for signature in 1..=30 {
+        let drawn = Drawn { signature, ..drawn() };
+        let (identity, _) = row().make(&drawn, "2026-11-26T08:00:00Z".to_owned()).unwrap();
+        let settings = radio::settings(&identity);
+        let of = |key: &str| {
+            let mut values = settings
+                .lines()
+                .filter_map(|line| line.split_once('='))
+                .filter(|line| line.0 == key);
+            let value = values.next().map(|line| line.1.to_owned());
+            assert!(values.next().is_none(), "{key} stands twice");
+            value.unwrap()
+        };
+        assert_eq!(hex::decode(of("ssid2")).unwrap(), identity.wifi_name.as_bytes());
+        assert_eq!(of("wpa_passphrase"), identity.wifi_password);
+        assert_eq!((of("country_code").as_str(), of("hw_mode").as_str()), ("CN", "g"));
+        // WPA2 and nothing older.
+        assert_eq!((of("wpa").as_str(), of("rsn_pairwise").as_str()), ("2", "CCMP"));
+        channels.insert(of("channel").parse::<u8>().unwrap());
+    }
+    assert_eq!(channels.into_iter().collect::<Vec<_>>(), [1, 6, 11]);
 }
