@@ -1,9 +1,9 @@
 //! Two network namespaces with a narrow, slow, lossy line between them. Programs run in them as they would on two
 //! machines: their own TCP, their own TLS, only packets that are late, few or lost.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// What the line does to packets, the same in both directions.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,7 @@ pub const ORDINARY_PACKET: u32 = 1500;
 pub struct NarrowLine {
     names: [String; 2],
     emulator: Child,
+    says: BufReader<ChildStdout>,
     /// Whether the near end is this machine itself.
     from_here: bool,
 }
@@ -74,13 +75,12 @@ impl NarrowLine {
             .spawn()
             .map_err(|error| format!("python3: {error}"))?;
         let mut ready = String::new();
-        let out = emulator.stdout.take().ok_or("no output")?;
-        BufReader::new(out)
-            .read_line(&mut ready)
-            .map_err(|error| error.to_string())?;
+        let mut says = BufReader::new(emulator.stdout.take().ok_or("no output")?);
+        says.read_line(&mut ready).map_err(|error| error.to_string())?;
         let line = Self {
             names,
             emulator,
+            says,
             from_here,
         };
         if ready.trim() != "ready" {
@@ -101,6 +101,24 @@ impl NarrowLine {
             }
         }
         Ok(line)
+    }
+
+    /// Bytes that connections have sent from the near end, repeated ones included.
+    pub fn sent(&mut self) -> u64 {
+        self.ask("sent")
+    }
+
+    /// Drops what is under way and ends every connection, as a modem does that dials again; the next one works.
+    pub fn cut(&mut self) {
+        self.ask("cut");
+    }
+
+    fn ask(&mut self, word: &str) -> u64 {
+        let to = self.emulator.stdin.as_mut().unwrap();
+        writeln!(to, "{word}").unwrap();
+        let mut said = String::new();
+        self.says.read_line(&mut said).unwrap();
+        said.trim().parse().unwrap()
     }
 
     /// Namespace of the near end; `None` where it is this machine itself.

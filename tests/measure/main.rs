@@ -10,6 +10,7 @@
     reason = "a measurement prints, and fails by panicking"
 )]
 
+mod blob;
 mod boxes;
 mod commits;
 mod counties;
@@ -67,6 +68,8 @@ enum Name {
     Kills,
     /// Real programs over a line of 64 kbit/s with loss, and over one on which full packets vanish.
     Narrow,
+    /// A large blob over a very narrow line that is cut again and again.
+    Blob,
     /// A county's boxes that reconnect within a minute.
     Boxes,
     /// Bytes on the link: first fill, nothing new, a working day.
@@ -137,6 +140,9 @@ fn main() -> ExitCode {
     if wanted(Name::Narrow) {
         figures.extend(narrow::figures(panel, arguments.short));
         figures.extend(urgent::figures(arguments.short));
+    }
+    if wanted(Name::Blob) {
+        figures.extend(blob::figures(arguments.short));
     }
     if wanted(Name::Wire) {
         figures.extend(wire::figures(panel, !arguments.short));

@@ -87,6 +87,9 @@ pub(crate) trait Answers {
 
     /// The lanes that may have something to send since this was asked last.
     async fn news(&mut self) -> Result<Vec<Lane>, StoreError>;
+
+    /// The connection is at its end, and what came of it is in the store.
+    fn kept_all(&self);
 }
 
 /// What ends or wakes a connection from outside.
@@ -136,6 +139,12 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite>(
     {
         tracing::error!(%error, "the store failed while the link used it");
     }
+    for ask in exchange.torn_off() {
+        if let Err(error) = answers.answer(ask).await {
+            tracing::error!(%error, "what came of a torn blob could not be kept");
+        }
+    }
+    answers.kept_all();
     let bye = match &end {
         End::Settled | End::Cut(_) => None,
         End::Stopped => Some(Bye::Stopping),

@@ -250,6 +250,8 @@ impl Answers for BoxAnswers<'_> {
     async fn news(&mut self) -> Result<Vec<Lane>, StoreError> {
         Ok(Lane::ALL.to_vec())
     }
+
+    fn kept_all(&self) {}
 }
 
 impl<'a> Contact<'a> {

@@ -68,10 +68,15 @@ struct Shared {
     enrolments: Semaphore,
 }
 
+/// How long a connection waits for the one that it takes the place of.
+const REPLACED_LIMIT: Duration = Duration::from_secs(2);
+
 /// An open connection.
 struct Entry {
     /// Closes it.
     close: Arc<Notify>,
+    /// It is closed, and what came over it is in the store.
+    closed: Arc<Notify>,
     /// When its box greeted.
     since: Instant,
 }
@@ -210,6 +215,7 @@ struct HubAnswers<'a> {
     shared: &'a Shared,
     key: DevicePublicKey,
     replaced: Arc<Notify>,
+    closed: Arc<Notify>,
     actor: Option<Actor>,
     alarmed: bool,
     /// Ends of the clinic's feed when it was last looked at.
@@ -236,6 +242,7 @@ impl Answers for HubAnswers<'_> {
             self.actor = Some(hello.actor);
             let entry = Entry {
                 close: Arc::clone(&self.replaced),
+                closed: Arc::clone(&self.closed),
                 since: Instant::now(),
             };
             let before = {
@@ -244,6 +251,8 @@ impl Answers for HubAnswers<'_> {
             };
             if let Some(before) = before {
                 before.close.notify_one();
+                // What it kept of a blob is told to the box only then; one that hangs is not waited for.
+                let _ = timeout(REPLACED_LIMIT, before.closed.notified()).await;
             }
         }
         let came_from_box = matches!(ask, Ask::TakeBatch { .. } | Ask::TakeAudit { .. } | Ask::Acked(_));
@@ -270,6 +279,10 @@ impl Answers for HubAnswers<'_> {
             .collect();
         self.seen = ends;
         Ok(grown)
+    }
+
+    fn kept_all(&self) {
+        self.closed.notify_one();
     }
 }
 
@@ -328,6 +341,7 @@ async fn serve_box(
         shared,
         key,
         replaced: Arc::clone(&replaced),
+        closed: Arc::default(),
         actor: None,
         alarmed: false,
         seen: [0; Lane::COUNT],

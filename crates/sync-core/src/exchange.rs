@@ -529,6 +529,17 @@ impl Exchange {
         self.send(lane, Message::Piece(BlobPiece { offer, offset, bytes }));
     }
 
+    /// The stream is at its end: what came of a blob's piece that was torn off, for the store. Nobody hears its answer any
+    /// more; the next connection tells what is held.
+    pub fn torn_off(&mut self) -> Vec<Ask> {
+        let torn = self.pipe.torn();
+        torn.filter_map(|(lane, bytes)| {
+            let piece = Message::decode_torn(&bytes)?;
+            Some(Ask::TakePiece { lane, piece })
+        })
+        .collect()
+    }
+
     fn send(&mut self, lane: Lane, message: Message) {
         self.send_all(lane, vec![message], false);
     }

@@ -103,3 +103,40 @@ async fn a_way_that_breaks_anywhere_loses_nothing() {
     assert_eq!(status(&machine).await.pending, 0);
     hub.server.stop().await;
 }
+
+/// Of a picture that nothing makes smaller, each connection carries its share, whatever byte it breaks at.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_of_a_torn_piece_is_not_sent_again() {
+    /// Bytes up of a connection: a handshake, a piece of 16 KiB and most of another.
+    const CONNECTION: usize = 30_000;
+    const PICTURE: usize = 150_000;
+    /// With whole pieces alone it would be ten.
+    const CONNECTIONS_MAX: usize = 7;
+    let hub = Hub::new().await;
+    let machine = joined(&hub, "0017").await;
+    let patient = chart(&machine.store, "0017", "示例").await;
+    sync_once(&machine.store, None, &options()).await.unwrap();
+    let mut content = vec![0; PICTURE];
+    rand::fill(&mut content[..]);
+    let picture = sync_core::blobs::blob_id(&content);
+    let edits = vec![Edit::put(&["ext", "attached"], PICTURE as i64)];
+    commit(
+        &machine.store,
+        Target::Existing(patient),
+        edits,
+        vec![content.clone()],
+    )
+    .await;
+    let mut connections = 0;
+    while hub.machine.store.blob(picture).await.unwrap().is_none() {
+        let way = BreakingWay::new(&hub, CONNECTION).await;
+        let _ = sync_once(&machine.store, Some(&way.url), &options())
+            .await
+            .map(|_| ());
+        way.end();
+        connections += 1;
+        assert!(connections <= CONNECTIONS_MAX, "pieces were sent again");
+    }
+    assert_eq!(hub.machine.store.blob(picture).await.unwrap(), Some(content));
+    hub.server.stop().await;
+}

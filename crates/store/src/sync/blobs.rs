@@ -58,12 +58,14 @@ pub(crate) fn have(sql: &Connection, offer: &BlobOffer) -> Result<BlobHave, Stor
             state: BlobState::Complete,
         });
     }
-    let mut pieces =
-        sql.prepare_cached("SELECT coalesce(sum(length(bytes)), 0) FROM link_pieces WHERE blob = ?1")?;
-    let have: i64 = pieces.query_row([blob.as_bytes()], |row| row.get(0))?;
+    // Each begins where the one before ends, so the last one tells, however many they are.
+    let mut last = sql.prepare_cached(
+        "SELECT start + length(bytes) FROM link_pieces WHERE blob = ?1 ORDER BY start DESC LIMIT 1",
+    )?;
+    let have: Option<i64> = last.query_row([blob.as_bytes()], |row| row.get(0)).optional()?;
     Ok(BlobHave {
         blob,
-        have: have.cast_unsigned(),
+        have: have.unwrap_or(0).cast_unsigned(),
         state: BlobState::Wanted,
     })
 }
@@ -72,18 +74,19 @@ pub(crate) fn have(sql: &Connection, offer: &BlobOffer) -> Result<BlobHave, Stor
 pub(crate) fn take(tx: &Tx<'_>, lane: Lane, piece: &BlobPiece) -> Result<(BlobHave, bool), StoreError> {
     let offer = &piece.offer;
     let mut have = have(tx.sql, offer)?;
-    if have.state != BlobState::Wanted || have.have != piece.offset {
+    // Where a connection broke, the next one may begin at another byte: what is here already is passed over.
+    let held = have.have.checked_sub(piece.offset);
+    let news = held
+        .and_then(|held| usize::try_from(held).ok())
+        .and_then(|held| piece.bytes.get(held..));
+    let Some(news) = news.filter(|news| have.state == BlobState::Wanted && !news.is_empty()) else {
         return Ok((have, false));
-    }
+    };
     let mut put = tx
         .sql
         .prepare_cached("INSERT INTO link_pieces(blob, start, bytes) VALUES(?1, ?2, ?3)")?;
-    put.execute(params![
-        offer.blob.as_bytes(),
-        piece.offset.cast_signed(),
-        piece.bytes
-    ])?;
-    have.have += piece.bytes.len() as u64;
+    put.execute(params![offer.blob.as_bytes(), have.have.cast_signed(), news])?;
+    have.have += news.len() as u64;
     if have.have < offer.length {
         return Ok((have, false));
     }

@@ -111,6 +111,13 @@ impl Pipe {
         Ok(Some(std::mem::take(&mut lane.bytes)))
     }
 
+    /// What came of messages whose end did not.
+    pub(crate) fn torn(&mut self) -> impl Iterator<Item = (Lane, Vec<u8>)> {
+        Lane::ALL
+            .into_iter()
+            .map(|lane| (lane, std::mem::take(&mut self.into[lane.index()]).bytes))
+    }
+
     pub(crate) fn send_control(&mut self, frame: &Frame) {
         self.control.push_back(frame.encode());
     }

@@ -80,6 +80,22 @@ pub struct BlobPiece {
 }
 
 impl BlobPiece {
+    /// What came of a piece whose message was torn off; at least one byte.
+    pub(crate) fn read_torn(mut from: Reader<'_>) -> Result<Self, WireFault> {
+        let offer = BlobOffer::read(&mut from)?;
+        let offset = from.number("blob offset")?;
+        let stated = from.number("blob piece")?;
+        if stated > BLOB_PIECE as u64 || offset.checked_add(stated).is_none_or(|end| end > offer.length) {
+            return Err(WireFault::BadValue("blob piece"));
+        }
+        let bytes = from.remaining();
+        if bytes.is_empty() || bytes.len() as u64 > stated {
+            return Err(WireFault::BadValue("blob piece"));
+        }
+        let bytes = bytes.to_vec();
+        Ok(Self { offer, offset, bytes })
+    }
+
     pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireFault> {
         let offer = BlobOffer::read(from)?;
         let offset = from.number("blob offset")?;

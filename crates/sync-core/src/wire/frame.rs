@@ -363,6 +363,13 @@ pub fn fuzz_one(data: &[u8]) {
             "a message changed on its way"
         );
     }
+    if let Some(piece) = Message::decode_torn(data) {
+        let end = piece.offset + piece.bytes.len() as u64;
+        assert!(
+            !piece.bytes.is_empty() && end <= piece.offer.length,
+            "a piece beyond its blob"
+        );
+    }
     // The compact form: any bytes are read or refused.
     let _ = crate::compact::unpack(data, None, &crate::compact::Nothing);
 }

@@ -371,6 +371,35 @@ fn the_bytes_of_version_1_never_change() {
 }
 
 #[test]
+fn of_a_torn_piece_every_byte_that_came_counts_and_of_nothing_else() {
+    let bytes: Vec<u8> = (0..2_000u32)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes())
+        .collect();
+    let whole = BlobPiece {
+        offer: offer(),
+        offset: 300,
+        bytes,
+    };
+    let encoded = Message::Piece(whole.clone()).encode();
+    let names = encoded.len() - whole.bytes.len();
+    for came in 0..=encoded.len() {
+        let torn = Message::decode_torn(&encoded[..came]);
+        if came <= names {
+            assert_eq!(torn, None);
+            continue;
+        }
+        let torn = torn.unwrap();
+        assert_eq!((torn.offer, torn.offset), (whole.offer, whole.offset));
+        assert_eq!(torn.bytes, whole.bytes[..came - names]);
+    }
+    for message in messages() {
+        if !matches!(message, Message::Piece(_)) {
+            assert_eq!(Message::decode_torn(&message.encode()), None);
+        }
+    }
+}
+
+#[test]
 fn every_message_survives_and_its_signature_fits() {
     for message in messages() {
         assert_eq!(Message::decode(&message.encode()), Ok(message.clone()));

@@ -30,6 +30,9 @@ pub enum Message {
     HandBack(HandBack),
 }
 
+/// The kind of message that is of use without its end.
+const PIECE: u8 = 3;
+
 /// How the body of a message is packed.
 const PACKED_PLAIN: u8 = 0;
 /// zstd, with the unpacked length in front.
@@ -56,7 +59,7 @@ impl Message {
                 piece.offer.write(&mut body);
                 body.number(piece.offset);
                 body.bytes(&piece.bytes);
-                3
+                PIECE
             }
             Self::Feed(feed) => {
                 feed.write(&mut body);
@@ -86,6 +89,14 @@ impl Message {
         out.bytes
     }
 
+    /// The piece of a blob of which this is the beginning, with the bytes that came; nothing where it is the beginning of
+    /// something else, or tells nothing without its end.
+    pub fn decode_torn(bytes: &[u8]) -> Option<BlobPiece> {
+        let mut head = Reader::new(bytes);
+        let plain_piece = head.byte("message kind") == Ok(PIECE) && head.byte("packing") == Ok(PACKED_PLAIN);
+        plain_piece.then(|| BlobPiece::read_torn(head).ok()).flatten()
+    }
+
     /// Reads a message; its unpacked length is bounded before anything is unpacked.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireFault> {
         if bytes.len() > MAX_MESSAGE {
@@ -108,7 +119,7 @@ impl Message {
             0 => Self::Batch(Batch::read(&mut from)?),
             1 => Self::Audit(AuditBatch::read(&mut from)?),
             2 => Self::Offer(BlobOffer::read(&mut from)?),
-            3 => Self::Piece(BlobPiece::read(&mut from)?),
+            PIECE => Self::Piece(BlobPiece::read(&mut from)?),
             4 => Self::Feed(FeedBatch::read(&mut from)?),
             5 => {
                 let mut facts = Vec::new();

@@ -164,7 +164,44 @@ async fn a_picture_that_is_whole_is_told_to_whoever_is_connected() {
     assert!(matches!(events.try_recv(), Ok(crate::StoreEvent::SyncState)));
 }
 
+async fn pieces_that_overlap_make_one_picture(engine: Engine) {
+    let hub = hub(engine).await;
+    let end = boxed(&hub, 741, "0017").await;
+    let doc = chart(&end, "0017", "示例乙").await;
+    sync(&end, &hub).await;
+    let content: Vec<u8> = (0..200).collect();
+    let offer = BlobOffer {
+        blob: sync_core::blobs::blob_id(&content),
+        doc,
+        length: content.len() as u64,
+    };
+    // A torn piece, one that comes late, one that overlaps, one with a gap before it, and the rest.
+    for (from, to, held) in [
+        (0, 90, 90),
+        (20, 60, 90),
+        (50, 150, 150),
+        (160, 200, 150),
+        (100, 200, 200),
+    ] {
+        let ask = Ask::TakePiece {
+            lane: Lane::P3,
+            piece: sync_core::wire::BlobPiece {
+                offer,
+                offset: from as u64,
+                bytes: content[from..to].to_vec(),
+            },
+        };
+        let answer = hub.store.answer_as_hub(end.store.device(), ask).await.unwrap();
+        let Answer::Taken(taken) = answer else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(taken.ack.blobs[0].have, held, "{from}..{to}");
+    }
+    assert_eq!(hub.store.blob(offer.blob).await.unwrap(), Some(content));
+}
+
 on_both_engines! {
+    pieces_that_overlap_make_one_picture,
     a_late_stick_does_not_bring_back_who_left,
     what_stands_only_on_a_stick_after_the_hub_went_back_reaches_it_again,
     the_latest_statement_holds_in_whatever_order_they_come_back,
