@@ -21,6 +21,7 @@ mod kills;
 mod narrow;
 mod pages;
 mod paint;
+mod peers;
 mod power;
 mod restored;
 mod rows;
@@ -74,6 +75,8 @@ enum Name {
     Boxes,
     /// Bytes on the link: first fill, nothing new, a working day.
     Wire,
+    /// The same clinic and day by other programs, fetched by npm: only where it is named.
+    Peers,
     /// A hub that went back seven days, and a contact with nothing new, for a box with ten years of old sessions.
     RestoredHub,
     /// Power cuts while a store writes, and what they lose.
@@ -146,6 +149,9 @@ fn main() -> ExitCode {
     }
     if wanted(Name::Wire) {
         figures.extend(wire::figures(panel, !arguments.short));
+    }
+    if arguments.names.contains(&Name::Peers) {
+        figures.extend(peers::figures(panel));
     }
     if wanted(Name::Boxes) {
         figures.extend(boxes::figures(arguments.short));

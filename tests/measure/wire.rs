@@ -16,7 +16,7 @@ use sync_core::wire::{Bye, EnrolRequest};
 use crate::figures::{Figure, Unit};
 
 /// Visits of a working day of the workload.
-const VISITS: f64 = 60.0;
+pub(crate) const VISITS: f64 = 60.0;
 /// Most bytes a visit, audit apart.
 const DAY_MAX: f64 = 298.0;
 /// Most bytes of audit a visit.
@@ -37,7 +37,7 @@ pub(crate) struct Contact {
 }
 
 impl Contact {
-    fn without_audit(&self) -> f64 {
+    pub(crate) fn without_audit(&self) -> f64 {
         (self.bytes - self.counts.audit_bytes) as f64
     }
 }
@@ -135,14 +135,21 @@ pub(crate) async fn import(store: &Store, lines: &Path) {
         .unwrap();
 }
 
-/// The figures; the sizes are promised for the whole panel only, since a small one teaches the model little.
-pub(crate) fn figures(panel: Workload, whole: bool) -> Vec<Figure> {
+/// What a clinic's first contacts carried.
+pub(crate) struct Contacts {
+    pub(crate) first: Contact,
+    pub(crate) nothing: Contact,
+    pub(crate) day: Contact,
+}
+
+/// The first fill with the charts of a clinic, a contact with nothing new, and the day after it.
+pub(crate) fn contacts(panel: Workload) -> Contacts {
     let folder = tempfile::tempdir().unwrap();
     let (base, day) = (folder.path().join("base"), folder.path().join("day"));
     panel.write_base(&base);
     panel.write_day_after_base(&day);
     let threads = tokio::runtime::Runtime::new().unwrap();
-    let (first, nothing, day) = threads.block_on(async {
+    threads.block_on(async {
         let box_folder = folder.path().join("box");
         let (end, hub) = (
             open(&box_folder, Side::Box),
@@ -161,8 +168,13 @@ pub(crate) fn figures(panel: Workload, whole: bool) -> Vec<Figure> {
         eprintln!("contact of the day");
         let day = contact(&end, &hub).await;
         assert_eq!(end.link_status().await.unwrap().pending, 0, "everything arrived");
-        (first, nothing, day)
-    });
+        Contacts { first, nothing, day }
+    })
+}
+
+/// The figures; the sizes are promised for the whole panel only, since a small one teaches the model little.
+pub(crate) fn figures(panel: Workload, whole: bool) -> Vec<Figure> {
+    let Contacts { first, nothing, day } = contacts(panel);
     let patients = panel.patients;
     let first_mb = Figure::told(
         format!("first fill, {patients} patients with two visits, MB"),
