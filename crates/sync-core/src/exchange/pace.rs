@@ -7,11 +7,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// So much goes at once, before anything was measured: about what TCP sends at its start (RFC 6928). A day's work is
-/// hardly more: in one flight, a lost packet of it is told by those behind, and does not wait for a timer.
-const FIRST_FLIGHT: u64 = 16 * 1024;
+/// So much goes at once, before anything was measured: a little more than what TCP sends at its start (RFC 6928). A day's
+/// work is not more: in one flight, a lost packet of it is told by those behind, and does not wait for a timer.
+const FIRST_FLIGHT: u64 = 20 * 1024;
 /// Never less than this: a few steps of progress. On a very narrow way what is in flight is what a cut loses.
-const WINDOW_LEAST: u64 = 4 * 1024;
+const WINDOW_LEAST: u64 = 6 * 1024;
 /// Never more than this.
 const WINDOW_MOST: u64 = 1024 * 1024;
 /// Added to rate × round trip at least, so that the rate can show that it grew; an eighth of it where that is more.
