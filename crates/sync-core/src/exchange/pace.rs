@@ -10,7 +10,8 @@ use std::time::Duration;
 /// So much goes at once, before anything was measured: a little more than what TCP sends at its start (RFC 6928). A day's
 /// work is not more: in one flight, a lost packet of it is told by those behind, and does not wait for a timer.
 const FIRST_FLIGHT: u64 = 20 * 1024;
-/// Never less than this: a few steps of progress. On a very narrow way what is in flight is what a cut loses.
+/// Never less than this. What is in flight is what a cut loses, but with 4 KiB a line of 32 kbit/s stood still a third of
+/// the time (`measure blob`).
 const WINDOW_LEAST: u64 = 6 * 1024;
 /// Never more than this.
 const WINDOW_MOST: u64 = 1024 * 1024;
