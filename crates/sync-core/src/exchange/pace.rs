@@ -171,9 +171,7 @@ mod tests {
                 pace.sent(1024, now);
                 total += 1024;
                 way_free = way_free.max(now) + Duration::from_micros(1024 * 1_000_000 / rate);
-                if total == 1024 || total % 1024 == 0 {
-                    progress.push_back((way_free + round_trip, total));
-                }
+                progress.push_back((way_free + round_trip, total));
             }
             if total > 3 * FIRST_FLIGHT {
                 most = most.max(pace.sent - pace.told);
