@@ -85,6 +85,14 @@ pub(crate) struct Place {
     /// File whose first line is that address.
     #[arg(long, value_name = "FILE")]
     database_url_file: Option<PathBuf>,
+    /// Where recordings and pictures lie outside the database, shared by the nodes of the hub: file:///FOLDER or
+    /// s3://BUCKET/PREFIX. Or the environment variable SYNC_SERVER_BLOBS. The keys of a bucket stand in the environment
+    /// (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL) or in a file.
+    #[arg(long, value_name = "URL")]
+    blobs: Option<String>,
+    /// File with the keys of the bucket: lines NAME=VALUE with those names. Or SYNC_SERVER_BLOBS_KEYS.
+    #[arg(long, value_name = "FILE")]
+    blobs_keys: Option<PathBuf>,
 }
 
 /// Arguments of `serve`.

@@ -4,6 +4,7 @@
 //! stands in [`clinics`] and [`staff`]. Pages are extract, authorise, act, answer; rules stand in `records`, and
 //! what box and hub pages share in `web`.
 
+pub mod blobs;
 pub mod cli;
 pub mod clinics;
 pub mod clock;

@@ -13,14 +13,14 @@ use shell::closing::Closing;
 use shell::listening::{self, Bound, ListenFault, Served};
 use shell::opening::{self, OpeningFault};
 use shell::upkeep;
-use store::{Address, Clock, CrashPoint, Mode, Side, Store, StoreError};
+use store::{Address, BlobStore, Clock, CrashPoint, Mode, ObjectsFault, Side, Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::HubClock;
 use crate::live::Live;
 use crate::state::HubState;
-use crate::{clinics, releases, router};
+use crate::{blobs, clinics, releases, router};
 
 /// Time between looks at the age of the desks' certificate.
 const LEAF_LOOK: Duration = Duration::from_secs(24 * 3600);
@@ -42,6 +42,8 @@ pub struct Options {
     pub data: PathBuf,
     /// The PostgreSQL database of the county's records; none keeps them in a file of the folder.
     pub database: Option<Address>,
+    /// Where blobs lie outside the database; none keeps them in it.
+    pub blobs: Option<BlobStore>,
     /// The desks.
     pub desk: Desk,
     /// Address for boxes (mutual TLS); port 0 takes a free one.
@@ -64,6 +66,7 @@ impl Options {
         Self {
             data: data.into(),
             database: None,
+            blobs: None,
             desk: Desk::Https(SocketAddr::from(([127, 0, 0, 1], 8443))),
             link: None,
             cable: Cable::default(),
@@ -87,6 +90,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenFault),
+    /// The blobs outside the database are not this hub's, or were not named.
+    #[error(transparent)]
+    Blobs(#[from] ObjectsFault),
     /// The store failed while the hub started.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -131,6 +137,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         .clone()
         .unwrap_or_else(|| Arc::new(HubClock::start()));
     let store = open_store(&options, Arc::clone(&clock)).await?;
+    store.meet_objects().await?;
     let ca = clinics::open_ca(&store)?;
     let (switch, closing) = Closing::new();
     let state = HubState {
@@ -148,6 +155,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         tokio::spawn(state.live.clone().follow(store.changes())),
         tokio::spawn(upkeep::look_after(store.clone())),
         tokio::spawn(releases::look_after(store.clone())),
+        tokio::spawn(blobs::look_after(store.clone())),
     ];
     let router = router::pages(state.clone());
     let desks = if secure {
@@ -187,6 +195,7 @@ async fn open_store(options: &Options, clock: Arc<dyn Clock>) -> Result<Store, O
         crash_at: options.crash_at,
         password_cost_kib: options.password_cost_kib,
         database: options.database.clone(),
+        blobs: options.blobs.clone(),
         ..opening::options(Side::Hub, clock, Mode::Serve)
     };
     opening::open(&options.data, open).await

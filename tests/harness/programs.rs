@@ -197,8 +197,18 @@ pub fn run(name: &str, arguments: &[&str], input: &[u8]) -> Said {
 
 /// The same in a network namespace.
 pub fn run_in(namespace: Option<&str>, name: &str, arguments: &[&str], input: &[u8]) -> Said {
-    let mut child = command(namespace, name)
+    ended(command(namespace, name), arguments, &[], input)
+}
+
+/// The same with these environment variables.
+pub fn run_to(name: &str, arguments: &[&str], environment: &[(&str, &str)], input: &[u8]) -> Said {
+    ended(command(None, name), arguments, environment, input)
+}
+
+fn ended(mut command: Command, arguments: &[&str], environment: &[(&str, &str)], input: &[u8]) -> Said {
+    let mut child = command
         .args(arguments)
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -17,6 +17,7 @@ mod pages_hub;
 mod power_cuts;
 mod privacy;
 mod replay;
+mod shared_bucket;
 mod tidy;
 mod tools;
 mod traps_browser;

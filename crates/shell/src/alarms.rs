@@ -42,6 +42,8 @@ fn keys(kind: &AlarmKind) -> (&'static str, &'static str, Who) {
         AlarmKind::SessionSpoiled => ("alarm-spoiled", "alarm-spoiled-do", Who::County),
         AlarmKind::Differs => ("alarm-differs", "alarm-differs-do", Who::Technician),
         AlarmKind::Parked => ("alarm-parked", "alarm-parked-do", Who::County),
+        AlarmKind::BlobStore => ("alarm-blob-store", "alarm-blob-store-do", Who::Technician),
+        AlarmKind::BlobLost => ("alarm-blob-lost", "alarm-blob-lost-do", Who::Technician),
         AlarmKind::Other(_) => ("alarm-other", "alarm-other-do", Who::Technician),
     }
 }

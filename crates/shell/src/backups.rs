@@ -104,6 +104,7 @@ pub async fn backup(store: Store, program: &str, args: BackupArgs) -> Outcome {
             "made": made.made.rfc3339(),
             "changes": made.changes,
             "blobs": made.blobs,
+            "blobs_outside": made.blobs_outside,
             "fingerprint": made.fingerprint.to_string(),
             "recipients": made.keys,
             "verified": true,
@@ -115,10 +116,19 @@ pub async fn backup(store: Store, program: &str, args: BackupArgs) -> Outcome {
         say(&format!("bytes         {}", made.bytes));
         say(&format!("changes       {}", made.changes));
         say(&format!("blobs         {}", made.blobs));
+        tell_outside(made.blobs_outside);
         say(&format!("fingerprint   {}", made.fingerprint));
         say("restored to a scratch folder and found whole");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell_outside(blobs: u64) {
+    if blobs > 0 {
+        say(&format!(
+            "outside       {blobs} of the blobs lie in the folder or bucket of --blobs and are not in this file: it needs a backup of its own"
+        ));
+    }
 }
 
 /// Restores a backup into an empty folder.
@@ -140,6 +150,7 @@ pub async fn bring_back(options: OpenOptions, program: &str, args: RestoreArgs) 
             "made": restored.made.rfc3339(),
             "changes": restored.changes,
             "blobs": restored.blobs,
+            "blobs_outside": restored.blobs_outside,
             "fingerprint": restored.fingerprint.to_string(),
             "epoch": restored.epoch,
             "seconds": began.elapsed().as_secs_f64(),
@@ -149,6 +160,7 @@ pub async fn bring_back(options: OpenOptions, program: &str, args: RestoreArgs) 
         say(&format!("made          {}", restored.made.rfc3339()));
         say(&format!("changes       {}", restored.changes));
         say(&format!("blobs         {}", restored.blobs));
+        tell_outside(restored.blobs_outside);
         say(&format!("fingerprint   {}", restored.fingerprint));
         if let Some(epoch) = restored.epoch {
             say(&format!("epoch         {epoch}"));

@@ -67,6 +67,10 @@ kinds! {
     Differs = "fingerprint",
     /// Changes were set aside.
     Parked = "parked",
+    /// The store of a hub's blobs cannot be reached; new ones wait in the database.
+    BlobStore = "blob_store",
+    /// A blob is missing in the store of the hub's blobs, or damaged.
+    BlobLost = "blob_lost",
 }
 
 impl AlarmKind {
@@ -80,13 +84,15 @@ impl AlarmKind {
             | Self::Rebuilt
             | Self::Clone
             | Self::SessionSpoiled
+            | Self::BlobLost
             | Self::Other(_) => true,
             Self::Suspect
             | Self::DiskFull
             | Self::DiskLow
             | Self::ReadOnly
             | Self::Differs
-            | Self::Parked => false,
+            | Self::Parked
+            | Self::BlobStore => false,
         }
     }
 }

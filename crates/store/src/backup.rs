@@ -102,6 +102,13 @@ pub(crate) struct Manifest {
     pub(crate) changes: i64,
     /// Blobs held.
     pub(crate) blobs: i64,
+    /// How many of them lie outside the database, and so outside this file.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) blobs_outside: i64,
+}
+
+fn is_none(count: &i64) -> bool {
+    *count == 0
 }
 
 /// A finished backup.
@@ -117,8 +124,10 @@ pub struct Backup {
     pub fingerprint: Fingerprint,
     /// Changes in its log.
     pub changes: u64,
-    /// Blobs in it.
+    /// Blobs that its records name.
     pub blobs: u64,
+    /// How many of them lie outside the database and are not in the file.
+    pub blobs_outside: u64,
     /// How many keys open it.
     pub keys: usize,
 }
@@ -182,7 +191,10 @@ impl Store {
             path.to_owned()
         };
         let (backup, extent) = self.make_backup(path, now, keys, progress).await?;
-        if let Some(extent) = extent {
+        // Boxes may forget what is safe: blobs outside count only where each of them was seen to be there.
+        let safe =
+            backup.blobs_outside == 0 || (self.has_objects() && self.check_objects(1).await?.is_empty());
+        if let Some(extent) = extent.filter(|_| safe) {
             self.note_safe(extent).await?;
         }
         let last = LastBackup {
@@ -349,6 +361,7 @@ impl Job {
             fingerprint,
             changes: manifest.changes.unsigned_abs(),
             blobs: manifest.blobs.unsigned_abs(),
+            blobs_outside: manifest.blobs_outside.unsigned_abs(),
             keys: self.keys.len(),
         };
         Ok((backup, extent))
@@ -369,6 +382,7 @@ impl Job {
             fingerprint: log::stored_fingerprint(&copy)?.to_string(),
             changes: count("SELECT count(*) FROM log")?,
             blobs: count("SELECT count(*) FROM blobs")?,
+            blobs_outside: count("SELECT count(*) FROM objects WHERE moved = 1")?,
         })
     }
 

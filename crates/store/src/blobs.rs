@@ -5,12 +5,16 @@ use sync_core::blobs::{BLOB_BYTES_MAX, blob_id};
 
 use crate::commit::CommitError;
 use crate::engine::{Store, StoreError, Tx};
-use crate::sql::{Connection, OptionalExtension, params};
+use crate::objects;
+use crate::sql::params;
 
 impl Store {
     /// The content of a blob that is held here whole.
     pub async fn blob(&self, id: BlobId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(move |sql| get(sql, id)).await
+        match self.read(move |sql| objects::held(sql, id)).await? {
+            Some(held) => self.content(held).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Keeps a blob that no document names yet (one that arrives over the link, say).
@@ -28,12 +32,7 @@ impl Store {
     }
 }
 
-pub(crate) fn get(sql: &Connection, id: BlobId) -> Result<Option<Vec<u8>>, StoreError> {
-    let mut find = sql.prepare_cached("SELECT body FROM blobs WHERE id = ?1")?;
-    Ok(find.query_row([id.as_bytes()], |row| row.get(0)).optional()?)
-}
-
-pub(crate) fn put(tx: &Tx<'_>, content: &[u8]) -> Result<BlobId, CommitError> {
+pub(crate) fn put(tx: &mut Tx<'_>, content: &[u8]) -> Result<BlobId, CommitError> {
     if content.len() > BLOB_BYTES_MAX {
         return Err(CommitError::Refused("blob too large"));
     }
@@ -41,6 +40,8 @@ pub(crate) fn put(tx: &Tx<'_>, content: &[u8]) -> Result<BlobId, CommitError> {
     let mut insert = tx.sql.prepare_cached(
         "INSERT INTO blobs(id, length, body) VALUES(?1, ?2, ?3) ON CONFLICT(id) DO NOTHING",
     )?;
-    insert.execute(params![id.as_bytes(), content.len() as i64, content])?;
+    if insert.execute(params![id.as_bytes(), content.len() as i64, content])? > 0 {
+        objects::note_new(tx, id, content.len())?;
+    }
     Ok(id)
 }

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, broadcast};
 
 pub(crate) use crate::alarms::{clear_alarm, raise_alarm};
 use crate::audit::Chain;
+use crate::objects::{BlobStore, Objects, WAITING_BYTES_MAX};
 use crate::open::{Clock, Mode, OpenError, OpenOptions, Random, Side};
 use crate::sql::{Address, Connection, Listening};
 use crate::{folder, schema, settings};
@@ -90,6 +91,8 @@ pub(crate) struct Inner {
     pub(crate) round: tokio::sync::Mutex<crate::upkeep::Round>,
     events: broadcast::Sender<StoreEvent>,
     database: Option<Address>,
+    /// Blobs outside the database.
+    pub(crate) objects: Option<Objects>,
     /// Hears of what other processes write into the same database.
     _listening: Option<Listening>,
     idle: Mutex<Vec<Connection>>,
@@ -186,6 +189,10 @@ impl Store {
             chain_in_doubt: false,
             run: actor.session,
             crash_at: options.crash_at,
+            waiting_max: options
+                .blobs
+                .as_ref()
+                .map_or(WAITING_BYTES_MAX, BlobStore::waiting_max),
         };
         let (events, _) = broadcast::channel(EVENTS);
         let writer = Writer {
@@ -267,6 +274,7 @@ impl Store {
                 round: tokio::sync::Mutex::default(),
                 events,
                 database: options.database,
+                objects: options.blobs.map(Objects::new),
                 _listening: listening,
                 idle: Mutex::new(Vec::new()),
                 permits: Semaphore::new(READERS),

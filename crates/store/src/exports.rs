@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 use sync_core::document::{Document, Heads};
 
 use crate::engine::{Store, StoreError};
+use crate::objects::{self, Held};
 use crate::sql::{Connection, OptionalExtension, params};
-use crate::{blobs, json, log};
+use crate::{json, log};
 
 /// Documents that are read in one transaction.
 const DOCUMENTS_AT_ONCE: usize = 64;
@@ -40,6 +41,16 @@ impl Store {
         for some in documents.chunks(DOCUMENTS_AT_ONCE) {
             let some = some.to_vec();
             for line in self.read(move |sql| lines_of_all(sql, &some)).await? {
+                let line = match line {
+                    Line::Whole(line) => line,
+                    Line::Blob(blob, held) => {
+                        let content = match held {
+                            Some(held) => Some(self.content(held).await?),
+                            None => None,
+                        };
+                        blob_line(blob, content)
+                    }
+                };
                 count += 1;
                 if !take(&line) {
                     return Ok(count);
@@ -85,7 +96,13 @@ fn documents(sql: &Connection, what: &ExportOf) -> Result<Vec<(i64, DocId)>, Sto
     Ok(rows.collect::<crate::sql::Result<Vec<_>>>()?)
 }
 
-fn lines_of_all(sql: &Connection, documents: &[(i64, DocId)]) -> Result<Vec<Value>, StoreError> {
+/// A line, or the blob that it will hold: its content may lie outside the database.
+enum Line {
+    Whole(Value),
+    Blob(BlobId, Option<Held>),
+}
+
+fn lines_of_all(sql: &Connection, documents: &[(i64, DocId)]) -> Result<Vec<Line>, StoreError> {
     let mut lines = Vec::new();
     for (d, id) in documents {
         lines.extend(lines_of(sql, *d, &log::load_row(sql, *d, *id)?)?);
@@ -95,7 +112,7 @@ fn lines_of_all(sql: &Connection, documents: &[(i64, DocId)]) -> Result<Vec<Valu
 
 /// The lines of a document: those that it came from, and itself where it came from none or where more was written
 /// into it than imports did.
-fn lines_of(sql: &Connection, d: i64, document: &Document) -> Result<Vec<Value>, StoreError> {
+fn lines_of(sql: &Connection, d: i64, document: &Document) -> Result<Vec<Line>, StoreError> {
     let now = document.tree();
     let first = document
         .changes()
@@ -113,8 +130,9 @@ fn lines_of(sql: &Connection, d: i64, document: &Document) -> Result<Vec<Value>,
     if lines.is_empty() || written.exists([d])? {
         lines.push(whole_line(document, json::from_node(&now)));
     }
+    let mut lines: Vec<Line> = lines.into_iter().map(Line::Whole).collect();
     for blob in records::ecgs::blobs(&now) {
-        lines.push(blob_line(blob, blobs::get(sql, blob)?));
+        lines.push(Line::Blob(blob, objects::held(sql, blob)?));
     }
     Ok(lines)
 }

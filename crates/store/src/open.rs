@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use records::time::Stamp;
 
+use crate::objects::BlobStore;
 use crate::sql::Address;
 
 /// What kind of machine the store is on.
@@ -94,6 +95,8 @@ pub struct OpenOptions {
     /// The PostgreSQL database of the store; `None` keeps everything in a SQLite file of the data folder. Key and lock
     /// are in the folder either way.
     pub database: Option<Address>,
+    /// Where a hub keeps its blobs outside the database; `None` keeps them in it.
+    pub blobs: Option<BlobStore>,
     /// Cost of new password hashes in KiB of memory; `None` takes Argon2's recommendation (19 MiB, 2 passes).
     pub password_cost_kib: Option<u32>,
     /// Writes and reads on the thread of whoever asks, without threads of its own: for simulations, which must run
@@ -112,6 +115,7 @@ impl OpenOptions {
             crash_at: None,
             pages_max: None,
             database: None,
+            blobs: None,
             password_cost_kib: None,
             inline: false,
         }

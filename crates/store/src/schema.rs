@@ -163,6 +163,7 @@ pub(crate) fn prepare(sql: &Connection) -> crate::sql::Result<()> {
 pub(crate) fn create(sql: &Connection) -> crate::sql::Result<bool> {
     let making = sql.unchecked_transaction()?;
     sql.create_tables(TABLES)?;
+    sql.create_tables(crate::objects::TABLES)?;
     crate::sync::create_tables(sql)?;
     let found = derived_version(sql)?;
     let outdated = found.is_some_and(|version| version != derive::VERSION);

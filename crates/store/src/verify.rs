@@ -38,13 +38,19 @@ pub struct Verify {
 impl Store {
     /// Checks everything; with a clinic, counts and fingerprint are over what that clinic holds.
     pub async fn verify(&self, clinic: Option<ClinicCode>, progress: Progress) -> Result<Verify, StoreError> {
-        let inner = self.inner.clone();
+        let (inner, whole) = (self.inner.clone(), clinic.is_none());
         let checked = tokio::task::spawn_blocking(move || {
             let sql = inner.reader()?;
             verify_on(&sql, clinic.as_ref(), progress)
         })
         .await;
-        checked.map_err(|_| StoreError::Closed)?
+        let mut found = checked.map_err(|_| StoreError::Closed)??;
+        if whole {
+            let problems = self.check_objects(PROBLEMS_MAX).await?;
+            found.problems.extend(problems);
+            found.problems.truncate(PROBLEMS_MAX);
+        }
+        Ok(found)
     }
 
     /// The fingerprint over the documents held, as it is kept.
@@ -159,7 +165,10 @@ fn check_sessions(sql: &Connection, problems: &mut Vec<String>) -> Result<(), St
 
 fn check_blobs(sql: &Connection, problems: &mut Vec<String>) -> Result<(), StoreError> {
     let mut all = sql.prepare("SELECT b FROM blobs ORDER BY b")?;
-    let mut one = sql.prepare("SELECT id, length, body FROM blobs WHERE b = ?1")?;
+    let mut one = sql.prepare(
+        "SELECT id, length, body FROM blobs WHERE b = ?1
+             AND NOT EXISTS(SELECT 1 FROM objects WHERE blob = id AND moved = 1)",
+    )?;
     for b in all.query_map([], |row| row.get::<_, i64>(0))? {
         let mut rows = one.query([b?])?;
         let Some(row) = rows.next()? else { continue };

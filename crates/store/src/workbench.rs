@@ -8,13 +8,18 @@ use std::time::Duration;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use futures_util::TryStreamExt as _;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use objects_for_tests::Bucket;
 use postgresql_for_tests::Database;
 use records::ids::{ClinicCode, DocId, DocKind};
 use records::time::{ClockSource, Stamp, WallTime};
 use records::tree::Edit;
 use tempfile::TempDir;
 
-use crate::{AuditAct, By, Clock, Commit, Committed, OpenOptions, Random, Side, Store, Target, Write};
+use crate::{
+    AuditAct, BlobStore, By, Clock, Commit, Committed, OpenOptions, Random, Side, Store, Target, Write,
+};
 
 pub(crate) const START: i64 = 1_760_000_000_000;
 
@@ -48,11 +53,78 @@ pub(crate) enum Engine {
     Sqlite,
     /// An empty database on a server.
     Postgresql,
+    /// A file of its data folder, and blobs in another folder.
+    Folder,
+    /// An empty database on a server, and blobs in an empty bucket.
+    Bucket,
 }
 
 impl Engine {
-    pub(crate) fn database(self) -> Option<Database> {
-        (self == Self::Postgresql).then(Database::new)
+    pub(crate) fn place(self) -> Place {
+        Place {
+            database: matches!(self, Self::Postgresql | Self::Bucket).then(Database::new),
+            outside: match self {
+                Self::Folder => Some(Outside::folder()),
+                Self::Bucket => Some(Outside::bucket()),
+                Self::Sqlite | Self::Postgresql => None,
+            },
+        }
+    }
+}
+
+/// What a hub has besides its data folder; nothing for a box.
+#[derive(Clone, Default)]
+pub(crate) struct Place {
+    /// Its database on a server; `None` for a file in the folder.
+    pub(crate) database: Option<Database>,
+    /// Its blobs outside the database.
+    pub(crate) outside: Option<Outside>,
+}
+
+/// Blobs outside of a database, in a folder or a bucket that goes with the last of these.
+#[derive(Clone)]
+pub(crate) struct Outside {
+    pub(crate) blobs: BlobStore,
+    /// As somebody sees them who is not the hub.
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) bucket: Option<Arc<Bucket>>,
+    _folder: Option<Arc<TempDir>>,
+}
+
+impl Outside {
+    pub(crate) fn folder() -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let objects = objects_for_tests::in_folder(folder.path());
+        Self {
+            blobs: BlobStore::new(Arc::clone(&objects), "a folder"),
+            objects,
+            bucket: None,
+            _folder: Some(folder),
+        }
+    }
+
+    pub(crate) fn bucket() -> Self {
+        let bucket = Arc::new(Bucket::new());
+        Self {
+            blobs: BlobStore::new(bucket.objects(), "a bucket"),
+            objects: bucket.outside(),
+            bucket: Some(bucket),
+            _folder: None,
+        }
+    }
+
+    /// The names and contents of what is there.
+    pub(crate) async fn all(&self) -> Vec<(String, Vec<u8>)> {
+        let there: Vec<_> = self.objects.list(None).try_collect().await.unwrap();
+        let mut all = Vec::new();
+        for object in there {
+            let content = self.objects.get(&object.location).await.unwrap();
+            all.push((
+                object.location.to_string(),
+                content.bytes().await.unwrap().to_vec(),
+            ));
+        }
+        all
     }
 }
 
@@ -60,21 +132,40 @@ impl Engine {
 /// pass the lints.
 macro_rules! on_both_engines {
     ($($name:ident),+ $(,)?) => {
-        mod sqlite {
+        $crate::workbench::on_engines!(sqlite Sqlite, $($name),+);
+        $crate::workbench::on_engines!(postgresql Postgresql, $($name),+);
+    };
+}
+pub(crate) use on_both_engines;
+
+/// The same where a hub has its blobs outside its database: in a folder, and in a bucket.
+macro_rules! with_blobs_outside {
+    ($($name:ident),+ $(,)?) => {
+        $crate::workbench::on_engines!(folder Folder, $($name),+);
+        $crate::workbench::on_engines!(bucket Bucket, $($name),+);
+    };
+}
+pub(crate) use with_blobs_outside;
+
+/// The same in a folder only: a server for each test takes seconds.
+macro_rules! with_blobs_in_a_folder {
+    ($($name:ident),+ $(,)?) => {
+        $crate::workbench::on_engines!(folder Folder, $($name),+);
+    };
+}
+pub(crate) use with_blobs_in_a_folder;
+
+macro_rules! on_engines {
+    ($module:ident $engine:ident, $($name:ident),+) => {
+        mod $module {
             $(#[tokio::test]
             async fn $name() {
-                super::$name($crate::workbench::Engine::Sqlite).await;
-            })+
-        }
-        mod postgresql {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name($crate::workbench::Engine::Postgresql).await;
+                super::$name($crate::workbench::Engine::$engine).await;
             })+
         }
     };
 }
-pub(crate) use on_both_engines;
+pub(crate) use on_engines;
 
 /// Random bytes that depend on the seed only.
 pub(crate) fn random(seed: u64) -> Random {

@@ -5,22 +5,22 @@ use std::sync::Arc;
 
 use shell::opening::{self, OpeningFault};
 use shell::verbs::Failure;
-use store::{Address, Mode, OpenError, Side, Store};
+use store::{Address, BlobStore, Mode, OpenError, Side, Store};
 
 use super::{Place, place};
 use crate::clock::HubClock;
 
 /// Opens the folder for a verb that works beside a running `serve`. A folder that holds nothing yet is begun.
 pub(super) async fn beside_or_new(place: &Place) -> Result<Store, Failure> {
-    begun(&place.data, place.database()?).await
+    begun(&place.data, place.database()?, place.blobs()?).await
 }
 
 /// The same for a verb that names the folder only.
 pub(super) async fn folder_or_new(data: &Path) -> Result<Store, Failure> {
-    begun(data, place::of_environment()?).await
+    begun(data, place::of_environment()?, place::blobs_of_environment()?).await
 }
 
-async fn begun(data: &Path, database: Option<Address>) -> Result<Store, Failure> {
+async fn begun(data: &Path, database: Option<Address>, blobs: Option<BlobStore>) -> Result<Store, Failure> {
     let missing = |fault: &OpeningFault| {
         matches!(
             fault,
@@ -30,8 +30,8 @@ async fn begun(data: &Path, database: Option<Address>) -> Result<Store, Failure>
             }
         )
     };
-    let opened = match open(data, &database, Mode::Beside).await {
-        Err(fault) if missing(&fault) => open(data, &database, Mode::Serve).await,
+    let opened = match open(data, &database, &blobs, Mode::Beside).await {
+        Err(fault) if missing(&fault) => open(data, &database, &blobs, Mode::Serve).await,
         opened => opened,
     };
     opened.map_err(|fault| Failure::new(fault.to_string()))
@@ -39,25 +39,43 @@ async fn begun(data: &Path, database: Option<Address>) -> Result<Store, Failure>
 
 /// Opens the folder for a verb that reads, also beside a running `serve`.
 pub(super) async fn beside(place: &Place) -> Result<Store, Failure> {
-    let opened = open(&place.data, &place.database()?, Mode::Beside).await;
+    let opened = open(&place.data, &place.database()?, &place.blobs()?, Mode::Beside).await;
     opened.map_err(|fault| Failure::new(fault.to_string()))
 }
 
 /// The same for a verb that names the folder only.
 pub(super) async fn folder(data: &Path) -> Result<Store, Failure> {
-    let opened = open(data, &place::of_environment()?, Mode::Beside).await;
+    let opened = open(
+        data,
+        &place::of_environment()?,
+        &place::blobs_of_environment()?,
+        Mode::Beside,
+    )
+    .await;
     opened.map_err(|fault| Failure::new(fault.to_string()))
 }
 
 /// Opens the folder for a verb that writes documents: no `serve` may run beside it.
 pub(super) async fn alone(data: &Path) -> Result<Store, Failure> {
-    let opened = open(data, &place::of_environment()?, Mode::Serve).await;
+    let opened = open(
+        data,
+        &place::of_environment()?,
+        &place::blobs_of_environment()?,
+        Mode::Serve,
+    )
+    .await;
     opened.map_err(|fault| Failure::new(fault.to_string()))
 }
 
-async fn open(data: &Path, database: &Option<Address>, mode: Mode) -> Result<Store, OpeningFault> {
+async fn open(
+    data: &Path,
+    database: &Option<Address>,
+    blobs: &Option<BlobStore>,
+    mode: Mode,
+) -> Result<Store, OpeningFault> {
     let options = store::OpenOptions {
         database: database.clone(),
+        blobs: blobs.clone(),
         ..opening::options(Side::Hub, Arc::new(HubClock::start()), mode)
     };
     opening::open(data, options).await

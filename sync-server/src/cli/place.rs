@@ -4,16 +4,25 @@
 use std::path::{Path, PathBuf};
 
 use shell::verbs::Failure;
-use store::Address;
+use store::{Address, BlobStore};
 
 use super::Place;
+use crate::blobs::{self, Keys};
 
 /// Environment variable of the address where no argument names it.
 const VARIABLE: &str = "SYNC_SERVER_DATABASE_URL";
+/// The same of the blobs, and of the file with the keys of their bucket.
+const BLOBS: &str = "SYNC_SERVER_BLOBS";
+const BLOBS_KEYS: &str = "SYNC_SERVER_BLOBS_KEYS";
 /// Bytes of an address at most.
 const ADDRESS_BYTES_MAX: u64 = 4096;
 
 impl Place {
+    /// The blobs outside the database; `None` where they are in it.
+    pub(super) fn blobs(&self) -> Result<Option<BlobStore>, Failure> {
+        blobs_at(self.blobs.as_deref(), self.blobs_keys.as_deref())
+    }
+
     /// The database on a server; `None` where the records are in the folder.
     pub(super) fn database(&self) -> Result<Option<Address>, Failure> {
         match (&self.database_url, &self.database_url_file) {
@@ -31,6 +40,34 @@ impl Place {
             (None, None) => of_environment(),
         }
     }
+}
+
+/// The blobs that the environment names, for verbs without these arguments.
+pub(super) fn blobs_of_environment() -> Result<Option<BlobStore>, Failure> {
+    blobs_at(None, None)
+}
+
+fn blobs_at(address: Option<&str>, file: Option<&Path>) -> Result<Option<BlobStore>, Failure> {
+    let of_environment = |name: &str| match std::env::var(name) {
+        Ok(text) => Ok(Some(text)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::new(format!("{name} is no text"))),
+    };
+    let address = match address {
+        Some(address) => Some(address.to_owned()),
+        None => of_environment(BLOBS)?,
+    };
+    let Some(address) = address else { return Ok(None) };
+    let file = match file {
+        Some(file) => Some(file.to_owned()),
+        None => of_environment(BLOBS_KEYS)?.map(PathBuf::from),
+    };
+    let found = match &file {
+        Some(file) => Keys::of_file(file),
+        None => Ok(Keys::of_environment()),
+    };
+    let found = found.and_then(|keys| blobs::at(address.trim(), &keys));
+    found.map(Some).map_err(|fault| Failure::new(fault.to_string()))
 }
 
 /// The database that the environment names, for verbs without these arguments.
@@ -70,6 +107,8 @@ mod tests {
             data: PathBuf::from("d"),
             database_url: url.map(str::to_owned),
             database_url_file: file.map(Path::to_owned),
+            blobs: None,
+            blobs_keys: None,
         }
     }
 

@@ -17,6 +17,7 @@ pub(super) fn run(args: ServeArgs) -> Outcome {
     web::guard::quiet_panics();
     let options = Options {
         database: args.place.database()?,
+        blobs: args.place.blobs()?,
         desk: Desk::Https(args.listen),
         link: args.link,
         crash_at: serving::crash_at(CRASH_AT),

@@ -28,8 +28,10 @@ pub struct Restored {
     pub fingerprint: Fingerprint,
     /// Changes in the log.
     pub changes: u64,
-    /// Blobs.
+    /// Blobs that the records name.
     pub blobs: u64,
+    /// How many of them lie outside the database: they were not in the backup.
+    pub blobs_outside: u64,
     /// A hub's new epoch.
     pub epoch: Option<u32>,
 }
@@ -91,6 +93,7 @@ fn unpack(
         fingerprint,
         changes: manifest.changes.unsigned_abs(),
         blobs: manifest.blobs.unsigned_abs(),
+        blobs_outside: manifest.blobs_outside.unsigned_abs(),
         epoch: None,
     };
     Ok((work, restored))

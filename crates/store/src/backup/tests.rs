@@ -257,6 +257,7 @@ fn archives_that_reach_out_of_their_folder_are_refused() {
             fingerprint: String::new(),
             changes: 0,
             blobs: 0,
+            blobs_outside: 0,
         };
         let told = serde_json::to_vec(&manifest).unwrap();
         let mut head = tar::Header::new_gnu();

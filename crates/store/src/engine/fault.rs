@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::path::Path;
 
+use records::ids::BlobId;
 use sync_core::document::DocumentError;
 
 use crate::folder;
@@ -37,6 +38,18 @@ pub enum StoreError {
         "the database belongs to another county: county.pem and county.key.pem of a node that serves it belong into this data folder"
     )]
     OtherCounty,
+    /// Blobs lie outside the database, and this process was not told where.
+    #[error("the blobs lie outside the database: name the place by --blobs")]
+    BlobsNotNamed,
+    /// The store of the blobs failed; what is in it is not lost by that.
+    #[error("the store of the blobs failed")]
+    Objects(#[source] object_store::Error),
+    /// The store of the blobs is another hub's.
+    #[error("the store of the blobs holds those of another hub")]
+    NotOurObjects,
+    /// An object is missing, or is not what its name says.
+    #[error("the content of {0} is missing or damaged")]
+    BlobLost(BlobId),
     /// The store was shut down.
     #[error("the store is closed")]
     Closed,

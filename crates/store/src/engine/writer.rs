@@ -71,6 +71,8 @@ pub(crate) struct State {
     pub(crate) chain: Chain,
     /// Whether the chain may have entries that this run does not know of.
     pub(crate) chain_in_doubt: bool,
+    /// Bytes of blobs that may wait for their move out of the database.
+    pub(crate) waiting_max: u64,
     pub(super) crash_at: Option<(CrashPoint, u64)>,
 }
 

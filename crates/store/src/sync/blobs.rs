@@ -1,10 +1,12 @@
 //! Blobs on their way: which document names them, the pieces that came, what is still wanted.
 
 use records::ids::{BlobId, DocId};
-use sync_core::wire::{BLOB_PIECE, BlobHave, BlobOffer, BlobPiece, BlobState, Lane, WantedBlob};
+use sync_core::wire::{BlobHave, BlobOffer, BlobPiece, BlobState, Lane, WantedBlob};
 
 use crate::commit::CommitError;
 use crate::engine::{StoreError, Tx};
+use crate::objects::{self, Stretch};
+use crate::open::Side;
 use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::{kept, releases};
 
@@ -70,8 +72,23 @@ pub(crate) fn have(sql: &Connection, offer: &BlobOffer) -> Result<BlobHave, Stor
     })
 }
 
+/// Hub: whether no new blob can be taken now. One of which something came before still may come to its end.
+fn has_no_room(tx: &Tx<'_>) -> Result<bool, StoreError> {
+    Ok(tx.state.side == Side::Hub && objects::is_full(tx)?)
+}
+
+/// Hub: what it answers to an offer.
+pub(crate) fn answer(tx: &Tx<'_>, offer: &BlobOffer) -> Result<BlobHave, StoreError> {
+    let mut have = have(tx.sql, offer)?;
+    if have.state == BlobState::Wanted && have.have == 0 && has_no_room(tx)? {
+        tracing::warn!("so much waits for the store of the blobs that a box is asked to keep its blob");
+        have.state = BlobState::NotNow;
+    }
+    Ok(have)
+}
+
 /// Takes a piece; `true` where the blob is whole now and was not before.
-pub(crate) fn take(tx: &Tx<'_>, lane: Lane, piece: &BlobPiece) -> Result<(BlobHave, bool), StoreError> {
+pub(crate) fn take(tx: &mut Tx<'_>, lane: Lane, piece: &BlobPiece) -> Result<(BlobHave, bool), StoreError> {
     let offer = &piece.offer;
     let mut have = have(tx.sql, offer)?;
     // Where a connection broke, the next one may begin at another byte: what is here already is passed over.
@@ -82,6 +99,10 @@ pub(crate) fn take(tx: &Tx<'_>, lane: Lane, piece: &BlobPiece) -> Result<(BlobHa
     let Some(news) = news.filter(|news| have.state == BlobState::Wanted && !news.is_empty()) else {
         return Ok((have, false));
     };
+    if have.have == 0 && has_no_room(tx)? {
+        have.state = BlobState::NotNow;
+        return Ok((have, false));
+    }
     let mut put = tx
         .sql
         .prepare_cached("INSERT INTO link_pieces(blob, start, bytes) VALUES(?1, ?2, ?3)")?;
@@ -131,17 +152,13 @@ fn assemble(sql: &Connection, blob: BlobId) -> Result<Vec<u8>, StoreError> {
     Ok(whole)
 }
 
-/// Bytes of a whole blob from this place on, at most one piece; nothing where it is not here.
-pub(crate) fn read(sql: &Connection, blob: BlobId, offset: u64) -> Result<Vec<u8>, StoreError> {
-    let mut find = sql.prepare_cached("SELECT substr(body, ?2, ?3) FROM blobs WHERE id = ?1")?;
-    let from = offset.saturating_add(1).min(i64::MAX as u64).cast_signed();
-    let bytes = find.query_row(params![blob.as_bytes(), from, BLOB_PIECE as i64], |row| {
-        row.get(0)
-    });
-    match bytes.optional()? {
-        Some(bytes) => Ok(bytes),
-        None => kept::read(sql, blob, from),
+/// Bytes of a whole blob from this place on, at most one piece, or where they are; nothing where it is not here.
+pub(crate) fn read(sql: &Connection, blob: BlobId, offset: u64) -> Result<Stretch, StoreError> {
+    if let Some(stretch) = objects::stretch(sql, blob, offset)? {
+        return Ok(stretch);
     }
+    let from = offset.saturating_add(1).min(i64::MAX as u64).cast_signed();
+    kept::read(sql, blob, from).map(Stretch::Here)
 }
 
 /// The hub has no room for a blob: it is offered again after one contact, then two, four ... so that a full hub
@@ -219,11 +236,15 @@ pub(crate) fn forget_release(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> 
     const OF_RELEASE: &str =
         "SELECT blob FROM link_wanted WHERE doc = ?1 UNION SELECT blob FROM link_blobs WHERE doc = ?1";
     // A blob that a record names as well stays.
-    let named = "SELECT blob FROM link_blobs WHERE doc <> ?1";
-    for (table, column) in [("link_pieces", "blob"), ("blobs", "id")] {
-        let delete =
-            format!("DELETE FROM {table} WHERE {column} IN ({OF_RELEASE}) AND {column} NOT IN ({named})");
-        tx.sql.execute(&delete, [doc.as_bytes()])?;
+    let only = format!(
+        "SELECT blob FROM ({OF_RELEASE}) AS pieces WHERE blob NOT IN (SELECT blob FROM link_blobs WHERE doc <> ?1)"
+    );
+    let mut find = tx.sql.prepare_cached(&only)?;
+    let blobs = find.query_map([doc.as_bytes()], |row| Ok(BlobId(row.get(0)?)))?;
+    for blob in blobs.collect::<crate::sql::Result<Vec<BlobId>>>()? {
+        tx.sql
+            .execute("DELETE FROM link_pieces WHERE blob = ?1", [blob.as_bytes()])?;
+        objects::remove(tx, blob)?;
     }
     for table in ["link_wanted", "link_blobs"] {
         tx.sql

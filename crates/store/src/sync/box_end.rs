@@ -73,7 +73,8 @@ impl Store {
             }
             Ask::TakePiece { lane, piece } => self.take_piece(lane, piece).await,
             Ask::ReadBlob { offer, offset } => {
-                let bytes = self.read(move |sql| blobs::read(sql, offer.blob, offset)).await?;
+                let found = self.read(move |sql| blobs::read(sql, offer.blob, offset)).await?;
+                let bytes = self.bytes_of(found).await;
                 Ok(Answer::BlobBytes { offer, offset, bytes })
             }
             Ask::Acked(ack) => {

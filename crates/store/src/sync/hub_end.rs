@@ -12,6 +12,7 @@ use sync_core::wire::{
 use crate::alarms::AlarmKind;
 use crate::engine::{Store, StoreError, Tx, raise_alarm};
 use crate::ingest::{BUILDS_ON_PARKED, Foreign, Ingested, ORPHAN, Stored, UNHEARD, ingest, keep_unheard};
+use crate::objects::Stretch;
 use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::recovery::{self, UNKNOWN_PRINT};
 use crate::sync::{
@@ -73,9 +74,10 @@ impl Store {
             }
             Ask::TakePiece { lane, piece } => self.take_piece(lane, piece).await,
             Ask::ReadBlob { offer, offset } => {
-                let bytes = self
+                let found = self
                     .read(move |sql| read_blob(sql, device, &offer, offset))
                     .await?;
+                let bytes = self.bytes_of(found).await;
                 Ok(Answer::BlobBytes { offer, offset, bytes })
             }
             Ask::Acked(_) => Ok(Answer::Done),
@@ -590,7 +592,7 @@ fn take_audit(tx: &mut Tx<'_>, lane: Lane, batch: &AuditBatch) -> Result<Taken, 
 fn take_offer(tx: &Tx<'_>, device: DeviceId, lane: Lane, offer: &BlobOffer) -> Result<Taken, StoreError> {
     served(tx.sql, device)?;
     let mut taken = Taken::nothing(lane);
-    taken.ack.blobs.push(blobs::have(tx.sql, offer)?);
+    taken.ack.blobs.push(blobs::answer(tx, offer)?);
     Ok(taken)
 }
 
@@ -600,13 +602,13 @@ fn read_blob(
     device: DeviceId,
     offer: &BlobOffer,
     offset: u64,
-) -> Result<Vec<u8>, StoreError> {
+) -> Result<Stretch, StoreError> {
     let c = served(sql, device)?;
     let mut find = sql.prepare_cached("SELECT 1 FROM link_blobs WHERE blob = ?1 AND doc = ?2")?;
     let named = find.exists(params![offer.blob.as_bytes(), offer.doc.as_bytes()])?;
     if named && (feeds::holds(sql, c, offer.doc)? || releases::is_offered(sql, c, offer.doc)?) {
         blobs::read(sql, offer.blob, offset)
     } else {
-        Ok(Vec::new())
+        Ok(Stretch::Here(Vec::new()))
     }
 }

@@ -171,7 +171,8 @@ impl Store {
     ) -> Result<u64, ParcelError> {
         let (mut offset, mut pieces) = (0, 0);
         while offset < offer.length {
-            let bytes = self.read(move |sql| blobs::read(sql, offer.blob, offset)).await?;
+            let found = self.read(move |sql| blobs::read(sql, offer.blob, offset)).await?;
+            let bytes = self.bytes_of(found).await;
             if bytes.is_empty() {
                 break;
             }

@@ -10,7 +10,7 @@ use crate::engine::{Store, StoreError, StoreEvent, Tx};
 use crate::sql::{Connection, params};
 use crate::sync::{directory, facts, feeds, kept, queue, ranges};
 use crate::{AuditAct, By};
-use crate::{audit, derive, log};
+use crate::{audit, derive, log, objects};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_tombstones(doc BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
@@ -149,8 +149,7 @@ fn forget_blobs(tx: &Tx<'_>, doc: DocId) -> Result<(), StoreError> {
             tx.sql
                 .execute(&format!("DELETE FROM {table} WHERE blob = ?1"), [blob.as_bytes()])?;
         }
-        tx.sql
-            .execute("DELETE FROM blobs WHERE id = ?1", [blob.as_bytes()])?;
+        objects::remove(tx, blob)?;
     }
     tx.sql
         .execute("DELETE FROM link_blobs WHERE doc = ?1", [doc.as_bytes()])?;

@@ -6,6 +6,7 @@ mod forged;
 mod full;
 mod leaving;
 mod newer;
+mod outside;
 mod parcels;
 mod people;
 mod purges;
@@ -24,7 +25,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use postgresql_for_tests::Database;
 use records::ids::{BlobId, ClinicCode, DeviceId, DocId, DocKind, StaffId};
 use records::staff::{Role, StaffMember, StaffState};
 use records::time::{ClockSource, Stamp, WallTime};
@@ -34,7 +34,9 @@ use sync_core::wire::{Ack, BlobHave, BlobOffer, BlobState, Bye, EnrolRefusal, En
 use tempfile::TempDir;
 
 use super::Enrolment;
-use crate::workbench::{Engine, commit, on_both_engines, random};
+use crate::workbench::{
+    Engine, Place, commit, on_both_engines, random, with_blobs_in_a_folder, with_blobs_outside,
+};
 use crate::{Clock, Commit, Lane, OpenOptions, Side, Store, Target, Write};
 
 const COUNTY: [u8; 32] = [7; 32];
@@ -61,57 +63,46 @@ struct End {
     clock: Arc<HandClock>,
     store: Store,
     seed: u64,
-    /// Its database on a server; `None` for a file in the folder.
-    database: Option<Database>,
+    place: Place,
 }
 
 impl End {
     fn hub(seed: u64, on: Engine) -> Self {
-        Self::new(Side::Hub, seed, on.database())
+        Self::new(Side::Hub, seed, on.place())
     }
 
     fn new_box(seed: u64) -> Self {
-        Self::new(Side::Box, seed, None)
+        Self::new(Side::Box, seed, Place::default())
     }
 
-    fn new(side: Side, seed: u64, database: Option<Database>) -> Self {
+    fn new(side: Side, seed: u64, place: Place) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(1000)));
-        Self::begin(folder, clock, side, seed, database)
+        Self::begin(folder, clock, side, seed, place)
     }
 
-    fn begin(
-        folder: TempDir,
-        clock: Arc<HandClock>,
-        side: Side,
-        seed: u64,
-        database: Option<Database>,
-    ) -> Self {
-        let store = Self::open(&folder, &clock, side, seed, database.clone());
+    fn begin(folder: TempDir, clock: Arc<HandClock>, side: Side, seed: u64, place: Place) -> Self {
+        let store = Self::open(&folder, &clock, side, seed, place.clone());
         Self {
             folder,
             clock,
             store,
             seed,
-            database,
+            place,
         }
     }
 
-    fn open(
-        folder: &TempDir,
-        clock: &Arc<HandClock>,
-        side: Side,
-        seed: u64,
-        database: Option<Database>,
-    ) -> Store {
+    fn open(folder: &TempDir, clock: &Arc<HandClock>, side: Side, seed: u64, place: Place) -> Store {
         let mut options = OpenOptions::new(side, clock.clone(), random(seed));
-        options.database = database.map(|database| database.url().parse().unwrap());
+        options.database = place.database.map(|database| database.url().parse().unwrap());
+        options.blobs = place.outside.map(|outside| outside.blobs);
         Store::open(folder.path(), options).unwrap()
     }
 
     /// Address of its database on a server.
     fn address(&self) -> Option<crate::Address> {
-        self.database
+        self.place
+            .database
             .as_ref()
             .map(|database| database.url().parse().unwrap())
     }
@@ -123,10 +114,10 @@ impl End {
             clock,
             store,
             seed,
-            database,
+            place,
         } = self;
         drop(store);
-        Self::begin(folder, clock, side, seed + 1000, database)
+        Self::begin(folder, clock, side, seed + 1000, place)
     }
 }
 
@@ -137,6 +128,7 @@ fn code(text: &str) -> ClinicCode {
 async fn hub(on: Engine) -> End {
     let hub = End::hub(1, on);
     hub.store.set_county(COUNTY).await.unwrap();
+    hub.store.meet_objects().await.unwrap();
     for clinic in ["0017", "0018"] {
         assert!(hub.store.add_clinic(&code(clinic), "柳树村").await.unwrap());
     }
@@ -208,6 +200,10 @@ async fn carry(
         while let Some(ask) = at_hub.poll_ask(NOW) {
             let answer = hub.answer_as_hub(end.device(), ask).await.unwrap();
             at_hub.handle_answer(answer, NOW)?;
+            if hub.has_objects() {
+                // As often as possible: whatever follows meets blobs that are outside already.
+                hub.move_blobs().await.unwrap();
+            }
         }
         if at_box.is_settled() {
             return Ok(carried);
@@ -585,6 +581,13 @@ on_both_engines! {
     what_a_clinic_may_not_write_is_set_aside_and_the_lane_goes_on,
     a_revoked_box_is_not_served,
     an_urgent_change_brings_its_past_along,
+    nobody_reads_a_blob_by_its_hash_alone,
+    a_blob_for_which_the_hub_has_no_room_is_offered_ever_more_rarely,
+}
+
+with_blobs_outside! {
+    a_cut_at_any_place_loses_nothing,
+    a_clinic_holds_its_own_patients_and_those_that_join_it,
     nobody_reads_a_blob_by_its_hash_alone,
     a_blob_for_which_the_hub_has_no_room_is_offered_ever_more_rarely,
 }

@@ -97,7 +97,10 @@ pub(super) fn blobs(
     after: i64,
     bytes_max: u64,
 ) -> Result<(Option<i64>, Option<BlobId>), StoreError> {
-    let mut rows = sql.prepare_cached("SELECT b, id, length, body FROM blobs WHERE b > ?1 ORDER BY b")?;
+    let mut rows = sql.prepare_cached(
+        "SELECT b, id, length, body FROM blobs WHERE b > ?1
+             AND NOT EXISTS(SELECT 1 FROM objects WHERE blob = id AND moved = 1) ORDER BY b",
+    )?;
     let mut rows = rows.query(params![after])?;
     let (mut bytes, mut last, mut broken) = (0, None, None);
     while bytes < bytes_max

@@ -111,7 +111,10 @@ fn drop_spoilt_parked(sql: &Connection) -> Result<u64, StoreError> {
 
 fn drop_spoilt_blobs(sql: &Connection) -> Result<u64, StoreError> {
     let mut spoilt = Vec::new();
-    let mut rows = sql.prepare("SELECT b, id, length, body FROM blobs")?;
+    let mut rows = sql.prepare(
+        "SELECT b, id, length, body FROM blobs
+         WHERE NOT EXISTS(SELECT 1 FROM objects WHERE blob = id AND moved = 1)",
+    )?;
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
         let body = row.get::<_, Vec<u8>>(3).unwrap_or_default();

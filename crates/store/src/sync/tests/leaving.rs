@@ -207,3 +207,8 @@ on_both_engines! {
     the_latest_statement_holds_in_whatever_order_they_come_back,
     a_restored_hub_is_known_by_a_stick_as_well_and_writes_none_for_a_thief,
 }
+
+with_blobs_in_a_folder! {
+    pieces_that_overlap_make_one_picture,
+    what_stands_only_on_a_stick_after_the_hub_went_back_reaches_it_again,
+}

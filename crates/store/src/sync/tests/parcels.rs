@@ -152,3 +152,9 @@ on_both_engines! {
     a_parcel_fills_a_new_box_of_the_clinic,
     a_parcel_that_was_changed_or_is_a_strangers_is_refused,
 }
+
+with_blobs_in_a_folder! {
+    a_box_without_any_network_lives_by_the_stick,
+    stick_and_network_may_overtake_each_other,
+    a_parcel_fills_a_new_box_of_the_clinic,
+}

@@ -375,3 +375,10 @@ on_both_engines! {
     a_hub_copied_back_within_its_epoch_is_given_everything_again,
     what_a_box_put_away_outlives_a_hub_that_goes_back_until_a_backup_holds_it,
 }
+
+with_blobs_in_a_folder! {
+    a_restored_hub_forgets_nothing_and_gives_nothing_twice,
+    a_hub_folder_that_was_merely_copied_back_finds_out_from_a_box,
+    a_hub_that_goes_back_again_before_it_fed_is_given_everything_again,
+    what_a_box_put_away_outlives_a_hub_that_goes_back_until_a_backup_holds_it,
+}

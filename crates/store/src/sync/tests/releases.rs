@@ -139,3 +139,8 @@ on_both_engines! {
     a_release_comes_whole_over_a_line_that_dies_and_only_to_whom_it_is_offered,
     an_offer_that_is_taken_back_or_overtaken_is_fetched_no_more,
 }
+
+with_blobs_in_a_folder! {
+    a_release_comes_whole_over_a_line_that_dies_and_only_to_whom_it_is_offered,
+    an_offer_that_is_taken_back_or_overtaken_is_fetched_no_more,
+}

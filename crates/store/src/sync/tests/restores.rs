@@ -1,5 +1,7 @@
 //! Folders that go back in time.
 
+use postgresql_for_tests::Database;
+
 use super::*;
 
 /// Copies the files of a folder whose store is closed.
@@ -17,7 +19,7 @@ pub(super) fn copy(from: &std::path::Path) -> TempDir {
 /// What was on a disk at some moment.
 pub(super) struct Old {
     pub(super) folder: TempDir,
-    database: Option<Database>,
+    place: Place,
 }
 
 impl Old {
@@ -25,7 +27,10 @@ impl Old {
     pub(super) fn again(&self) -> Self {
         Self {
             folder: copy(self.folder.path()),
-            database: self.database.as_ref().map(Database::copied),
+            place: Place {
+                database: self.place.database.as_ref().map(Database::copied),
+                outside: self.place.outside.clone(),
+            },
         }
     }
 }
@@ -38,12 +43,12 @@ impl End {
             clock,
             store,
             seed,
-            database,
+            place,
         } = self;
         drop(store);
-        let old = Old { folder, database };
+        let old = Old { folder, place };
         let copy = old.again();
-        let end = Self::begin(old.folder, clock, side, seed + 1, old.database);
+        let end = Self::begin(old.folder, clock, side, seed + 1, old.place);
         (end, copy)
     }
 
@@ -57,7 +62,7 @@ impl End {
             ..
         } = self;
         drop((store, folder));
-        Self::begin(old.folder, clock, side, seed + 2, old.database)
+        Self::begin(old.folder, clock, side, seed + 2, old.place)
     }
 }
 
@@ -101,6 +106,11 @@ async fn a_restored_hub_gets_back_what_it_lost(on: Engine) {
 }
 
 on_both_engines! {
+    a_restored_box_gets_its_own_work_back,
+    a_restored_hub_gets_back_what_it_lost,
+}
+
+with_blobs_outside! {
     a_restored_box_gets_its_own_work_back,
     a_restored_hub_gets_back_what_it_lost,
 }

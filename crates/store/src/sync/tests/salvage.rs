@@ -44,13 +44,13 @@ fn torn(end: End, side: Side) -> End {
     let leaves = leaf_pages(&path, "log");
     assert!(leaves.len() > 3, "{leaves:?}");
     tear_page(&path, leaves[leaves.len() / 2]);
-    let store = End::open(&folder, &clock, side, seed + 1000, None);
+    let store = End::open(&folder, &clock, side, seed + 1000, Place::default());
     End {
         folder,
         clock,
         store,
         seed: seed + 1000,
-        database: None,
+        place: Place::default(),
     }
 }
 

@@ -26,11 +26,11 @@ struct Machine {
 fn open(folder: TempDir, seed: u64) -> End {
     let clock = Arc::new(HandClock(AtomicI64::new(1000)));
     End {
-        store: End::open(&folder, &clock, Side::Box, seed, None),
+        store: End::open(&folder, &clock, Side::Box, seed, Place::default()),
         clock,
         seed,
         folder,
-        database: None,
+        place: Place::default(),
     }
 }
 

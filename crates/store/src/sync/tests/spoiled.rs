@@ -19,11 +19,11 @@ impl End {
         drop(store);
         let other = copy(folder.path());
         let open = |folder: TempDir| Self {
-            store: Self::open(&folder, &clock, Side::Box, seed + 7, None),
+            store: Self::open(&folder, &clock, Side::Box, seed + 7, Place::default()),
             clock: clock.clone(),
             seed: seed + 7,
             folder,
-            database: None,
+            place: Place::default(),
         };
         let (one, two) = (open(folder), open(other));
         assert_eq!(one.store.actor(), two.store.actor());
@@ -360,4 +360,8 @@ on_both_engines! {
     what_builds_on_a_refused_change_goes_on_and_its_text_stays_readable,
     a_refused_change_is_taken_and_comes_back_when_the_rule_changes,
     a_new_release_takes_what_the_last_one_set_aside,
+}
+
+with_blobs_in_a_folder! {
+    two_machines_with_one_session_lose_nothing,
 }

@@ -144,3 +144,8 @@ on_both_engines! {
     what_is_not_whole_or_not_for_here_is_refused_and_nothing_is_taken,
     a_revoked_box_brings_nothing_more,
 }
+
+with_blobs_in_a_folder! {
+    a_stick_carries_there_and_back_and_twice_is_once,
+    a_stick_fills_a_box_that_has_just_joined,
+}

@@ -157,11 +157,11 @@ async fn nobody_takes_a_place_that_is_taken_or_was_revoked(on: Engine) {
     let end = rekey(end, &hub).await;
     let clock = Arc::new(HandClock(AtomicI64::new(1000)));
     let thief = End {
-        store: End::open(&stolen.folder, &clock, Side::Box, 1139, None),
+        store: End::open(&stolen.folder, &clock, Side::Box, 1139, Place::default()),
         folder: stolen.folder,
         clock,
         seed: 1139,
-        database: None,
+        place: Place::default(),
     };
     assert_eq!(
         hub.store.succeed_device(&request(&thief).await).await.unwrap(),
@@ -252,4 +252,9 @@ on_both_engines! {
     nobody_takes_a_place_that_is_taken_or_was_revoked,
     what_a_thief_brings_to_a_hub_that_forgot_the_theft_is_never_taken,
     what_an_honest_box_brings_first_waits_until_another_was_heard,
+}
+
+with_blobs_in_a_folder! {
+    a_box_with_a_new_key_brings_what_waited_under_the_old_one,
+    a_hub_from_before_the_new_key_gets_everything_back,
 }

@@ -8,17 +8,17 @@ const CHARTS: usize = 12;
 
 /// The two nodes: they share the key of the hub, which a keeper copies, and the database.
 async fn nodes() -> (End, End) {
-    let database = Database::new();
+    let place = Engine::Postgresql.place();
     let clock = || Arc::new(HandClock(AtomicI64::new(1000)));
     let folder = tempfile::tempdir().unwrap();
-    let first = End::begin(folder, clock(), Side::Hub, 1, Some(database.clone()));
+    let first = End::begin(folder, clock(), Side::Hub, 1, place.clone());
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(
         first.folder.path().join("device.key"),
         folder.path().join("device.key"),
     )
     .unwrap();
-    let second = End::begin(folder, clock(), Side::Hub, 2, Some(database));
+    let second = End::begin(folder, clock(), Side::Hub, 2, place);
     first.store.set_county(COUNTY).await.unwrap();
     assert!(first.store.add_clinic(&code("0017"), "柳树村").await.unwrap());
     (first, second)
@@ -319,6 +319,7 @@ async fn what_a_server_cannot_do_is_refused() {
     );
     let mut options = OpenOptions::new(Side::Box, first.clock.clone(), random(9));
     options.database = first
+        .place
         .database
         .as_ref()
         .map(|database| database.url().parse().unwrap());
