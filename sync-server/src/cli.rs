@@ -106,6 +106,12 @@ pub(crate) struct ServeArgs {
     /// Address for boxes, over mutual TLS; without it no box can reach this hub.
     #[arg(long, value_name = "ADDR")]
     link: Option<SocketAddr>,
+    /// The hub above this one, at its address for boxes: https://HOST:PORT. This hub joins it as a county.
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// File with the one-time token of the county at that hub, needed once.
+    #[arg(long, value_name = "FILE", requires = "upstream")]
+    upstream_token_file: Option<PathBuf>,
 }
 
 /// Arguments of verbs that only name the folder.
@@ -126,6 +132,9 @@ pub(crate) struct ClinicAddArgs {
     /// The clinic's name.
     #[arg(long, value_name = "NAME")]
     name: String,
+    /// It is a county: its own hub will carry the records of its clinics here.
+    #[arg(long)]
+    county: bool,
 }
 
 /// Arguments of `staff add`.

@@ -18,5 +18,6 @@ pub mod staff;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod upstream;
 
 pub use running::{Desk, Options, Running, StartError, run};

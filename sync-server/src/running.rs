@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use crate::clock::HubClock;
 use crate::live::Live;
 use crate::state::HubState;
+use crate::upstream::{self, Upstream, UpstreamFault};
 use crate::{blobs, clinics, releases, router};
 
 /// Time between looks at the age of the desks' certificate.
@@ -48,6 +49,8 @@ pub struct Options {
     pub desk: Desk,
     /// Address for boxes (mutual TLS); port 0 takes a free one.
     pub link: Option<SocketAddr>,
+    /// The hub above this one.
+    pub upstream: Option<Upstream>,
     /// A switch in the cable to the boxes, for demonstrations and tests.
     pub cable: Cable,
     /// A clock that is driven by hand; none takes the system's.
@@ -69,6 +72,7 @@ impl Options {
             blobs: None,
             desk: Desk::Https(SocketAddr::from(([127, 0, 0, 1], 8443))),
             link: None,
+            upstream: None,
             cable: Cable::default(),
             clock: None,
             notice: None,
@@ -93,6 +97,9 @@ pub enum StartError {
     /// The blobs outside the database are not this hub's, or were not named.
     #[error(transparent)]
     Blobs(#[from] ObjectsFault),
+    /// The link to the hub above could not be begun.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamFault),
     /// The store failed while the hub started.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -118,6 +125,7 @@ pub struct Running {
     switch: watch::Sender<bool>,
     desks: Served,
     server: Option<Server>,
+    upstream: Option<upstream::Running>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -175,6 +183,13 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         Some(link) => Some(start_link(&store, link.into_listener(), ca, options.cable).await?),
         None => None,
     };
+    let upstream = match options.upstream {
+        Some(above) => {
+            let begun = upstream::start(&store, &options.data, above, clock, Cable::default());
+            Some(begun.await?)
+        }
+        None => None,
+    };
     let running = Running {
         desk,
         link: link_address,
@@ -182,6 +197,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         switch,
         desks,
         server,
+        upstream,
         tasks,
     };
     store
@@ -295,6 +311,9 @@ impl Running {
         self.desks.close();
         if let Some(server) = self.server {
             server.stop().await;
+        }
+        if let Some(upstream) = self.upstream {
+            upstream.stop().await;
         }
         self.desks.ended().await;
         listening::end(self.tasks).await;

@@ -7,6 +7,7 @@ mod browser_ecg;
 mod browser_privacy;
 mod browser_races;
 mod browser_story;
+mod county_and_city;
 mod first_start;
 mod fleet;
 mod kills;

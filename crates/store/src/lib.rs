@@ -75,9 +75,9 @@ pub use staff::{LOCKED_FOR, SECRET_BYTES_MAX, Secret, SignIn, WRONG_MAX};
 pub use stick::{StickError, StickFile, StickTaken};
 pub use storage::StorageFacts;
 pub use sync::{
-    Arrival, Cause, ClinicRow, ClinicSummary, DeviceRow, Enrolment, FeedExtent, LinkStatus, NumberBlock,
-    ParcelCounts, ParcelError, ParcelTaken, ParkedChange, RefusedChange, ReleaseRow, Spent, Standing,
-    TOKEN_LIFE, Taken, WholeRelease,
+    Arrival, Bridge, Bridged, Cause, ClinicRow, ClinicSummary, DeviceRow, Enrolment, FeedExtent, LinkStatus,
+    NumberBlock, ParcelCounts, ParcelError, ParcelTaken, ParkedChange, RefusedChange, ReleaseRow, Spent,
+    Standing, TOKEN_LIFE, Taken, WholeRelease,
 };
 pub use sync_core::wire::Lane;
 pub use tray::{TrayItem, TrayState};

@@ -29,6 +29,7 @@ pub(crate) mod successions;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod upstream;
 
 use records::ids::{BlobId, ClinicCode, DocId, PatientId};
 use sync_core::document::Document;
@@ -57,6 +58,7 @@ pub(crate) use recovery::extent_of;
 pub use releases::{ReleaseRow, WholeRelease};
 pub use state::{Cause, Enrolment, LinkStatus, Spent};
 pub use tokens::{TOKEN_LIFE, Taken};
+pub use upstream::{Bridge, Bridged};
 
 /// Blobs above this many bytes travel in the last lane, whatever they came with.
 const URGENT_BLOB_MAX: usize = 16 * 1024;
@@ -80,6 +82,7 @@ pub(crate) fn create_tables(sql: &Connection) -> crate::sql::Result<()> {
         releases::TABLES,
         feeds::TABLES,
         facts::TABLES,
+        upstream::TABLES,
     ] {
         sql.create_tables(tables)?;
     }

@@ -16,6 +16,10 @@ pub(super) async fn add_clinic(args: ClinicAddArgs) -> Outcome {
     let store = beside_or_new(&args.place).await?;
     let added = clinics::add(&store, &args.code, &args.name).await;
     let new = added.map_err(|error| Failure::new(chain(&error)))?;
+    if args.county {
+        let made = store.make_county(&args.code).await;
+        made.map_err(|error| Failure::new(chain(&error)))?;
+    }
     let done = if new {
         "added"
     } else {

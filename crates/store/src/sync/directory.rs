@@ -105,6 +105,13 @@ pub(crate) struct Known {
     pub(crate) revoked: bool,
 }
 
+/// The key of a device in the directory.
+pub(crate) fn key_of(sql: &Connection, device: DeviceId) -> Result<Option<DevicePublicKey>, StoreError> {
+    let mut find = sql.prepare_cached("SELECT key FROM link_devices WHERE device = ?1")?;
+    let key: Option<Vec<u8>> = find.query_row([device.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(key.and_then(|key| DevicePublicKey::from_slice(&key).ok()))
+}
+
 pub(crate) fn clinic_row(sql: &Connection, code: &ClinicCode) -> Result<Option<i64>, StoreError> {
     let mut find = sql.prepare_cached("SELECT c FROM link_clinics WHERE code = ?1")?;
     Ok(find.query_row([code.as_str()], |row| row.get(0)).optional()?)
@@ -249,26 +256,7 @@ impl Store {
             code.clone(),
             name.chars().take(NAME_CHARS_MAX).collect::<String>(),
         );
-        self.write(move |tx| {
-            let new = clinic_row(tx.sql, &code)?.is_none();
-            tx.sql.execute(
-                "INSERT INTO link_clinics(code, name, added, print) VALUES(?1, ?2, ?3, ?4)
-                 ON CONFLICT(code) DO UPDATE SET name = ?2",
-                params![
-                    code.as_str(),
-                    name,
-                    tx.now.at.0,
-                    Fingerprint::default().to_bytes()
-                ],
-            )?;
-            if new && let Some(c) = clinic_row(tx.sql, &code)? {
-                facts::catch_up(tx, c)?;
-                parked::try_again(tx, None)?;
-            }
-            tx.emit(StoreEvent::SyncState);
-            Ok(new)
-        })
-        .await
+        self.write(move |tx| put_clinic(tx, &code, &name)).await
     }
 
     /// Hub: its clinics, by code.
@@ -416,6 +404,28 @@ impl Store {
         })
         .await
     }
+}
+
+/// Adds a clinic; `false` where the code was there already and only the name is taken.
+pub(crate) fn put_clinic(tx: &mut Tx<'_>, code: &ClinicCode, name: &str) -> Result<bool, StoreError> {
+    let name: String = name.chars().take(NAME_CHARS_MAX).collect();
+    let new = clinic_row(tx.sql, code)?.is_none();
+    tx.sql.execute(
+        "INSERT INTO link_clinics(code, name, added, print) VALUES(?1, ?2, ?3, ?4)
+         ON CONFLICT(code) DO UPDATE SET name = ?2",
+        params![
+            code.as_str(),
+            name,
+            tx.now.at.0,
+            Fingerprint::default().to_bytes()
+        ],
+    )?;
+    if new && let Some(c) = clinic_row(tx.sql, code)? {
+        facts::catch_up(tx, c)?;
+        parked::try_again(tx, None)?;
+    }
+    tx.emit(StoreEvent::SyncState);
+    Ok(new)
 }
 
 /// How a device stands at the hub.

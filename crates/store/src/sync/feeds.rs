@@ -12,7 +12,7 @@ use sync_core::wire::{BlobOffer, ChangeItem, Fact, FeedEnd, Holdings, Lane, MAX_
 
 use crate::engine::{StoreError, StoreEvent, Tx};
 use crate::sql::{Connection, OptionalExtension, params};
-use crate::sync::{directory, facts, panels, parked, queue, state};
+use crate::sync::{directory, facts, panels, parked, queue, state, upstream};
 use crate::{derive, log};
 
 pub(crate) const TABLES: &str = "
@@ -79,8 +79,15 @@ pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result
         Some(code) => directory::clinic_row(tx.sql, code)?,
         None => None,
     };
+    // A county holds what its clinics hold.
+    let mut counties = Vec::new();
+    for c in [owner, change.writer].into_iter().flatten() {
+        counties.extend(upstream::county_of(tx.sql, c)?);
+    }
     let Some(patient) = change.patient else {
-        owner.map_or(Ok(()), |c| hold(tx, c, change.d))?;
+        for c in owner.into_iter().chain(counties) {
+            hold(tx, c, change.d)?;
+        }
         return spread_link(tx, change.d);
     };
     tx.sql
@@ -88,7 +95,7 @@ pub(crate) fn spread(tx: &mut Tx<'_>, change: &Spread<'_>, join: bool) -> Result
             "INSERT INTO link_patient_documents(patient, d) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
         )?
         .execute(params![patient.0, change.d])?;
-    for c in [owner, change.writer].into_iter().flatten() {
+    for c in [owner, change.writer].into_iter().flatten().chain(counties) {
         relate(tx, c, patient)?;
     }
     for c in clinics_of(tx.sql, patient)? {
@@ -370,6 +377,11 @@ pub(crate) fn holders(sql: &Connection, d: i64) -> Result<Vec<i64>, StoreError> 
     let mut find = sql.prepare_cached("SELECT c FROM link_holds WHERE d = ?1")?;
     let rows = find.query_map([d], |row| row.get(0))?;
     Ok(rows.collect::<crate::sql::Result<_>>()?)
+}
+
+/// Whether a clinic holds a patient.
+pub(crate) fn cares_for(sql: &Connection, c: i64, patient: PatientId) -> Result<bool, StoreError> {
+    Ok(clinics_of(sql, patient)?.contains(&c))
 }
 
 fn clinics_of(sql: &Connection, patient: PatientId) -> Result<Vec<i64>, StoreError> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use records::ids::DocId;
+use records::ids::{DeviceId, DocId};
 use sync_core::exchange::Taken;
 use sync_core::identity::{Actor, Position};
 use sync_core::wire::{Fact, FedChange, FeedBatch, FeedEnd, FeedItem, HandBack, Lane, Welcome, change_hash};
@@ -12,7 +12,7 @@ use crate::engine::{StoreError, Tx};
 use crate::ingest::{Foreign, Ingested, Stored, ingest, retry};
 use crate::log;
 use crate::sql::{Connection, OptionalExtension, params};
-use crate::sync::{blobs, facts, hub_end, kept, purge, queue, ranges, state, successions};
+use crate::sync::{blobs, facts, hub_end, kept, purge, queue, ranges, state, successions, upstream};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_relays(
@@ -313,10 +313,15 @@ pub(crate) fn forget(sql: &Connection, safe_through: &[u64; Lane::COUNT]) -> Res
 }
 
 /// Hub: takes facts back.
-pub(crate) fn take_facts(tx: &mut Tx<'_>, lane: Lane, facts: &[Fact]) -> Result<Taken, StoreError> {
+pub(crate) fn take_facts(
+    tx: &mut Tx<'_>,
+    device: DeviceId,
+    lane: Lane,
+    facts: &[Fact],
+) -> Result<Taken, StoreError> {
     let mut taken = Taken::nothing(lane);
     for fact in facts {
-        if !facts::take_back(tx, fact)? {
+        if !facts::take_back(tx, fact)? && !upstream::vouched(tx, device, fact)? {
             tracing::warn!(n = fact.n, "a fact that was handed back is not this hub's");
         }
         taken.ack.taken_back.push(fact.name());

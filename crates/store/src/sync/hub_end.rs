@@ -17,6 +17,7 @@ use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::recovery::{self, UNKNOWN_PRINT};
 use crate::sync::{
     blobs, directory, facts, feeds, hand_back, panels, purge, ranges, releases, repair, state, successions,
+    upstream,
 };
 use crate::{audit, log};
 
@@ -58,7 +59,7 @@ impl Store {
             }
             Ask::TakeFacts { lane, facts } => {
                 let taken = self
-                    .write(move |tx| hand_back::take_facts(tx, lane, &facts))
+                    .write(move |tx| hand_back::take_facts(tx, device, lane, &facts))
                     .await?;
                 Ok(Answer::Taken(Box::new(taken)))
             }
@@ -266,8 +267,12 @@ fn take_batch(tx: &mut Tx<'_>, device: DeviceId, lane: Lane, batch: &Batch) -> R
     let mut taken = Taken::nothing(lane);
     let mut clinic_changed = false;
     for change in &batch.changes {
-        let outcome = take_change(tx, &writer, lane, batch.knows, change, &mut taken)?;
-        clinic_changed |= outcome && change.doc.kind() == Some(DocKind::Clinic);
+        // What a county's hub brings is judged by whose device wrote it.
+        let author = upstream::author(tx.sql, &writer, change.position.actor.device)?;
+        let own = author.is_none();
+        let author = author.as_ref().unwrap_or(&writer);
+        let outcome = take_change(tx, author, lane, batch.knows, change, &mut taken)?;
+        clinic_changed |= own && outcome && change.doc.kind() == Some(DocKind::Clinic);
     }
     if clinic_changed && facts::adopt_staff(tx, &writer.clinic)? {
         facts::state_roster(tx, &writer.clinic)?;
@@ -286,6 +291,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// The same for another clinic, whose change it carries.
+    pub(crate) fn for_clinic(&self, c: i64, clinic: ClinicCode) -> Self {
+        Self { c, clinic, ..*self }
+    }
+
     /// Whether what it brings waits until the hub has heard what it forgot.
     pub(crate) fn is_unheard(&self) -> bool {
         self.unheard
@@ -394,8 +404,23 @@ fn take_change(
         return Ok(false);
     }
     let related = is_related(tx.sql, writer, change.doc, knows)?;
+    let sql = tx.sql;
     let permit = |_: &Foreign<'_>, checked: &Checked, owner: Option<&ClinicCode>| {
-        judge(writer, change, checked, owner, related)
+        judge(writer, change, checked, owner, related).or_else(|reason| {
+            // A county's own hub writes for its clinics.
+            let owner = owner.or(checked.creates.as_ref());
+            let is_of_county = owner.is_some_and(|owner| {
+                upstream::is_of(sql, owner, writer.c).unwrap_or_else(|error| {
+                    tracing::error!(%error, "the county of a clinic could not be read");
+                    false
+                })
+            });
+            if is_of_county && reason == NOT_ALLOWED {
+                Ok(())
+            } else {
+                Err(reason)
+            }
+        })
     };
     let outcome = if writer.unheard {
         keep_unheard(tx, &foreign)?

@@ -30,7 +30,7 @@ fn body(patient: PatientId, what: u8) -> Vec<u8> {
     [&patient.0[..], &[what]].concat()
 }
 
-fn parse(body: &[u8]) -> Option<(PatientId, bool)> {
+pub(crate) fn parse(body: &[u8]) -> Option<(PatientId, bool)> {
     let (id, rest) = body.split_first_chunk::<16>()?;
     match rest {
         [LEFT] => Some((PatientId(*id), false)),
@@ -94,6 +94,38 @@ pub(crate) fn join(tx: &mut Tx<'_>, c: i64, patient: PatientId) -> Result<(), St
     let clinic = directory::clinic_code(tx.sql, c)?;
     declare(tx, &clinic, patient, JOINED)?;
     feeds::relate_again(tx, c, patient, true)
+}
+
+/// The hub above a county: what the county's hub stated of one of its clinics.
+pub(crate) fn carried(tx: &mut Tx<'_>, c: i64, patient: PatientId, joined: bool) -> Result<(), StoreError> {
+    if !joined {
+        return leave(tx, c, patient);
+    }
+    forget_leaving(tx, c, patient)?;
+    feeds::relate_again(tx, c, patient, false)
+}
+
+/// A statement about a clinic: the body of its fact, and what tells it from an earlier one.
+type Statement = (ClinicCode, Vec<u8>, Vec<u8>);
+
+/// The latest statement about each clinic and patient.
+pub(crate) fn stated(sql: &Connection) -> Result<Vec<Statement>, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT clinic, patient, epoch, n, joined FROM link_panels ORDER BY epoch, n, clinic, patient",
+    )?;
+    let mut rows = find.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let clinic: String = row.get(0)?;
+        let clinic = clinic
+            .parse()
+            .map_err(|_| StoreError::Unreadable("clinic code"))?;
+        let what = if row.get::<_, bool>(4)? { JOINED } else { LEFT };
+        let (epoch, n): (i64, i64) = (row.get(2)?, row.get(3)?);
+        let told = [epoch.to_be_bytes(), n.to_be_bytes()].concat();
+        all.push((clinic, body(PatientId(row.get(1)?), what), told));
+    }
+    Ok(all)
 }
 
 fn forget_leaving(tx: &Tx<'_>, c: i64, patient: PatientId) -> Result<(), StoreError> {

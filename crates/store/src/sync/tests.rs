@@ -20,6 +20,7 @@ mod spoiled;
 mod sticks;
 mod successions;
 mod two_nodes;
+mod upstream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
