@@ -1,5 +1,6 @@
 //! The command line: verbs and their arguments.
 
+mod copies;
 mod fleet;
 mod keep;
 mod open;
@@ -48,6 +49,10 @@ enum Verb {
     Backup(BackupArgs),
     /// Restores a backup into an empty folder; the hub begins a new epoch.
     Restore(RestoreArgs),
+    /// Begins a new epoch, after its keeper restored the PostgreSQL database and before any node serves it.
+    NewEpoch(NewEpochArgs),
+    /// Checks a copy that was restored from a backup of the PostgreSQL database; boxes hear that what it holds is safe.
+    CheckCopy(CheckCopyArgs),
     /// Exchanges with boxes by files on a stick.
     #[command(subcommand)]
     Bundle(BundleVerb),
@@ -179,6 +184,37 @@ pub(crate) struct VerifyArgs {
     json: bool,
 }
 
+/// Arguments of `new-epoch`.
+#[derive(Debug, Args)]
+pub(crate) struct NewEpochArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Prints one object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `check-copy`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckCopyArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The copy: another database, restored from the backup.
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with = "copy_file",
+        required_unless_present = "copy_file"
+    )]
+    copy: Option<String>,
+    /// File whose first line is its address.
+    #[arg(long, value_name = "FILE")]
+    copy_file: Option<PathBuf>,
+    /// Prints one object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
 fn role(text: &str) -> Result<Role, String> {
     Role::from_word(text).ok_or_else(|| {
         let words: Vec<&str> = Role::ALL.iter().map(|role| role.word()).collect();
@@ -204,6 +240,8 @@ impl Verb {
             Self::Restore(args) => args.json,
             Self::Staff(StaffVerb::Add(args)) => args.json,
             Self::Verify(args) => args.json,
+            Self::NewEpoch(args) => args.json,
+            Self::CheckCopy(args) => args.json,
         }
     }
 
@@ -219,6 +257,8 @@ impl Verb {
             Self::Release(verb) => on_runtime(release::run(verb)),
             Self::Backup(args) => on_runtime(keep::backup(args)),
             Self::Restore(args) => on_runtime(keep::restore(args)),
+            Self::NewEpoch(args) => on_runtime(copies::new_epoch(args)),
+            Self::CheckCopy(args) => on_runtime(copies::check(args)),
             Self::RecoveryKey(args) => on_runtime(keep::recovery_key(args)),
             Self::Reseal(args) => on_runtime(keep::reseal(args)),
         }

@@ -18,6 +18,7 @@ mod pages_hub;
 mod power_cuts;
 mod privacy;
 mod replay;
+mod server_copies;
 mod shared_bucket;
 mod tidy;
 mod tools;

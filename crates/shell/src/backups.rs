@@ -236,6 +236,11 @@ fn sentence(error: &BackupError, program: &str) -> String {
                 "there is no key to encrypt to; run {program} recovery-key first, or name one by --recipient"
             )
         }
+        BackupError::OnServer => format!(
+            "the records are in a PostgreSQL database: back it up with pg_dump or pg_basebackup, and this folder's keys \
+             with it; restore a copy and run {program} check-copy, so that boxes hear what is safe; after a restore run \
+             {program} new-epoch before any node serves"
+        ),
         BackupError::NotEmpty => {
             "the data folder is not empty; name an empty or a new one, or move the old one aside".to_owned()
         }

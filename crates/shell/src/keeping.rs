@@ -357,6 +357,7 @@ fn backup_fault(error: &BackupError) -> &'static str {
     tracing::warn!(error = %crate::verbs::chain(error), "no backup was made");
     match error {
         BackupError::NoKey => "keeping-no-key",
+        BackupError::OnServer => "keeping-on-server",
         BackupError::File { .. } => "keeping-file",
         BackupError::NotWhole(_) | BackupError::NotABackup(_) => "keeping-not-whole",
         BackupError::NotEmpty

@@ -44,6 +44,9 @@ const FILES_MAX: usize = 256;
 /// A backup cannot be made or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
+    /// The records are on a server, whose keeper has backups of its own.
+    #[error("the records are in a PostgreSQL database: back it up with pg_dump or pg_basebackup")]
+    OnServer,
     /// There is no key to encrypt to.
     #[error("there is no key to encrypt the backup to")]
     NoKey,
@@ -225,7 +228,7 @@ impl Store {
         progress: Progress,
     ) -> Result<(Backup, Option<crate::FeedExtent>), BackupError> {
         if !self.inner.is_file() {
-            return Err(crate::sql::Error::NotOnServer("a backup into a file").into());
+            return Err(BackupError::OnServer);
         }
         let mut secret = [0; 32];
         self.fill_random(&mut secret);

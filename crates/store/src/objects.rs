@@ -47,6 +47,10 @@ pub const WAITING_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 const READS: usize = 4;
 /// Bytes of objects that are kept in memory: boxes read a blob piece by piece.
 const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long a box's connection may wait for an object: its other lanes wait with it.
+const SEND_WAIT: Duration = Duration::from_secs(5);
+/// How long after a failure no box waits for an object at all.
+const FAILED_FOR: Duration = Duration::from_secs(30);
 /// How long they are kept.
 const KEPT_FOR: Duration = Duration::from_secs(60);
 
@@ -144,6 +148,8 @@ pub(crate) struct Objects {
     /// Turns at reading an object that is not in memory.
     reads: Semaphore,
     kept: Mutex<Vec<Kept>>,
+    /// When reading for a box failed last.
+    failed: Mutex<Option<Instant>>,
 }
 
 struct Kept {
@@ -158,7 +164,18 @@ impl Objects {
             named,
             reads: Semaphore::new(READS),
             kept: Mutex::default(),
+            failed: Mutex::default(),
         }
+    }
+
+    /// Whether reading for a box failed a moment ago.
+    fn has_failed(&self) -> bool {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.is_some_and(|at| at.elapsed() < FAILED_FOR)
+    }
+
+    fn note_failed(&self, at: Option<Instant>) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
     /// Reads an object whole: what comes back is what the blob's name says, or an error.
@@ -335,12 +352,24 @@ impl Store {
             Stretch::Here(bytes) => return bytes,
             Stretch::Away(away, offset) => (away, offset),
         };
-        match self.read_object(away).await {
-            Ok(content) => {
+        if self.inner.objects.as_ref().is_some_and(Objects::has_failed) {
+            return Vec::new();
+        }
+        let read = tokio::time::timeout(SEND_WAIT, self.read_object(away)).await;
+        let down = !matches!(read, Ok(Ok(_) | Err(StoreError::BlobLost(_))));
+        if let Some(objects) = &self.inner.objects {
+            objects.note_failed(down.then(Instant::now));
+        }
+        match read {
+            Err(_) => {
+                tracing::warn!(blob = %away.blob, "a blob is not sent now: its store does not answer in time");
+                Vec::new()
+            }
+            Ok(Ok(content)) => {
                 let from = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
                 content[from..content.len().min(from + BLOB_PIECE)].to_vec()
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 tracing::error!(blob = %away.blob, %error, "a blob cannot be sent now");
                 Vec::new()
             }

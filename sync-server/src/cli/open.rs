@@ -67,6 +67,18 @@ pub(super) async fn alone(data: &Path) -> Result<Store, Failure> {
     opened.map_err(|fault| Failure::new(fault.to_string()))
 }
 
+/// A copy of the database that the arguments name, for reading.
+pub(super) async fn copy(place: &Place, copy: Address) -> Result<Store, Failure> {
+    let opened = open(&place.data, &Some(copy), &place.blobs()?, Mode::Beside).await;
+    opened.map_err(|fault| Failure::new(fault.to_string()))
+}
+
+/// Opens what the arguments name for a verb that writes alone.
+pub(super) async fn alone_at(place: &Place) -> Result<Store, Failure> {
+    let opened = open(&place.data, &place.database()?, &place.blobs()?, Mode::Serve).await;
+    opened.map_err(|fault| Failure::new(fault.to_string()))
+}
+
 async fn open(
     data: &Path,
     database: &Option<Address>,

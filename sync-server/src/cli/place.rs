@@ -25,20 +25,34 @@ impl Place {
 
     /// The database on a server; `None` where the records are in the folder.
     pub(super) fn database(&self) -> Result<Option<Address>, Failure> {
-        match (&self.database_url, &self.database_url_file) {
-            (Some(text), _) => {
-                let address = parse("--database-url", text)?;
-                if address.has_password() {
-                    return Err(Failure::new(format!(
-                        "a password on a command line can be read by everybody on this machine: put the address into a file \
-                         (--database-url-file) or into the environment variable {VARIABLE}"
-                    )));
-                }
-                Ok(Some(address))
+        let named = named(
+            "--database-url",
+            self.database_url.as_deref(),
+            self.database_url_file.as_ref(),
+        )?;
+        named.map_or_else(of_environment, |address| Ok(Some(address)))
+    }
+}
+
+/// The address that an argument names, or the first line of its file.
+pub(super) fn named(
+    argument: &str,
+    text: Option<&str>,
+    file: Option<&PathBuf>,
+) -> Result<Option<Address>, Failure> {
+    match (text, file) {
+        (Some(text), _) => {
+            let address = parse(argument, text)?;
+            if address.has_password() {
+                return Err(Failure::new(format!(
+                    "a password on a command line can be read by everybody on this machine: put the address into a file \
+                     ({argument}-file) or into the environment variable {VARIABLE}"
+                )));
             }
-            (None, Some(path)) => parse(&path.display().to_string(), &first_line(path)?).map(Some),
-            (None, None) => of_environment(),
+            Ok(Some(address))
         }
+        (None, Some(path)) => parse(&path.display().to_string(), &first_line(path)?).map(Some),
+        (None, None) => Ok(None),
     }
 }
 

@@ -148,6 +148,18 @@ impl Database {
         copy
     }
 
+    /// A new one that was restored from a backup of this one, as its keeper makes them; also while this one is used.
+    #[must_use]
+    pub fn restored(&self) -> Self {
+        let copy = Self(name());
+        let file = server().folder.join(format!("{}.dump", copy.0));
+        let file = file.to_string_lossy();
+        run("pg_dump", &["--format=custom", "--file", &file, &self.0]);
+        run("createdb", &[&copy.0]);
+        run("pg_restore", &["--exit-on-error", "--dbname", &copy.0, &file]);
+        copy
+    }
+
     /// Its address, as `--database-url` takes it.
     #[must_use]
     pub fn url(&self) -> String {

@@ -100,6 +100,9 @@ impl Store {
         };
         objects.forget_old();
         let done = self.move_round(objects).await;
+        if done.as_ref().is_ok_and(|done| *done != Moved::default()) {
+            objects.note_failed(None);
+        }
         let failed = match &done {
             Err(StoreError::Objects(_)) => Some(objects.named.place.clone()),
             _ => None,

@@ -131,6 +131,19 @@ impl Store {
         .await
     }
 
+    /// Hub: a copy of this database, restored from its keeper's own backup, was found whole: boxes may forget what they
+    /// kept for a hub that loses it. `false` for a copy of another epoch, whose feeds went another way.
+    pub async fn note_checked_copy(&self, copy: &Self) -> Result<bool, StoreError> {
+        let extent = copy
+            .read(|sql| Ok::<_, StoreError>((state::epoch(sql)?, extent_of(sql)?)))
+            .await?;
+        if self.read(state::epoch).await? != extent.0 {
+            return Ok(false);
+        }
+        self.note_safe(extent.1).await?;
+        Ok(true)
+    }
+
     /// Hub: this folder was restored from a backup: a new epoch begins, nothing is allotted from the old one's
     /// numbers, and boxes are asked for what was forgotten.
     pub async fn begin_epoch(&self) -> Result<u32, StoreError> {

@@ -33,6 +33,7 @@ keeping-running-take = The stick is being read: do not pull it out
 keeping-done-backup = The backup is done and was found whole ({ $n } changes)
 keeping-done-write = Written to the stick ({ $n } changes)
 keeping-done-take = Read from the stick ({ $n } new changes)
+keeping-on-server = The records are in a PostgreSQL database: whoever keeps it backs it up with pg_dump or pg_basebackup, and checks a copy by check-copy.
 keeping-no-key = No backup: there is no key that could open it. Make a recovery key first
 keeping-file = The disk cannot be written or read: it may be full, write-protected or pulled out
 keeping-not-whole = The file is damaged or not whole: write it again

@@ -33,6 +33,7 @@ keeping-running-take = 正在读U盘,请不要拔出
 keeping-done-backup = 备份完成并核对无误({ $n } 条修改)
 keeping-done-write = 已写到U盘({ $n } 条修改)
 keeping-done-take = 已从U盘读入({ $n } 条新修改)
+keeping-on-server = 记录存放在 PostgreSQL 数据库里:请由数据库管理员用 pg_dump 或 pg_basebackup 备份,并用 check-copy 检查备份。
 keeping-no-key = 没有备份:还没有可以打开它的密钥,请先生成恢复密钥
 keeping-file = 写不进或读不了这块盘:可能满了、写保护或已拔出
 keeping-not-whole = 文件损坏或不完整,请重新写一次

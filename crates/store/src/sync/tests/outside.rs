@@ -284,7 +284,7 @@ async fn another_hubs_blobs_are_not_touched(on: Engine) {
 
 #[tokio::test]
 async fn a_bucket_that_cannot_be_reached_stops_nothing_and_is_told() {
-    let (hub, end, _, blobs) = with_pictures(Engine::Bucket, &[20_000, 30_000, 40_000]).await;
+    let (hub, end, patient, blobs) = with_pictures(Engine::Bucket, &[20_000, 30_000, 40_000]).await;
     let bucket = outside(&hub).bucket.clone().unwrap();
     // In the middle of the second object.
     bucket.cut_after(35_000);
@@ -314,8 +314,20 @@ async fn a_bucket_that_cannot_be_reached_stops_nothing_and_is_told() {
         }
     }
     assert!(read >= 2, "what waits is read from the database");
+    // A box that wants one meanwhile gets everything else and does not wait for it.
+    let far = boxed(&hub, 902, "0017").await;
+    unmoved(&far, &hub).await;
+    let got = far.store.chart_tree(patient.patient().unwrap()).await.unwrap();
+    assert!(got.is_some());
     bucket.mend();
     hub.store.move_blobs().await.unwrap();
+    unmoved(&far, &hub).await;
+    for blob in &blobs {
+        assert_eq!(
+            far.store.blob(*blob).await.unwrap(),
+            end.store.blob(*blob).await.unwrap()
+        );
+    }
     assert_eq!(alarms(&hub).await, []);
     assert_eq!(bytes_inside(&hub).await, 0);
     assert_eq!(hub.store.blob(blobs[2]).await.unwrap(), whole);

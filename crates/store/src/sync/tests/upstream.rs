@@ -178,6 +178,27 @@ async fn whoever_goes_back_in_time_gets_everything_again(on: Engine) {
     assert_eq!(print(&county, None).await, print(&city, Some(COUNTY_CODE)).await);
 }
 
+async fn a_county_that_went_back_beside_its_link_sends_what_it_writes_then(on: Engine) {
+    let (county, city) = (hub(on).await, city(on).await);
+    let near = boxed(&county, 841, "0017").await;
+    let patient = chart(&near, "0017", "示例甲").await;
+    sync(&near, &county).await;
+    let up = joined(&city, 842).await;
+    settle(&county, &up, &city).await;
+    let (county, old) = county.copied(Side::Hub).await;
+    for group in ["一组", "二组"] {
+        edit(&county, patient, vec![Edit::put(&["address", "group"], group)]).await;
+    }
+    settle(&county, &up, &city).await;
+    // The rows of the log that were copied up are other ones now.
+    let county = county.restored(old, Side::Hub);
+    county.store.begin_epoch().await.unwrap();
+    let later = chart(&county, "0017", "示例乙").await;
+    settle(&county, &up, &city).await;
+    assert_eq!(name_of(&city, later).await.as_deref(), Some("示例乙"));
+    assert_eq!(print(&county, None).await, print(&city, Some(COUNTY_CODE)).await);
+}
+
 async fn nobody_vouches_for_what_is_not_theirs(on: Engine) {
     let (county, city) = (hub(on).await, city(on).await);
     // A clinic of the city itself has the code of one of the county's, and a box.
@@ -264,6 +285,7 @@ async fn a_copy_that_was_cut_off_anywhere_goes_on(on: Engine) {
 on_both_engines! {
     what_a_county_holds_goes_up_and_what_is_written_there_comes_down,
     whoever_goes_back_in_time_gets_everything_again,
+    a_county_that_went_back_beside_its_link_sends_what_it_writes_then,
     nobody_vouches_for_what_is_not_theirs,
     a_copy_that_was_cut_off_anywhere_goes_on,
 }
