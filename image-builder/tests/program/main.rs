@@ -17,6 +17,7 @@ mod county_hub;
 mod encrypted;
 mod inspect;
 mod joining;
+mod pi3;
 #[path = "../../../tests/harness/programs.rs"]
 #[expect(dead_code, unreachable_pub, reason = "the stories' own use more of it")]
 mod programs;

@@ -48,8 +48,20 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// The machine that is emulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Board {
+    /// One that exists in QEMU only, and is quick.
+    Virt,
+    /// A Raspberry Pi 3: its own card slot, its network on the USB bus.
+    Pi3,
+}
+
+/// The file of the Raspberry Pi 3's parts on the boot partition.
+const PARTS: &str = "bcm2837-rpi-3-b.dtb";
+
 /// What the firmware loads from the card.
-fn load(card: &Path, folder: &Path, flag: bool) -> (Slot, String) {
+fn load(card: &Path, folder: &Path, board: Board, flag: bool) -> (Slot, String) {
     let mut device = FileDevice::open_to_read(card).unwrap();
     let slot = firmware::starts(&mut device, flag).unwrap().slot.unwrap();
     let layout = Layout::read(&mut device).unwrap();
@@ -66,7 +78,39 @@ fn load(card: &Path, folder: &Path, flag: bool) -> (Slot, String) {
     for name in ["vmlinuz", "initrd"] {
         fs::write(folder.join(name), file(name)).unwrap();
     }
+    if board == Board::Pi3 {
+        fs::write(folder.join(PARTS), numbered(&file(PARTS))).unwrap();
+    }
     (slot, String::from_utf8(file("cmdline.txt")).unwrap())
+}
+
+/// Writes the processor's number into a tree of parts, as the board's firmware does before it starts a kernel
+/// ("Devicetree Specification", 5: a header of big-endian words, a block of structure, a block of names).
+fn numbered(tree: &[u8]) -> Vec<u8> {
+    const NAME: &[u8] = b"serial-number\0";
+    const NUMBER: &[u8] = b"00000000c11c0b05\0\0\0\0";
+    const TOTAL: usize = 4;
+    const STRUCTURE: usize = 8;
+    const NAMES: usize = 12;
+    const NAMES_LEN: usize = 32;
+    const STRUCTURE_LEN: usize = 36;
+    let word = |at: usize| u32::from_be_bytes(tree[at..at + 4].try_into().unwrap());
+    let (structure, names) = (word(STRUCTURE) as usize, word(NAMES) as usize);
+    assert!(structure < names, "the structure stands before the names");
+    // Behind the beginning of the root, which has no name; a property: its mark, length, name, value.
+    let mut property = Vec::new();
+    for part in [3, NUMBER.len() as u32 - 3, word(NAMES_LEN)] {
+        property.extend(part.to_be_bytes());
+    }
+    property.extend(NUMBER);
+    let (root, end) = (structure + 8, names + word(NAMES_LEN) as usize);
+    let mut new = [&tree[..root], &property, &tree[root..end], NAME].concat();
+    let mut put = |at: usize, value: usize| new[at..at + 4].copy_from_slice(&(value as u32).to_be_bytes());
+    put(NAMES, names + property.len());
+    put(NAMES_LEN, word(NAMES_LEN) as usize + NAME.len());
+    put(STRUCTURE_LEN, word(STRUCTURE_LEN) as usize + property.len());
+    put(TOTAL, end + property.len() + NAME.len());
+    new
 }
 
 /// A box that runs; it is gone when this is dropped, as with the power.
@@ -94,33 +138,58 @@ fn free_port() -> u16 {
 impl Machine {
     /// Starts the card of a folder, with a stick where there is one; `flag` is the firmware's one-shot flag.
     pub(crate) fn start(folder: &Path, name: &str, stick: Option<&Path>, flag: bool) -> Self {
+        Self::start_on(Board::Virt, folder, name, stick, flag)
+    }
+
+    /// The same on this machine.
+    pub(crate) fn start_on(
+        board: Board,
+        folder: &Path,
+        name: &str,
+        stick: Option<&Path>,
+        flag: bool,
+    ) -> Self {
         let (page, card) = (free_port(), folder.join("card"));
-        let (slot, words) = load(&card, folder, flag);
+        let (slot, words) = load(&card, folder, board, flag);
         let log = folder.join(format!("{name}.log"));
-        let own_key = folder.join(OWN_KEY);
-        if !own_key.exists() {
-            fs::write(&own_key, (0..32).collect::<Vec<u8>>()).unwrap();
-        }
+        let words = format!("{} loglevel=6", words.trim());
+        let drive = format!("file={},format=raw", card.display());
         let mut qemu = Command::new("qemu-system-aarch64");
-        qemu.args(["-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"])
-            .args(["-display", "none", "-no-reboot"])
+        qemu.args(["-display", "none", "-no-reboot"])
             .arg("-serial")
             .arg(format!("file:{}", log.display()))
             .arg("-kernel")
             .arg(folder.join("vmlinuz"))
             .arg("-initrd")
             .arg(folder.join("initrd"))
-            .arg("-append")
-            .arg(format!("{} loglevel=6", words.trim()))
-            .arg("-drive")
-            .arg(format!("file={},format=raw,if=none,id=card", card.display()))
-            .args(["-device", "virtio-blk-device,drive=card"])
             .arg("-netdev")
-            .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{page}-:443"))
-            .args(["-device", "virtio-net-device,netdev=net"])
-            .args(["-device", "virtio-rng-device"])
-            .arg("-fw_cfg")
-            .arg(format!("name=opt/clinic/otp,file={}", own_key.display()));
+            .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{page}-:443"));
+        match board {
+            Board::Virt => {
+                let own_key = folder.join(OWN_KEY);
+                if !own_key.exists() {
+                    fs::write(&own_key, (0..32).collect::<Vec<u8>>()).unwrap();
+                }
+                qemu.args(["-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"])
+                    .args(["-append", &words])
+                    .args(["-drive", &format!("{drive},if=none,id=card")])
+                    .args(["-device", "virtio-blk-device,drive=card"])
+                    .args(["-device", "virtio-net-device,netdev=net"])
+                    .args(["-device", "virtio-rng-device"])
+                    .arg("-fw_cfg")
+                    .arg(format!("name=opt/clinic/otp,file={}", own_key.display()));
+            }
+            Board::Pi3 => {
+                // The emulator knows no watchdog that waits: one that is set restarts the machine at once.
+                let words = format!("{words} systemd.watchdog_sec=off");
+                qemu.args(["-M", "raspi3b"])
+                    .arg("-dtb")
+                    .arg(folder.join(PARTS))
+                    .args(["-append", &words])
+                    .args(["-drive", &format!("{drive},if=sd")])
+                    .args(["-device", "usb-net,netdev=net"]);
+            }
+        }
         if let Some(stick) = stick {
             qemu.args(["-device", "qemu-xhci"])
                 .arg("-drive")
