@@ -10,6 +10,7 @@ mod rekey;
 mod serve;
 mod status;
 mod sync;
+mod technician;
 mod update;
 mod verify;
 
@@ -61,6 +62,9 @@ enum Verb {
     /// Takes update bundles, and does for the pages what needs to write the card.
     #[command(subcommand)]
     Update(update::UpdateVerb),
+    /// Opens the box by SSH for the key of a county's permit, for the permit's minutes and while the permit is there; ends
+    /// at once where there is none. Needs the system's rights.
+    Technician(technician::TechnicianArgs),
     /// Measures an ECG record: heart rate, beats, drawing.
     Ecg(EcgArgs),
 }
@@ -218,9 +222,12 @@ pub fn main() -> ExitCode {
 impl Verb {
     fn wants_json(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Enroll(_) | Self::Rekey(_) | Self::Export(_) | Self::RecoveryKey(_) => {
-                false
-            }
+            Self::Serve(_)
+            | Self::Enroll(_)
+            | Self::Rekey(_)
+            | Self::Export(_)
+            | Self::RecoveryKey(_)
+            | Self::Technician(_) => false,
             Self::Bundle(verb) => verb.wants_json(),
             Self::Update(verb) => verb.wants_json(),
             Self::Backup(args) => args.json,
@@ -248,6 +255,7 @@ impl Verb {
             Self::Restore(args) => on_runtime(keep::restore(args)),
             Self::RecoveryKey(args) => on_runtime(keep::recovery_key(args)),
             Self::Update(verb) => update::run(&verb),
+            Self::Technician(arguments) => technician::run(&arguments),
             Self::Ecg(args) => ecg::run(args),
         }
     }

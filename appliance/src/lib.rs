@@ -28,6 +28,7 @@ pub mod setup;
 pub mod state;
 pub mod status;
 pub mod systems;
+pub mod technician;
 mod tls;
 pub mod update;
 #[cfg(test)]

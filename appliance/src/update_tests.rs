@@ -28,7 +28,7 @@ use crate::systems::{Standing, Systems, read_now};
 
 const COUNTY: &str = "441802";
 
-fn key() -> SecretKey {
+pub(crate) fn key() -> SecretKey {
     SecretKey::from_seed(&[3; 32])
 }
 
@@ -85,6 +85,20 @@ impl Bench {
 
     pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Puts a file beside the row of the card.
+    pub(crate) fn put_on_card(&self, name: &str, bytes: &[u8]) {
+        let mut device = FileDevice::open_to_write(&self.config.device).unwrap();
+        let layout = Layout::read(&mut device).unwrap();
+        let mut part = Part::new(&mut device, layout.select);
+        let system = fatfs::FileSystem::new(&mut part, fatfs::FsOptions::new()).unwrap();
+        let mut file = system.root_dir().create_file(name).unwrap();
+        file.write_all(bytes).unwrap();
+        drop(file);
+        system.unmount().unwrap();
+        part.flush().unwrap();
+        device.flush().unwrap();
     }
 
     /// A bundle of a version in a file: whole, or as the difference from version 1.

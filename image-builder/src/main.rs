@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
+use card::technician::{self, MINUTES_MAX, Permit};
 use card::{BlockDevice, FileDevice};
 use clap::{Parser, Subcommand};
 use image_builder::flashing::{Batch, Target, admit, block_map, refuse_twice};
@@ -108,6 +109,31 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Makes a permit that opens one clinic's box to a technician's SSH key for some minutes of its running.
+    ///
+    /// The file goes onto a stick as `technician.permit`, or onto the card's first partition as `clinic/permit`.
+    Technician {
+        /// The new file.
+        out: PathBuf,
+        /// Code of the county, as the rows of its cards name it.
+        #[arg(long)]
+        county: String,
+        /// Code of the clinic whose box is opened.
+        #[arg(long)]
+        clinic: String,
+        /// The file of the technician's SSH public key (ssh-ed25519).
+        #[arg(long)]
+        ssh_key: PathBuf,
+        /// Minutes for which the box lets the key in, counted while it runs; its clock plays no part.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=i64::from(MINUTES_MAX)))]
+        minutes: u32,
+        /// The file of the county's key, made by `image-builder key`.
+        #[arg(long)]
+        key: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     Bundle(updating::BundleArguments),
     Diff(updating::DiffArguments),
     /// Compares a card with its image again, and tells traces of a computer that mounted it from damage.
@@ -165,6 +191,15 @@ fn main() -> ExitCode {
             key,
             json,
         } => (json, recover(&device, &out, &key)),
+        Verb::Technician {
+            out,
+            county,
+            clinic,
+            ssh_key,
+            minutes,
+            key,
+            json,
+        } => (json, permit(&out, [&county, &clinic], &ssh_key, minutes, &key)),
         Verb::Bundle(arguments) => (arguments.json, updating::bundle(&arguments)),
         Verb::Diff(arguments) => (arguments.json, updating::diff(&arguments)),
     };
@@ -326,6 +361,24 @@ fn recover(device: &Path, out: &Path, key: &Path) -> Result<Said> {
             "The recovery key is in {out}. The data begin at byte {at} of the card (partition 7); open them with\n  cryptsetup open --key-file {out} PARTITION clinic-data\n"
         ),
         object: json!({ "at": at, "bytes": recovered.extent.len }),
+        is_well: true,
+    })
+}
+
+fn permit(out: &Path, [county, clinic]: [&str; 2], ssh_key: &Path, minutes: u32, key: &Path) -> Result<Said> {
+    let shown = || ssh_key.display().to_string();
+    let text = std::fs::read_to_string(ssh_key).with_context(shown)?;
+    let permit = Permit::new(county, clinic, &text, minutes, rand::random()).with_context(shown)?;
+    let sealed = permit.seal(&provision::key(key)?);
+    updating::write_new(out, sealed.as_bytes())?;
+    let number = &permit.number;
+    Ok(Said {
+        text: format!(
+            "{}: permit {number} opens the box of clinic {clinic} for {minutes} minutes of its running\nOnto a stick as {}, then into the box.\n",
+            out.display(),
+            technician::FILE,
+        ),
+        object: json!({ "number": number, "county": county, "clinic": clinic, "minutes": minutes }),
         is_well: true,
     })
 }

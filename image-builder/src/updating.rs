@@ -157,11 +157,11 @@ pub(crate) fn bundle(arguments: &BundleArguments) -> Result<Said> {
 }
 
 /// A file that is there whole or not at all; none is written over.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create_new(path).with_context(|| format!("cannot make {}", path.display()))?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     written.with_context(|| {
-        // Half a bundle would only be refused later, by a box.
+        // Half of it would only be refused later, by a box.
         let _ = fs::remove_file(path);
         format!("cannot write {}", path.display())
     })

@@ -7,6 +7,7 @@ mod encrypted;
 mod identities;
 mod layouts;
 mod lives;
+mod permits;
 mod starts;
 
 use std::io::{Cursor, Write};

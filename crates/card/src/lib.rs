@@ -4,7 +4,8 @@
 //! [`layout`] says what stands where, [`select`] which of the two systems starts, [`state`] what the card remembers.
 //! [`slots`] brings a new system in: install, read back, try, commit or roll back; [`starting`] decides what a start
 //! does with them. [`first_start`] makes the data partition; [`protection`] says
-//! how the data are protected, [`luks`] and [`recovery`] how their key is kept; [`radio`] tells what tablets join. [`firmware`] tells what a Raspberry Pi would start;
+//! how the data are protected, [`luks`] and [`recovery`] how their key is kept; [`radio`] tells what tablets join,
+//! [`technician`] whom a county lets in for a while. [`firmware`] tells what a Raspberry Pi would start;
 //! [`power_cut`] cuts the power at every write.
 
 pub mod block_map;
@@ -32,6 +33,7 @@ pub mod simulated;
 pub mod slots;
 pub mod starting;
 pub mod state;
+pub mod technician;
 pub mod verity;
 
 #[cfg(test)]

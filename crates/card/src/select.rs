@@ -16,6 +16,8 @@ pub const CLINIC: &str = "clinic";
 pub const IDENTITY: &str = "clinic/identity";
 /// What is used once and then overwritten in place: one sector.
 pub const SECRETS: &str = "clinic/secrets";
+/// A technician's permit, where one was put here.
+pub const PERMIT: &str = "clinic/permit";
 
 /// What an `autoboot.txt` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,8 @@ pub enum Purpose {
     Identity,
     /// What an update bundle holds.
     Bundle,
+    /// Whom a box lets in for a while.
+    Technician,
 }
 
 impl Purpose {
@@ -18,6 +20,7 @@ impl Purpose {
         match self {
             Self::Identity => b"clinic box identity 1\n",
             Self::Bundle => b"clinic box update bundle 1\n",
+            Self::Technician => b"clinic box technician 1\n",
         }
     }
 }

@@ -25,5 +25,6 @@ mod provision;
 mod qemu;
 mod radio;
 mod running;
+mod technician;
 mod updates;
 mod updating;

@@ -117,6 +117,8 @@ fn numbered(tree: &[u8]) -> Vec<u8> {
 pub(crate) struct Machine {
     qemu: Child,
     page: u16,
+    /// Where this machine reaches the box's port 22.
+    pub(crate) ssh: u16,
     log: PathBuf,
     cookies: PathBuf,
     /// The slot that the firmware took.
@@ -149,7 +151,7 @@ impl Machine {
         stick: Option<&Path>,
         flag: bool,
     ) -> Self {
-        let (page, card) = (free_port(), folder.join("card"));
+        let (page, ssh, card) = (free_port(), free_port(), folder.join("card"));
         let (slot, words) = load(&card, folder, board, flag);
         let log = folder.join(format!("{name}.log"));
         let words = format!("{} loglevel=6", words.trim());
@@ -163,7 +165,9 @@ impl Machine {
             .arg("-initrd")
             .arg(folder.join("initrd"))
             .arg("-netdev")
-            .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{page}-:443"));
+            .arg(format!(
+                "user,id=net,hostfwd=tcp:127.0.0.1:{page}-:443,hostfwd=tcp:127.0.0.1:{ssh}-:22"
+            ));
         match board {
             Board::Virt => {
                 let own_key = folder.join(OWN_KEY);
@@ -206,6 +210,7 @@ impl Machine {
         Self {
             qemu,
             page,
+            ssh,
             log,
             cookies: folder.join("cookies"),
             slot,

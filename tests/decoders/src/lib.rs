@@ -31,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     target("card_bundle", card::bundle::fuzz_one),
     target("card_identity", card::identity::fuzz_one),
     target("card_image", card::firmware::fuzz_one),
+    target("card_permit", card::technician::fuzz_one),
     target("card_state", card::state::fuzz_one),
     target("card_volume", card::luks::fuzz_one),
     target("clinic_table", image_builder::provision::rows::fuzz_one),

@@ -7,7 +7,7 @@ use crate::radio;
 use crate::select::{CLINIC, IDENTITY, SECRETS};
 use crate::signed::{Purpose, SecretKey};
 
-fn row() -> Row {
+pub(super) fn row() -> Row {
     Row {
         county: "441802".to_owned(),
         clinic: "0017".to_owned(),
@@ -24,7 +24,7 @@ fn row() -> Row {
     }
 }
 
-fn drawn() -> Drawn {
+pub(super) fn drawn() -> Drawn {
     Drawn {
         wifi: [0, 31, 32, 255, 7, 8, 9, 10, 11, 12, 13, 14],
         code: [0, 9, 10, 255, 4, 5, 6, 7],
@@ -50,15 +50,16 @@ fn put(card: &mut LoggedCard, files: &[(&str, &[u8])]) {
 
 /// A card that was provisioned.
 fn provisioned() -> (LoggedCard, Layout) {
+    provisioned_with(&[])
+}
+
+/// The same with more files beside the row.
+pub(super) fn provisioned_with(more: &[(&str, &[u8])]) -> (LoggedCard, Layout) {
     let (identity, secrets) = row().make(&drawn(), "2026-11-26T08:00:00Z".to_owned()).unwrap();
     let mut card = card(&release(1));
-    put(
-        &mut card,
-        &[
-            (IDENTITY, identity.seal(&key()).as_bytes()),
-            (SECRETS, &secrets.to_sector()),
-        ],
-    );
+    let (row, sector) = (identity.seal(&key()), secrets.to_sector());
+    let own: [(&str, &[u8]); 2] = [(IDENTITY, row.as_bytes()), (SECRETS, &sector)];
+    put(&mut card, &[&own, more].concat());
     Layout::sign(&mut card, identity.disk_signature).unwrap();
     let layout = Layout::read(&mut card).unwrap();
     (card, layout)
