@@ -121,7 +121,7 @@ async fn on_card<T: Send + 'static>(
     step.await.map_err(|_| CardFault::BrokenOff)?
 }
 
-fn read(config: &CardConfig) -> Result<(Identity, Kept), CardFault> {
+pub(crate) fn read(config: &CardConfig) -> Result<(Identity, Kept), CardFault> {
     let key = std::fs::read_to_string(&config.county_key).map_err(opening(&config.county_key))?;
     let key = PublicKey::parse(key.trim())?;
     let mut device = FileDevice::open_to_read(&config.device).map_err(opening(&config.device))?;

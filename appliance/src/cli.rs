@@ -5,6 +5,7 @@ mod enroll;
 mod export;
 mod import;
 mod keep;
+mod lamp;
 mod open;
 mod rekey;
 mod serve;
@@ -65,6 +66,8 @@ enum Verb {
     /// Opens the box by SSH for the key of a county's permit, for the permit's minutes and while the permit is there; ends
     /// at once where there is none. Needs the system's rights.
     Technician(technician::TechnicianArgs),
+    /// Says by the board's lamp and on a plugged-in screen how the box is. Needs the system's rights.
+    Lamp(lamp::LampArgs),
     /// Measures an ECG record: heart rate, beats, drawing.
     Ecg(EcgArgs),
 }
@@ -227,7 +230,8 @@ impl Verb {
             | Self::Rekey(_)
             | Self::Export(_)
             | Self::RecoveryKey(_)
-            | Self::Technician(_) => false,
+            | Self::Technician(_)
+            | Self::Lamp(_) => false,
             Self::Bundle(verb) => verb.wants_json(),
             Self::Update(verb) => verb.wants_json(),
             Self::Backup(args) => args.json,
@@ -256,6 +260,7 @@ impl Verb {
             Self::RecoveryKey(args) => on_runtime(keep::recovery_key(args)),
             Self::Update(verb) => update::run(&verb),
             Self::Technician(arguments) => technician::run(&arguments),
+            Self::Lamp(args) => lamp::run(args),
             Self::Ecg(args) => ecg::run(args),
         }
     }

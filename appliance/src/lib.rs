@@ -17,6 +17,7 @@ pub mod errors;
 pub mod founding;
 pub mod hub_link;
 pub mod kiosk;
+pub mod lamp;
 pub mod limits;
 pub mod live;
 pub mod pages;

@@ -332,6 +332,38 @@ async fn the_set_up_listener_shows_nothing_else() {
 }
 
 #[tokio::test]
+async fn the_cards_wi_fi_is_a_code_for_those_who_joined_it_and_a_name_for_others() {
+    let mut bench = Bench::new(&bays()).await;
+    let radio = crate::setup::Radio {
+        name: "乡医盒子-0017".to_owned(),
+        password: "a9a9-bcde-fgh2".to_owned(),
+    };
+    let code = web::qr::code(&web::qr::wifi(&radio.name, &radio.password), "连接诊室无线网络")
+        .unwrap()
+        .into_string();
+    assert!(!format!("{radio:?}").contains("a9a9"));
+    bench.state.radio = std::sync::Arc::new(Some(radio));
+    bench.state.lan = std::sync::Arc::new(Some(crate::setup::Lan {
+        ca: Vec::new(),
+        words: ["一", "二", "三", "四"].map(str::to_owned),
+        address: "https://clinic.internal".to_owned(),
+        setup_address: None,
+    }));
+    let cable: SocketAddr = "10.0.2.15:40000".parse().unwrap();
+    for (peer, sees) in [(TABLET, true), (HERE, true), (cable, false)] {
+        let browser = Browser {
+            router: setup_page(bench.state.clone()),
+            peer,
+            ..Browser::new(&bench, Transport::Lan)
+        };
+        let page = browser.get("/").await.text;
+        assert!(page.contains("乡医盒子-0017"), "{peer}: {page}");
+        assert_eq!(page.contains(&code), sees, "{peer}");
+        assert_eq!(page.contains("密码见机身标签"), !sees, "{peer}");
+    }
+}
+
+#[tokio::test]
 async fn the_check_page_is_not_green_over_plain_http() {
     let bench = Bench::new(&bays()).await;
     let plain = Browser::new(&bench, Transport::Loopback)

@@ -23,6 +23,7 @@ use crate::kiosk::Kiosks;
 use crate::kiosk::screens::Screens;
 use crate::live::Live;
 use crate::router;
+use crate::setup::Radio;
 use crate::state::{AppState, Transport};
 use crate::tls::{LanTls, TlsFault};
 use crate::update::{Mailbox, fetched};
@@ -172,6 +173,10 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         )?),
         None => None,
     };
+    let radio = match options.card.clone() {
+        Some(card) => Radio::of(card).await,
+        None => None,
+    };
     let state = AppState {
         keeping: shell::keeping::Keeping::default(),
         updates: crate::pages::update::Updates::default(),
@@ -185,6 +190,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         live,
         lan: Arc::new(tls.as_ref().map(|tls| tls.lan().clone())),
         lan_config: Arc::new(options.lan.clone()),
+        radio: Arc::new(radio),
         kiosk_config: Arc::new(options.kiosk.clone()),
         card: Arc::new(options.card.clone()),
         limits: Arc::default(),

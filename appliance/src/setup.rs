@@ -6,6 +6,8 @@
 pub mod probes;
 pub mod words;
 
+use std::net::IpAddr;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -14,10 +16,12 @@ use axum::{Form, Router};
 use maud::{Markup, html};
 use records::time::{ClockSource, WallTime};
 use serde::Deserialize;
+use web::guard::Caller;
 use web::icons::Icon;
 use web::layout::{Screen, bare_page, heading, language_switch};
 use web::texts::Lang;
 
+use crate::config::CardConfig;
 use crate::state::{AppState, Transport};
 
 /// What the pages need to know about the box's own network.
@@ -31,6 +35,63 @@ pub struct Lan {
     pub address: String,
     /// http://ADDRESS of the set-up page, where it is served.
     pub setup_address: Option<String>,
+}
+
+/// The radio network that the card's row names.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Radio {
+    /// Its name.
+    pub name: String,
+    /// Its password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Radio {
+    /// Never shows the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Radio({})", self.name)
+    }
+}
+
+impl Radio {
+    /// Reads it off the card; a card whose row is not believed has none.
+    pub(crate) async fn of(card: CardConfig) -> Option<Self> {
+        let read = tokio::task::spawn_blocking(move || crate::card_identity::read(&card)).await;
+        match read {
+            Ok(Ok((identity, _))) => Some(Self {
+                name: identity.wifi_name,
+                password: identity.wifi_password,
+            }),
+            Ok(Err(fault)) => {
+                tracing::info!(%fault, "the card names no radio network");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// Name of the radio network, and its password where this caller may see it. The page asks nobody who he is, so the card's
+/// password is shown only to who has it already, to be scanned by the next tablet: over that very network, or on the
+/// box's own screen. What stands in the settings was put there to be shown.
+fn radio(state: &AppState, caller: &Caller) -> Option<(String, Option<String>)> {
+    let config = &state.lan_config;
+    if let Some(name) = &config.wifi_name {
+        return Some((
+            name.clone(),
+            Some(config.wifi_password.clone().unwrap_or_default()),
+        ));
+    }
+    let Radio { name, password } = state.radio.as_ref().clone()?;
+    let is_near = caller.peer.is_some_and(|peer| {
+        peer.is_loopback() || config.addresses.iter().any(|own| are_neighbours(*own, peer))
+    });
+    Some((name, is_near.then_some(password)))
+}
+
+/// Whether two addresses are of one small network (24 bits), as the radio's is.
+fn are_neighbours(one: IpAddr, other: IpAddr) -> bool {
+    matches!((one, other), (IpAddr::V4(one), IpAddr::V4(other)) if one.octets()[..3] == other.octets()[..3])
 }
 
 /// Makers' ways to the place where a certificate is installed.
@@ -82,10 +143,10 @@ async fn elsewhere(State(state): State<AppState>, request: Request) -> Response 
 }
 
 /// `GET /setup`: the steps with their QR codes.
-pub async fn page(State(state): State<AppState>, lang: Lang) -> Markup {
+pub async fn page(State(state): State<AppState>, caller: Caller, lang: Lang) -> Markup {
     let title = lang.t("setup-title");
     let steps = match state.lan.as_ref() {
-        Some(lan) => steps(lang, &state, lan),
+        Some(lan) => steps(lang, lan, radio(&state, &caller)),
         None => html! { p.lead { (lang.t("setup-no-lan")) } },
     };
     let body = html! {
@@ -95,16 +156,19 @@ pub async fn page(State(state): State<AppState>, lang: Lang) -> Markup {
     bare_page(lang, Screen::Tablet, &title, false, &body)
 }
 
-fn steps(lang: Lang, state: &AppState, lan: &Lan) -> Markup {
-    let config = &state.lan_config;
+fn steps(lang: Lang, lan: &Lan, radio: Option<(String, Option<String>)>) -> Markup {
     html! {
         p.lead { (lang.t("setup-lead")) }
         ol.steps {
-            @if let Some(name) = &config.wifi_name {
+            @if let Some((name, password)) = &radio {
                 li.step {
                     h2 { (lang.t("setup-wifi")) }
-                    p { (lang.t_with("setup-wifi-do", &[("name", name)])) }
-                    (qr(&web::qr::wifi(name, config.wifi_password.as_deref().unwrap_or_default()), &lang.t("setup-wifi")))
+                    @if let Some(password) = password {
+                        p { (lang.t_with("setup-wifi-do", &[("name", name)])) }
+                        (qr(&web::qr::wifi(name, password), &lang.t("setup-wifi")))
+                    } @else {
+                        p { (lang.t_with("setup-wifi-label", &[("name", name)])) }
+                    }
                 }
             }
             @if let Some(address) = &lan.setup_address {

@@ -24,7 +24,7 @@ use crate::kiosk::Kiosks;
 use crate::limits::Limits;
 use crate::live::Live;
 use crate::pages::update::Updates;
-use crate::setup::Lan;
+use crate::setup::{Lan, Radio};
 
 /// Shared by all pages; a cheap clone.
 #[derive(Clone)]
@@ -47,6 +47,8 @@ pub struct AppState {
     pub lan: Arc<Option<Lan>>,
     /// Settings of that network.
     pub lan_config: Arc<LanConfig>,
+    /// The radio network that the card's row names.
+    pub radio: Arc<Option<Radio>>,
     /// Settings of the kiosk.
     pub kiosk_config: Arc<KioskConfig>,
     /// The card that the box started from, where it is known.

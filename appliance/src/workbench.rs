@@ -118,6 +118,7 @@ impl Bench {
             live,
             lan: Arc::default(),
             lan_config: Arc::new(LanConfig::default()),
+            radio: Arc::default(),
             kiosk_config: Arc::new(KioskConfig::default()),
             card: Arc::default(),
             limits: Arc::default(),

@@ -44,11 +44,19 @@ async fn store(state: &AppState) -> Result<(), String> {
 
 /// Asks a box that runs on this machine: its health, and whether its first page answers.
 pub fn ask(pages: SocketAddr) -> Health {
-    let health = match get(pages, "/health") {
-        Ok((200, _)) => get(pages, "/sign-in").map(|(status, _)| (status, String::new())),
-        other => other,
-    };
-    match health {
+    match get(pages, "/health") {
+        Ok((200, _)) => ask_page(pages),
+        other => judged(other),
+    }
+}
+
+/// The same without the store, which writes when it is asked.
+pub fn ask_page(pages: SocketAddr) -> Health {
+    judged(get(pages, "/sign-in").map(|(status, _)| (status, String::new())))
+}
+
+fn judged(answer: io::Result<(u16, String)>) -> Health {
+    match answer {
         Ok((200..=399, _)) => Health::Well,
         Ok((status, body)) => Health::Ill(reason(status, &body)),
         Err(error) => Health::Ill(format!("the page does not answer: {error}")),

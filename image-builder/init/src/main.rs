@@ -296,7 +296,7 @@ fn open_data(disk: &Path, card: &mut Card<FileDevice>) -> Result<(), Failure> {
         }),
         Err(fault) => {
             say(&format!("the box starts without its data: {fault}"));
-            Ok(())
+            told::locked(&fault.to_string())
         }
     }
 }

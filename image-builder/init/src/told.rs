@@ -55,6 +55,11 @@ pub(crate) fn protection(source: Option<Source>) -> Result<(), Failure> {
     put("data", &format!("{}\n", source.map_or("plain", Source::word)))
 }
 
+/// Tells why the data do not open, for the screen of a box without pages.
+pub(crate) fn locked(why: &str) -> Result<(), Failure> {
+    put("locked", &format!("{why}\n"))
+}
+
 /// Tells the settings of the radio network; only the system itself reads them, they hold its password.
 pub(crate) fn radio(settings: &str) -> Result<(), Failure> {
     let path = Path::new(FOLDER).join("radio.conf");

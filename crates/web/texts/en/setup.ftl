@@ -5,6 +5,7 @@ setup-lead = Each tablet is set up once. Please take the steps in this order.
 setup-no-lan = The network for tablets is off. Ask the technician to start the box with --lan-listen first.
 setup-wifi = Join the clinic's Wi-Fi
 setup-wifi-do = Scan this with the tablet's camera, or choose “{ $name }” among the networks.
+setup-wifi-label = Choose “{ $name }” among the networks; its password stands on the label of the box. Once you have joined, this page shows a code for further tablets to scan.
 setup-open = Open this page on the tablet
 setup-open-do = Scan this with the tablet, or type into its browser:
 setup-install = Install the clinic's certificate

@@ -5,6 +5,7 @@ setup-lead = 每台平板只需设置一次。请按顺序完成下面几步。
 setup-no-lan = 本机没有开启平板网络。请技术人员用 --lan-listen 启动后再设置平板。
 setup-wifi = 连接诊室无线网络
 setup-wifi-do = 用平板相机扫码,或在无线网络列表中选择“{ $name }”。
+setup-wifi-label = 在无线网络列表中选择“{ $name }”,密码见机身标签。连上以后本页会显示供其他平板扫描的码。
 setup-open = 在平板上打开本页
 setup-open-do = 用平板扫码,或在浏览器地址栏输入:
 setup-install = 安装诊室证书
