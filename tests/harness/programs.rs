@@ -11,8 +11,17 @@ use std::time::{Duration, Instant};
 /// Longest wait for something that a healthy program does at once; generous, because machines are busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Names a folder whose programs are taken in place of this build's: those of another processor under its emulator, as
+/// `tests/arm64` makes it.
+const OTHER_PROGRAMS: &str = "CLINIC_PROGRAMS";
+
 /// Where cargo put the built programs: beside the running test or one folder above it.
 pub fn program_path(name: &str) -> PathBuf {
+    if let Some(folder) = std::env::var_os(OTHER_PROGRAMS) {
+        let path = Path::new(&folder).join(name);
+        assert!(path.is_file(), "{} is not there", path.display());
+        return path;
+    }
     let me = std::env::current_exe().unwrap();
     let found = me
         .ancestors()
