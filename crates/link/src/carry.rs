@@ -88,13 +88,45 @@ pub(crate) trait Answers {
     /// The lanes that may have something to send since this was asked last.
     async fn news(&mut self) -> Result<Vec<Lane>, StoreError>;
 
-    /// The connection is at its end, and what came of it is in the store.
-    fn kept_all(&self);
+    /// The connection is at its end, and what came of it is in the store. A box has nobody to tell.
+    fn kept_all(&self) {}
+}
+
+/// Reads what the other end still sends until it closes, too: closed with bytes in it that nobody read, a socket is reset,
+/// and the last words are lost.
+pub(crate) async fn hear_out(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+    tokio::io::copy(stream, &mut tokio::io::sink()).await.map(drop)
+}
+
+/// Has an end do what it can before it is connected: reads what it will send first, and begins to pack it.
+pub(crate) async fn prepare(
+    exchange: &mut Exchange,
+    answers: &mut impl Answers,
+) -> Result<Option<Beside>, End> {
+    while let Some(ask) = exchange.poll_ask(Duration::ZERO) {
+        if ask.is_long() {
+            return Ok(Some(answers.answer_beside(ask)));
+        }
+        let answer = answers.answer(ask).await?;
+        exchange.handle_answer(answer, Duration::ZERO)?;
+    }
+    Ok(None)
+}
+
+/// Nobody waits for an answer any more, but it works in the store: whoever closes that next must find it free.
+pub(crate) async fn let_finish(beside: Option<Beside>) {
+    if let Some(answer) = beside {
+        drop(answer.await);
+    }
 }
 
 /// What ends or wakes a connection from outside.
 pub(crate) struct Outside<'a> {
     pub(crate) store: &'a Store,
+    /// What the store told since the exchange read from it first.
+    pub(crate) events: broadcast::Receiver<StoreEvent>,
+    /// The answer to a long ask that was begun before.
+    pub(crate) beside: Option<Beside>,
     pub(crate) cable: &'a Cable,
     /// Completes when this end stops.
     pub(crate) stop: &'a mut (dyn Future<Output = ()> + Unpin + Send),
@@ -119,11 +151,10 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite>(
     exchange: &mut Exchange,
     started: Instant,
     answers: &mut impl Answers,
-    outside: Outside<'_>,
+    mut outside: Outside<'_>,
     carried: &mut Carried,
 ) -> End {
     let (read, write) = tokio::io::split(stream);
-    let events = outside.store.changes();
     let mut line = Line {
         read,
         write,
@@ -131,9 +162,9 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite>(
         unflushed: false,
         buffer: vec![0; READ_BYTES],
         carried,
-        beside: None,
+        beside: outside.beside.take(),
     };
-    let end = line.run(exchange, started, answers, outside, events).await;
+    let end = line.run(exchange, started, answers, outside).await;
     if matches!(&end, End::Fault(ExchangeFault::Closed(Bye::NotHere)))
         && let Err(error) = answers.answer(Ask::TellInFull).await
     {
@@ -158,13 +189,17 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite>(
         exchange.close(bye);
     }
     if !matches!(end, End::Cut(_)) {
+        let goodbye = async {
+            line.say_goodbye(exchange, started).await?;
+            if bye.is_some() {
+                hear_out(&mut line.read).await?;
+            }
+            Ok::<(), io::Error>(())
+        };
         // The other end may be gone already: then nobody hears the last words.
-        let _ = timeout(GOODBYE_LIMIT, line.say_goodbye(exchange, started)).await;
+        let _ = timeout(GOODBYE_LIMIT, goodbye).await;
     }
-    if let Some(answer) = line.beside.take() {
-        // Nobody waits for it any more, but it works in the store: whoever closes that next must find it free.
-        drop(answer.await);
-    }
+    let_finish(line.beside.take()).await;
     end
 }
 
@@ -229,7 +264,6 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
         started: Instant,
         answers: &mut impl Answers,
         mut outside: Outside<'_>,
-        mut events: broadcast::Receiver<StoreEvent>,
     ) -> End {
         let mut again = outside.again.map(Again::new);
         loop {
@@ -254,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
             let due = started + exchange.poll_timeout();
             let again_at = again.as_ref().map(|again| again.at);
             let has_room = exchange.has_room();
-            let waits = self.wait(due, again_at, has_room, &mut outside, &mut events);
+            let waits = self.wait(due, again_at, has_room, &mut outside);
             match waits.await {
                 Happened::Answered(answer) => {
                     self.beside = None;
@@ -319,7 +353,6 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
         again_at: Option<Instant>,
         has_room: bool,
         outside: &mut Outside<'_>,
-        events: &mut broadcast::Receiver<StoreEvent>,
     ) -> Happened {
         let Self {
             read,
@@ -372,7 +405,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                 Ok(count) => Happened::Read(count),
                 Err(error) => Happened::Cut(Some(error)),
             },
-            () = news(events) => Happened::News,
+            () = news(&mut outside.events) => Happened::News,
             () = look => Happened::News,
             () = again => Happened::Again,
             () = sleep_until(due) => Happened::TimeIsUp,

@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use records::time::WallTime;
+use rustls::ClientConfig;
 use store::{Cause, Enrolment, Store, StoreError, StoreEvent};
 use sync_core::backoff::Backoff;
 use sync_core::exchange::{Answer, Ask, Counts, Credentials, Exchange};
+use sync_core::identity::DeviceKey;
 use sync_core::wire::Lane;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
 
 use crate::cable::Cable;
-use crate::carry::{Answers, Beside, Carried, End, Outside, carry};
+use crate::carry::{Answers, Beside, Carried, End, Outside, carry, let_finish, prepare};
 use crate::dial::{HubAddress, Limits, LinkError, Meter, dial};
 use crate::tls::{BoxIdentity, Trust, client_config};
 
@@ -69,6 +71,7 @@ impl Client {
             store,
             hub_url,
             options,
+            handshakes: Handshakes::default(),
             again: Arc::clone(&again),
             stop: stop.subscribe(),
         };
@@ -90,10 +93,33 @@ impl Client {
     }
 }
 
+/// What a link keeps from one contact to the next: with a ticket of the last one no certificates travel.
+#[derive(Default)]
+struct Handshakes(Option<(Enrolment, Arc<ClientConfig>)>);
+
+impl Handshakes {
+    /// How the box of this enrolment shakes hands.
+    fn of(&mut self, enrolment: &Enrolment, key: &DeviceKey) -> Result<Arc<ClientConfig>, rustls::Error> {
+        if let Some((known, config)) = &self.0
+            && known == enrolment
+        {
+            return Ok(Arc::clone(config));
+        }
+        let identity = BoxIdentity {
+            certificate: &enrolment.certificate,
+            key,
+        };
+        let made = Arc::new(client_config(Trust::Root(enrolment.ca.clone()), Some(&identity))?);
+        self.0 = Some((enrolment.clone(), Arc::clone(&made)));
+        Ok(made)
+    }
+}
+
 struct Running {
     store: Store,
     hub_url: Option<String>,
     options: ClientOptions,
+    handshakes: Handshakes,
     again: Arc<Notify>,
     stop: watch::Receiver<bool>,
 }
@@ -193,7 +219,7 @@ impl Running {
             // The sender is held by the client: waiting cannot fail before the end.
             let _ = stop.wait_for(|stop| *stop).await.map(|_| ());
         });
-        let mut contact = Contact::new(&self.store, &self.options);
+        let mut contact = Contact::new(&self.store, &self.options, &mut self.handshakes);
         let end = contact
             .make(enrolment, self.hub_url.as_deref(), false, stopped)
             .await;
@@ -224,6 +250,7 @@ fn random() -> u64 {
 struct Contact<'a> {
     store: &'a Store,
     options: &'a ClientOptions,
+    handshakes: &'a mut Handshakes,
     reached_for: Option<Duration>,
     counts: Counts,
     carried: Carried,
@@ -250,15 +277,14 @@ impl Answers for BoxAnswers<'_> {
     async fn news(&mut self) -> Result<Vec<Lane>, StoreError> {
         Ok(Lane::ALL.to_vec())
     }
-
-    fn kept_all(&self) {}
 }
 
 impl<'a> Contact<'a> {
-    fn new(store: &'a Store, options: &'a ClientOptions) -> Self {
+    fn new(store: &'a Store, options: &'a ClientOptions, handshakes: &'a mut Handshakes) -> Self {
         Self {
             store,
             options,
+            handshakes,
             reached_for: None,
             counts: Counts::default(),
             carried: Carried::default(),
@@ -293,18 +319,15 @@ impl<'a> Contact<'a> {
         let own = |error: StoreError| LinkError::by(Cause::OwnStore, error);
         let address = HubAddress::parse(hub_url.unwrap_or(&enrolment.hub_url))
             .map_err(|error| LinkError::by(Cause::Unreachable, error))?;
-        let identity = BoxIdentity {
-            certificate: &enrolment.certificate,
-            key: self.store.device_key(),
-        };
-        let config = client_config(Trust::Root(enrolment.ca.clone()), Some(&identity))
+        let config = self
+            .handshakes
+            .of(enrolment, self.store.device_key())
             .map_err(|error| LinkError::by(Cause::OwnStore, error))?;
-        let cable = &self.options.cable;
-        let stream = tokio::select! {
-            biased;
-            () = &mut stop => return Ok(End::Stopped),
-            stream = dial(&address, config, cable, meter, self.options.limits) => stream?,
-        };
+        let limits = self.options.limits;
+        let (cable, meter) = (self.options.cable.clone(), meter.clone());
+        let mut dialling = JoinSet::new();
+        dialling.spawn(async move { dial(&address, config, &cable, &meter, limits).await });
+        let events = self.store.changes();
         let hello = self.store.hello(&self.options.software).await.map_err(own)?;
         let hello = hello.ok_or_else(|| LinkError::new(Cause::NotJoined))?;
         let credentials = Credentials {
@@ -313,21 +336,46 @@ impl<'a> Contact<'a> {
             peer: enrolment.hub().map_err(own)?,
             predecessors: self.store.predecessors(self.store.device()).await.map_err(own)?,
         };
-        let started = Instant::now();
         let gather = if until_settled {
             Duration::ZERO
         } else {
             self.options.gather
         };
         let mut exchange = Exchange::for_box(credentials, &hello, gather, Duration::ZERO);
-        exchange.set_silence_limit(self.options.limits.silence);
+        exchange.set_silence_limit(limits.silence);
         let mut answers = BoxAnswers {
             store: self.store,
             on_hub_time: self.options.on_hub_time.as_ref(),
         };
+        // What goes out first is read and packed while the hub is being reached: a Pi takes seconds for a day.
+        let beside = match prepare(&mut exchange, &mut answers).await {
+            Ok(beside) => beside,
+            Err(end) => return Ok(end),
+        };
+        let dialled = tokio::select! {
+            biased;
+            () = &mut stop => None,
+            dialled = dialling.join_next() => dialled,
+        };
+        let dialled = match dialled {
+            Some(Ok(Ok(stream))) => Ok(stream),
+            Some(Ok(Err(error))) => Err(Err(error)),
+            Some(Err(panicked)) => Err(Err(LinkError::by(Cause::Cut, panicked))),
+            None => Err(Ok(End::Stopped)),
+        };
+        let stream = match dialled {
+            Ok(stream) => stream,
+            Err(ended) => {
+                let_finish(beside).await;
+                return ended;
+            }
+        };
+        let started = Instant::now();
         let outside = Outside {
             store: self.store,
-            cable,
+            events,
+            beside,
+            cable: &self.options.cable,
             stop: &mut stop,
             look_every: None,
             until_settled,
@@ -386,7 +434,8 @@ pub async fn sync_once(
     let started = Instant::now();
     let enrolment = store.enrolment().await.map_err(own)?;
     let enrolment = enrolment.ok_or_else(|| LinkError::new(Cause::NotJoined))?;
-    let mut contact = Contact::new(store, options);
+    let mut handshakes = Handshakes::default();
+    let mut contact = Contact::new(store, options, &mut handshakes);
     let outcome = contact
         .make(&enrolment, hub_url, true, std::future::pending())
         .await;

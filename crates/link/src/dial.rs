@@ -182,7 +182,7 @@ impl AsyncWrite for Metered {
 /// Reaches the hub and shakes hands.
 pub(crate) async fn dial(
     address: &HubAddress,
-    config: ClientConfig,
+    config: Arc<ClientConfig>,
     cable: &Cable,
     meter: &Meter,
     limits: Limits,
@@ -199,7 +199,7 @@ pub(crate) async fn dial(
 
 async fn reach(
     address: &HubAddress,
-    config: ClientConfig,
+    config: Arc<ClientConfig>,
     meter: &Meter,
     limits: Limits,
 ) -> Result<TlsStream<Metered>, LinkError> {
@@ -215,7 +215,7 @@ async fn reach(
         stream,
         meter: meter.clone(),
     };
-    let connector = TlsConnector::from(Arc::new(config));
+    let connector = TlsConnector::from(config);
     match timeout(limits.handshake, connector.connect(name, stream)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(LinkError::by(tls_cause(&error), error)),

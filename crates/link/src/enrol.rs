@@ -1,5 +1,6 @@
 //! Enrolment: a box with a one-time token becomes a box of its clinic.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -155,6 +156,7 @@ async fn ask(
     meter: &Meter,
 ) -> Result<EnrolAnswer, EnrolError> {
     let config = client_config(Trust::County(county), None)
+        .map(Arc::new)
         .map_err(|error| EnrolError::Unreached(LinkError::by(Cause::Malformed, error)))?;
     let mut stream = dial(address, config, cable, meter, Limits::default())
         .await

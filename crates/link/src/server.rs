@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::cable::Cable;
-use crate::carry::{Answers, Beside, Carried, End, Outside, carry};
+use crate::carry::{Answers, Beside, Carried, End, Outside, carry, hear_out};
 use crate::certificate_files::CaFault;
 use crate::dial::HANDSHAKE_LIMIT;
 use crate::enrol::serve_enrolment;
@@ -321,7 +321,8 @@ async fn serve_box(
         Err(bye) => {
             let say = async {
                 stream.write_all(&Frame::Bye(bye).encode()).await?;
-                stream.shutdown().await
+                stream.shutdown().await?;
+                hear_out(&mut stream).await
             };
             // Whether the box hears it or not, it is not served.
             let _ = timeout(HANDSHAKE_LIMIT, say).await;
@@ -354,6 +355,8 @@ async fn serve_box(
     });
     let outside = Outside {
         store: &shared.store,
+        events: shared.store.changes(),
+        beside: None,
         cable: &shared.cable,
         stop: &mut ended,
         look_every: Some(LOOK_EVERY),

@@ -8,7 +8,7 @@ use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::server::{ParsedCertificate, ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
     ServerConfig, SignatureScheme, version,
@@ -17,6 +17,10 @@ use sync_core::identity::{DeviceKey, DevicePublicKey};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::hub_ca::{HubCa, HubLeaf, county_of};
+
+/// Handshakes that a hub remembers: a box that shows a ticket of one comes back without certificates. Each ticket is good
+/// once, and a box gets two at a time.
+const REMEMBERED_MAX: usize = 8192;
 
 /// Whom a box takes for its hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +50,12 @@ pub fn server_config(ca: &HubCa, leaf: &HubLeaf) -> Result<ServerConfig, Error> 
         .allow_unauthenticated()
         .build()
         .map_err(|error| Error::General(error.to_string()))?;
-    ServerConfig::builder_with_provider(provider())
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13])?
         .with_client_cert_verifier(Arc::new(AnyTimeClients(inner)))
-        .with_single_cert(leaf.chain.clone(), leaf.key.clone_key())
+        .with_single_cert(leaf.chain.clone(), leaf.key.clone_key())?;
+    config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_MAX);
+    Ok(config)
 }
 
 /// The box's side.
@@ -231,7 +237,7 @@ mod tests {
 
     use records::ids::ClinicCode;
     use records::time::WallTime;
-    use rustls::{ClientConnection, ServerConnection};
+    use rustls::{ClientConnection, HandshakeKind, ServerConnection};
 
     use super::*;
 
@@ -251,9 +257,18 @@ mod tests {
 
     /// Shakes hands in memory; gives the key that the server saw.
     fn shake(server: ServerConfig, client: ClientConfig) -> Result<Option<DevicePublicKey>, Error> {
+        let (key, _) = shake_again(&Arc::new(server), &Arc::new(client))?;
+        Ok(key)
+    }
+
+    /// The same between ends that may have met before; tells also what kind of handshake it was.
+    fn shake_again(
+        server: &Arc<ServerConfig>,
+        client: &Arc<ClientConfig>,
+    ) -> Result<(Option<DevicePublicKey>, Option<HandshakeKind>), Error> {
         let name = ServerName::try_from("127.0.0.1").unwrap();
-        let mut client = ClientConnection::new(Arc::new(client), name)?;
-        let mut server = ServerConnection::new(Arc::new(server))?;
+        let mut client = ClientConnection::new(Arc::clone(client), name)?;
+        let mut server = ServerConnection::new(Arc::clone(server))?;
         for _ in 0..8 {
             let mut wire = Vec::new();
             while client.wants_write() {
@@ -281,7 +296,7 @@ mod tests {
         server.process_new_packets()?;
         let mut heard = [0];
         server.reader().read_exact(&mut heard).unwrap();
-        Ok(peer_key(server.peer_certificates()))
+        Ok((peer_key(server.peer_certificates()), client.handshake_kind()))
     }
 
     fn server(county: &County, base: WallTime) -> ServerConfig {
@@ -307,6 +322,31 @@ mod tests {
             let seen = shake(server(&county, base), client).unwrap().unwrap();
             assert_eq!(seen.to_bytes(), key.public().to_bytes());
         }
+    }
+
+    #[test]
+    fn a_box_that_comes_back_needs_no_certificates_and_the_hub_knows_it_all_the_same() {
+        let county = county(TODAY);
+        let hub = Arc::new(server(&county, TODAY));
+        let key = DeviceKey::from_seed(&[7; 32]);
+        let certificate = county.ca.issue_box(&key.public(), &clinic(), &[], TODAY).unwrap();
+        let identity = BoxIdentity {
+            certificate: &certificate,
+            key: &key,
+        };
+        let root = || Trust::Root(county.ca.der().to_vec());
+        let client = Arc::new(client_config(root(), Some(&identity)).unwrap());
+        let contact = |hub: &Arc<ServerConfig>| {
+            let (seen, kind) = shake_again(hub, &client).unwrap();
+            assert_eq!(seen.unwrap().to_bytes(), key.public().to_bytes());
+            kind
+        };
+        assert_eq!(contact(&hub), Some(HandshakeKind::Full));
+        for _ in 0..4 {
+            assert_eq!(contact(&hub), Some(HandshakeKind::Resumed));
+        }
+        let started_anew = Arc::new(server(&county, TODAY));
+        assert_eq!(contact(&started_anew), Some(HandshakeKind::Full));
     }
 
     #[test]

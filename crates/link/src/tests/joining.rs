@@ -338,3 +338,54 @@ async fn a_box_with_a_new_key_is_known_to_a_hub_that_forgot_everything() {
     assert_eq!(status(&machine).await.pending, 0);
     hub.server.stop().await;
 }
+
+/// Bytes of a contact in which nothing is new, handshake included.
+async fn quiet_contact(machine: &Machine, cable: &Cable) -> u64 {
+    let spent = async || {
+        let today = status(machine).await.spent_today;
+        today.up + today.down
+    };
+    let before = spent().await;
+    cable.restore();
+    until(&machine.store, "connected", async || {
+        status(machine).await.connected
+    })
+    .await;
+    cable.cut();
+    until(&machine.store, "the bytes are on the meter", async || {
+        spent().await > before && !status(machine).await.connected
+    })
+    .await;
+    spent().await - before
+}
+
+/// Certificates and their signatures of both ends; a ticket that takes their place is shorter than the rest of it.
+const CERTIFICATES: u64 = 800;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_box_that_comes_back_pays_for_no_certificates_and_is_known_when_it_is_revoked() {
+    let hub = Hub::new().await;
+    let machine = joined(&hub, "0017").await;
+    let cable = Cable::default();
+    cable.cut();
+    let options = ClientOptions {
+        cable: cable.clone(),
+        ..options()
+    };
+    let client = Client::start(machine.store.clone(), None, options);
+    let first = quiet_contact(&machine, &cable).await;
+    let second = quiet_contact(&machine, &cable).await;
+    assert!(
+        second + CERTIFICATES < first,
+        "{first} bytes, and {second} at the second contact"
+    );
+    let device = machine.store.device();
+    hub.machine.store.revoke_device(device).await.unwrap();
+    cable.restore();
+    until(&machine.store, "the box is told", async || {
+        status(&machine).await.cause == Some(Cause::Revoked)
+    })
+    .await;
+    client.stop().await;
+    hub.server.stop().await;
+}
