@@ -32,7 +32,6 @@ mod tokens;
 mod upstream;
 
 use records::ids::{BlobId, ClinicCode, DocId, PatientId};
-use sync_core::document::Document;
 use sync_core::identity::Position;
 use sync_core::wire::Lane;
 
@@ -152,12 +151,7 @@ pub(crate) fn note_print(tx: &Tx<'_>, d: i64, old: &[u8; 32], new: &[u8; 32]) ->
 }
 
 /// Whether a clinic holds the document of this row.
-pub(crate) fn is_held_by(
-    sql: &Connection,
-    d: i64,
-    _document: &Document,
-    clinic: &ClinicCode,
-) -> Result<bool, StoreError> {
+pub(crate) fn is_held_by(sql: &Connection, d: i64, clinic: &ClinicCode) -> Result<bool, StoreError> {
     let Some(c) = directory::clinic_row(sql, clinic)? else {
         return Ok(false);
     };

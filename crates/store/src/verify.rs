@@ -139,7 +139,7 @@ fn check_documents(
             ));
         }
         if let Some(clinic) = clinic
-            && !sync::is_held_by(sql, d, &document, clinic)?
+            && !sync::is_held_by(sql, d, clinic)?
         {
             continue;
         }

@@ -260,6 +260,7 @@ impl Exchange {
         self.pipe.push_bytes(bytes);
         while let Some(incoming) = self.pipe.next_incoming(now)? {
             match incoming {
+                Incoming::Begun(lane, bytes) => self.message_begins(lane, &bytes),
                 Incoming::Message(lane, bytes) => self.handle_message(lane, bytes)?,
                 Incoming::Control(frame) => self.handle_control(*frame)?,
             }
@@ -460,6 +461,7 @@ impl Exchange {
             Answer::Taken(taken) => self.acknowledge(*taken),
             Answer::Fingerprint(fingerprint) => self.hub_say_quiet(fingerprint),
             Answer::Settled(wanted) => self.box_settle(wanted),
+            Answer::Learned(lane) => self.long_under_way &= lane.is_urgent(),
             Answer::Packed { lane, bytes, learned } => {
                 self.long_under_way &= lane.is_urgent();
                 self.packed(lane, bytes, learned);
@@ -611,6 +613,7 @@ impl Exchange {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Duration) -> Result<(), ExchangeFault> {
+        self.sources.ripen(now);
         let (what, limit) = self.silence_limit();
         if now.saturating_sub(self.silent_since) >= limit {
             if limit < PING_AFTER || matches!(self.end, End::Hub(_)) || self.pinged {

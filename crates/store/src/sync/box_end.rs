@@ -119,6 +119,7 @@ impl Store {
                 more,
                 learned,
             } => self.pack(None, lane, message, more, learned).await,
+            Ask::Learn { lane, base } => self.learn_ahead(None, lane, base).await,
             Ask::Unpack { lane, bytes, learned } => self.unpack(None, lane, bytes, learned).await,
             Ask::TellInFull => Ok(self.tell_in_full(None)),
             Ask::Greet(_)

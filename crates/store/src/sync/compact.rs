@@ -290,6 +290,36 @@ impl Store {
         Some(learned)
     }
 
+    /// The base that a message of the other end names, learned, where its changes are here.
+    fn base_of(&self, sql: &Connection, device: Option<DeviceId>, wanted: &Base) -> Option<Learned> {
+        // A box's base is made of its own changes, for both directions.
+        let owner = device.unwrap_or_else(|| self.device());
+        let own = wanted.ranges.iter().all(|range| range.actor.device == owner);
+        let learned = own.then(|| self.learn(sql, wanted)).flatten()?;
+        self.packing(|packing| {
+            if packing.bases.len() < REMEMBERED || packing.bases.contains_key(&device) {
+                packing.bases.insert(device, wanted.clone());
+            }
+        });
+        Some(learned)
+    }
+
+    /// Learns the base of a message of the hub (`None`) or of a box that is on its way.
+    pub(crate) async fn learn_ahead(
+        &self,
+        device: Option<DeviceId>,
+        lane: Lane,
+        base: Base,
+    ) -> Result<Answer, StoreError> {
+        let store = self.clone();
+        self.read(move |sql| {
+            // Where it is not here the message is refused once it is whole.
+            store.base_of(sql, device, &base);
+            Ok(Answer::Learned(lane))
+        })
+        .await
+    }
+
     /// Packs a message for the hub (`None`) or a box.
     pub(crate) async fn pack(
         &self,
@@ -328,18 +358,7 @@ impl Store {
                 sql,
                 at_box: device.is_none(),
             };
-            // A box's base is made of its own changes, for both directions.
-            let owner = device.unwrap_or_else(|| store.device());
-            let base = |wanted: &Base| {
-                let own = wanted.ranges.iter().all(|range| range.actor.device == owner);
-                let learned = own.then(|| store.learn(sql, wanted)).flatten()?;
-                store.packing(|packing| {
-                    if packing.bases.len() < REMEMBERED || packing.bases.contains_key(&device) {
-                        packing.bases.insert(device, wanted.clone());
-                    }
-                });
-                Some(learned)
-            };
+            let base = |wanted: &Base| store.base_of(sql, device, wanted);
             Ok(Answer::unpacked(lane, &bytes, learned, base, &view))
         })
         .await

@@ -117,6 +117,7 @@ impl Store {
                 more,
                 learned,
             } => self.pack(Some(device), lane, message, more, learned).await,
+            Ask::Learn { lane, base } => self.learn_ahead(Some(device), lane, base).await,
             Ask::Unpack { lane, bytes, learned } => self.unpack(Some(device), lane, bytes, learned).await,
             Ask::TellInFull => Ok(self.tell_in_full(Some(device))),
             Ask::Welcomed(_)

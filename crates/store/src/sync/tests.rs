@@ -1,6 +1,7 @@
 //! Box and hub stores that exchange over bytes in memory: what one writes the other holds, and only what it
 //! should.
 
+mod bases;
 mod digests;
 mod forged;
 mod full;

@@ -117,6 +117,14 @@ pub enum Ask {
         /// What the one before left.
         learned: Option<Box<Learned>>,
     },
+    /// Both: a message that starts from this base is on its way; learn it meanwhile, where its changes are here. Answer:
+    /// [`Answer::Learned`].
+    Learn {
+        /// Its lane.
+        lane: Lane,
+        /// The base.
+        base: Base,
+    },
     /// Both: read a message in the compact form. Answer: [`Answer::Unpacked`].
     Unpack {
         /// Its lane.
@@ -156,6 +164,7 @@ impl Ask {
             | Self::TakeOffer { lane, .. }
             | Self::TakePiece { lane, .. }
             | Self::Pack { lane, .. }
+            | Self::Learn { lane, .. }
             | Self::Unpack { lane, .. } => Some(*lane),
             Self::Greet(_)
             | Self::Welcomed(_)
@@ -173,10 +182,15 @@ impl Ask {
         }
     }
 
-    /// Whether it takes long and writes nothing: to pack or unpack a message of a backlog. Its answer may come after
+    /// Whether it takes long and writes nothing: to pack or unpack a message of a backlog, or to learn its base. Its answer may come after
     /// those to asks that were given out later.
     pub fn is_long(&self) -> bool {
-        matches!(self, Self::Pack { lane, .. } | Self::Unpack { lane, .. } if !lane.is_urgent())
+        match self {
+            Self::Pack { lane, .. } | Self::Learn { lane, .. } | Self::Unpack { lane, .. } => {
+                !lane.is_urgent()
+            }
+            _ => false,
+        }
     }
 
     /// Whether it waits while a long one is under way: each lane keeps its order.
@@ -237,6 +251,8 @@ pub enum Answer {
         /// What was learned; nothing where it has another form.
         learned: Option<Box<Learned>>,
     },
+    /// What a message of this lane starts from is learned, as far as it is here.
+    Learned(Lane),
     /// A message that came.
     Unpacked {
         /// Its lane.

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::compact::{Envelope, Learned};
+use crate::compact::{Envelope, Learned, Start};
 use crate::exchange::{Ask, Exchange, ExchangeFault};
 use crate::wire::{Bye, Fact, Lane, Message, WireFault};
 
@@ -108,6 +108,17 @@ impl Exchange {
             self.send_bytes(lane, bytes, audit);
         }
         self.pump(lane);
+    }
+
+    /// A message begins to come. What its model starts from can be learned while the rest is on its way; a message of an
+    /// urgent lane starts from nothing.
+    pub(crate) fn message_begins(&mut self, lane: Lane, bytes: &[u8]) {
+        if let Ok(Some(envelope)) = Envelope::read(bytes)
+            && let Start::Shared(base) = envelope.start
+            && !lane.is_urgent()
+        {
+            self.asks.push_back(Ask::Learn { lane, base });
+        }
     }
 
     /// A message came: one in the compact form is unpacked by the store first.

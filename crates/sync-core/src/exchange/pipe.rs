@@ -29,6 +29,8 @@ struct LaneIn {
 /// What came out of the stream.
 #[derive(Debug)]
 pub(crate) enum Incoming {
+    /// The first bytes of a message of which more is to come.
+    Begun(Lane, Vec<u8>),
     /// A whole message of a lane.
     Message(Lane, Vec<u8>),
     /// A frame that is no segment.
@@ -61,9 +63,12 @@ impl Pipe {
         while let Some(frame) = self.reader.next_frame()? {
             match frame {
                 Frame::Segment(segment) => {
-                    let lane = segment.lane;
+                    let (lane, begins) = (segment.lane, segment.total.is_some());
                     if let Some(message) = self.take_segment(segment)? {
                         return Ok(Some(Incoming::Message(lane, message)));
+                    }
+                    if begins {
+                        return Ok(Some(Incoming::Begun(lane, self.into[lane.index()].bytes.clone())));
                     }
                 }
                 Frame::Progress(bytes) => self.pace.told(bytes, now),
@@ -217,6 +222,10 @@ mod tests {
         let (mut here, mut there) = (Pipe::default(), Pipe::default());
         here.send_message(Lane::P4, vec![1; 9000]);
         there.push_bytes(&here.next_outgoing(NOW).unwrap());
+        let begun = there.next_incoming(NOW).unwrap();
+        assert!(
+            matches!(begun, Some(Incoming::Begun(Lane::P4, bytes)) if bytes.iter().all(|byte| *byte == 1))
+        );
         assert!(there.next_incoming(NOW).unwrap().is_none());
         here.send_message(Lane::P0, vec![2; 1500]);
         here.send_message(Lane::P2, vec![3; 10]);
@@ -264,7 +273,8 @@ mod tests {
         for frames in wrong {
             let mut pipe = Pipe::default();
             frames.iter().for_each(|frame| pipe.push_bytes(&frame.encode()));
-            assert!(pipe.next_incoming(NOW).is_err());
+            let mut came = std::iter::from_fn(|| pipe.next_incoming(NOW).transpose());
+            assert!(came.any(|came| came.is_err()));
         }
     }
 }

@@ -150,6 +150,14 @@ impl Sources {
         self.lanes.iter().all(|lane| lane.awake.is_none() && !lane.asked)
     }
 
+    /// The time has come for what was gathered until now: it is read as soon as there is room for it. No timer tells that,
+    /// and one that stayed in the past would go off without end.
+    pub(crate) fn ripen(&mut self, now: Duration) {
+        let ripe = self.lanes.iter_mut().filter_map(|lane| lane.awake.as_mut());
+        ripe.filter(|due| **due <= now)
+            .for_each(|due| *due = Duration::ZERO);
+    }
+
     /// When gathered items are due.
     pub(crate) fn due(&self) -> Option<Duration> {
         self.lanes

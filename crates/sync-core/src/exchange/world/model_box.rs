@@ -237,6 +237,7 @@ impl ModelBox {
                 more,
                 learned,
             } => Answer::packed(lane, &message, more, learned, || None, &crate::compact::Nothing),
+            Ask::Learn { lane, .. } => Answer::Learned(lane),
             Ask::Unpack { lane, bytes, learned } => {
                 Answer::unpacked(lane, &bytes, learned, |_| None, &crate::compact::Nothing)
             }

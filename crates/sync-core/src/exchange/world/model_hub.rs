@@ -161,6 +161,7 @@ impl ModelHub {
                 more,
                 learned,
             } => Answer::packed(lane, &message, more, learned, || None, &crate::compact::Nothing),
+            Ask::Learn { lane, .. } => Answer::Learned(lane),
             Ask::Unpack { lane, bytes, learned } => {
                 Answer::unpacked(lane, &bytes, learned, |_| None, &crate::compact::Nothing)
             }

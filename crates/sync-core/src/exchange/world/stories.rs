@@ -124,6 +124,34 @@ fn what_is_urgent_does_not_wait_until_a_backlog_is_packed() {
 }
 
 #[test]
+fn what_is_due_while_a_backlog_is_packed_sets_off_no_timer_without_end() {
+    let (mut end, mut hub, mut dice) = pair();
+    (end.packs, hub.packs) = (true, true);
+    Connection::new(&mut end, &hub, NOW).settle(&mut end, &mut hub, NOW);
+    let gather = Duration::from_secs(5);
+    let mut link = Connection::new(&mut end, &hub, NOW);
+    link.at_box = Exchange::for_box(end.credentials(&hub), &end.hello(), gather, NOW);
+    link.settle(&mut end, &mut hub, NOW);
+    link.late = u64::MAX;
+    for _ in 0..20 {
+        end.write(Lane::P3, &mut dice, 2000);
+    }
+    link.at_box.wake(Lane::P3, NOW);
+    (0..50).for_each(|_| assert!(link.step(&mut end, &mut hub, NOW + gather, 1500).unwrap()));
+    end.write(Lane::P2, &mut dice, 500);
+    link.at_box.wake(Lane::P2, NOW + gather);
+    let due = NOW + gather * 2;
+    assert_eq!(link.at_box.poll_timeout(), due);
+    link.at_box.handle_timeout(due).unwrap();
+    assert!(link.at_box.poll_ask(due).is_none(), "the long one is under way");
+    assert!(link.at_box.poll_timeout() > due);
+    link.finish_long();
+    Lane::ALL.into_iter().for_each(|lane| link.at_box.wake(lane, due));
+    link.settle(&mut end, &mut hub, due + gather);
+    assert_eq!(end.pending(), 0);
+}
+
+#[test]
 fn a_silent_hub_is_given_up_within_half_a_minute() {
     let (mut end, mut hub, mut dice) = pair();
     let mut link = Connection::new(&mut end, &hub, NOW);
