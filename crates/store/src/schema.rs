@@ -154,6 +154,7 @@ pub(crate) fn prepare(sql: &Connection) -> crate::sql::Result<()> {
     sql.pragma_update("temp_store", "MEMORY")?;
     sql.pragma_update("cache_size", -16_384)?;
     sql.pragma_update("trusted_schema", false)?;
+    sql.plan_once()?;
     sql.wait_at_most(BUSY_MAX)?;
     sql.keep_statements(128)
 }

@@ -67,9 +67,10 @@ impl Connection {
         }
     }
 
-    /// Runs one statement that answers no rows; tells how many rows it changed.
+    /// Runs one statement that answers no rows, made as by [`Connection::prepare_cached`]; tells how many rows it
+    /// changed.
     pub(crate) fn execute(&self, text: &str, params: impl Params) -> Result<usize> {
-        self.prepare(text)?.execute(params)
+        self.prepare_cached(text)?.execute(params)
     }
 
     /// Runs statements that take no values, separated by `;`.
@@ -109,7 +110,7 @@ impl Connection {
     /// Begins a transaction that writes: it waits for whoever writes, and nobody else writes until it ends.
     pub(crate) fn begin_write(&self) -> Result<()> {
         match self {
-            Self::Sqlite(sql) => Ok(sql.execute_batch("BEGIN IMMEDIATE")?),
+            Self::Sqlite(_) => self.execute("BEGIN IMMEDIATE", []).map(drop),
             Self::Postgres(sql) => sql.begin_write(),
         }
     }
@@ -125,7 +126,7 @@ impl Connection {
     /// Ends the transaction; all of it stands now, or none of it where this fails.
     pub(crate) fn commit(&self) -> Result<()> {
         match self {
-            Self::Sqlite(sql) => Ok(sql.execute_batch("COMMIT")?),
+            Self::Sqlite(_) => self.execute("COMMIT", []).map(drop),
             Self::Postgres(sql) => sql.commit(),
         }
     }
@@ -206,6 +207,18 @@ impl Connection {
         match self {
             Self::Sqlite(sql) => {
                 sql.set_prepared_statement_cache_capacity(count);
+                Ok(())
+            }
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Has SQLite plan each statement once, whatever values are bound to it later. Once there are statistics of the
+    /// tables it would else read the statement's text anew for most values.
+    pub(crate) fn plan_once(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(sql) => {
+                sql.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
                 Ok(())
             }
             Self::Postgres(_) => Ok(()),
