@@ -45,6 +45,7 @@ impl World {
             (troubles.panels, Event::Panel),
             (troubles.purges, Event::Purge),
             (troubles.thefts, Event::Theft),
+            (troubles.releases, Event::Release),
         ] {
             self.again(mean, what);
         }
@@ -215,6 +216,10 @@ impl World {
             Event::Theft => {
                 self.theft();
                 self.again(troubles.thefts, Event::Theft);
+            }
+            Event::Release => {
+                self.release();
+                self.again(troubles.releases, Event::Release);
             }
             Event::Revoke(at) => self.revoke(at),
         }

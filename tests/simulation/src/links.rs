@@ -5,7 +5,7 @@ use std::time::Duration;
 use store::{Cause, StoreError};
 use sync_core::exchange::{Ask, Credentials, Exchange, ExchangeFault};
 use sync_core::identity::Actor;
-use sync_core::wire::{Bye, Lane};
+use sync_core::wire::{Bye, Lane, VERSIONS};
 
 use crate::broken::{self, Broken};
 use crate::lies;
@@ -16,8 +16,8 @@ use crate::world::{COUNTY, Event, HUB, World};
 /// Changes of the day's work are gathered this long, as the program does.
 const GATHER: Duration = Duration::from_secs(5);
 const MILLISECOND: Duration = Duration::from_millis(1);
-/// How long an end waits that could not do yet what it was woken for.
-const OVERDUE: Duration = Duration::from_millis(250);
+/// How long an end waits that does not heed its timers, where that rule is broken on purpose.
+const UNHEEDED: Duration = Duration::from_secs(100);
 
 /// Why an end gives a connection up.
 enum Trouble {
@@ -67,7 +67,9 @@ impl World {
     fn connect(&mut self, at: usize) -> Result<(), Trouble> {
         let end = &mut self.boxes[at];
         let hello = end.machine.call(|store| at_once(store.hello("simulation")))??;
-        let hello = hello.ok_or(StoreError::Unreadable("enrolment"))?;
+        let mut hello = hello.ok_or(StoreError::Unreadable("enrolment"))?;
+        hello.versions.1 = end.speaks;
+        self.counts.older_versions += u64::from(end.speaks < VERSIONS.1);
         let (box_key, clinic) = (end.machine.store().device_key().clone(), hello.clinic.clone());
         let hub = self.hub.store();
         let hub_key = hub.device_key().clone();
@@ -430,13 +432,9 @@ impl World {
         for side in [Side::Box, Side::Hub] {
             let Some(exchange) = line.end(side) else { continue };
             let due = exchange.poll_timeout();
-            // What is overdue waits for the other end or for room on the link.
-            let late = if self.settings.broken == Some(Broken::NoTimeout) {
-                OVERDUE * 400
-            } else {
-                OVERDUE
-            };
-            let due = if due > now { due } else { now + late };
+            // An end that does not heed its timers is not woken without pause.
+            let deaf = self.settings.broken == Some(Broken::NoTimeout) && due <= now;
+            let due = if deaf { now + UNHEEDED } else { due.max(now) };
             let timer = &mut line.timers[side as usize];
             if timer.is_none_or(|set| due < set) {
                 *timer = Some(due);

@@ -29,6 +29,10 @@ pub struct Counts {
     pub purges: u64,
     /// Boxes that were stolen and revoked.
     pub thefts: u64,
+    /// Releases that boxes got, or went back from.
+    pub releases: u64,
+    /// Connections in which an older wire version was spoken.
+    pub older_versions: u64,
     /// What people wrote.
     pub facts: u64,
     /// What was found to be there of it, over all machines.

@@ -50,16 +50,20 @@ pub struct Troubles {
     pub purges: Option<Duration>,
     /// A box is stolen and revoked; a new one takes its place, and the thief works on.
     pub thefts: Option<Duration>,
+    /// A box gets another release, or goes back to the one before: it speaks another wire version from then on. Where
+    /// this never befalls, all speak the newest.
+    pub releases: Option<Duration>,
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl Troubles {
-    /// A flapping village link and a bad power line.
+    /// A flapping village link, a bad power line, and boxes of several releases.
     pub fn village() -> Self {
         Self {
             power_cuts: Some(HOUR * 3),
             clock_jumps: Some(HOUR * 8),
+            releases: Some(HOUR * 6),
             ..Self::default()
         }
     }

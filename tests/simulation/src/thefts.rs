@@ -70,7 +70,7 @@ impl World {
                 return;
             }
         }
-        self.hang_up_on(at);
+        self.hang_up_on(device);
         let known = self.stolen.get(&device).map(|theft| theft.last);
         let last = known.unwrap_or_else(|| self.model.last());
         self.stolen.insert(device, Theft { last, told: true });
@@ -80,22 +80,6 @@ impl World {
             self.add_new_box(self.boxes[at].clinic);
         }
         self.spread_news();
-    }
-
-    /// The hub closes the connections of a revoked box.
-    fn hang_up_on(&mut self, at: usize) {
-        let device = self.boxes[at].device;
-        let ids: Vec<u64> = self
-            .lines
-            .iter()
-            .filter(|(_, line)| self.boxes[line.at].device == device)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in ids {
-            for side in [crate::line::Side::Hub, crate::line::Side::Box] {
-                self.after(Duration::ZERO, Event::Closed(id, side));
-            }
-        }
     }
 
     /// What only the thief has stays out from now on: where it is found all the same, nobody wrote it.

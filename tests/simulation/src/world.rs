@@ -7,7 +7,7 @@ use std::time::Duration;
 use records::ids::{DeviceId, DocId, PatientId};
 use store::{Enrolment, Side as MachineSide};
 use sync_core::backoff::Backoff;
-use sync_core::wire::EnrolRequest;
+use sync_core::wire::{EnrolRequest, VERSIONS};
 use tempfile::TempDir;
 
 use crate::clock::WorldTime;
@@ -59,6 +59,7 @@ pub(crate) enum Event {
     Panel,
     Purge,
     Theft,
+    Release,
     Revoke(usize),
     Urgent(usize, u64, u32),
 }
@@ -115,6 +116,8 @@ pub(crate) struct BoxEnd {
     /// Its program was tampered with.
     pub(crate) lies: bool,
     pub(crate) device: DeviceId,
+    /// The newest wire version that its program speaks.
+    pub(crate) speaks: u16,
     pub(crate) down_until: Duration,
     pub(crate) line: Option<u64>,
     pub(crate) backoff: Backoff,
@@ -241,7 +244,9 @@ impl World {
 
     pub(crate) fn add_box(&mut self, machine: Machine, clinic: usize) {
         let at = self.boxes.len();
+        let speaks = self.some_version();
         self.boxes.push(BoxEnd {
+            speaks,
             device: machine.store().device(),
             machine,
             clinic,
@@ -254,6 +259,38 @@ impl World {
             seen_at_hub: 0,
         });
         self.begin_box(at);
+    }
+
+    /// The newest wire version of some release that is in the field.
+    fn some_version(&mut self) -> u16 {
+        let (oldest, newest) = VERSIONS;
+        if self.settings.troubles.releases.is_none() || self.net.chance(50) {
+            return newest;
+        }
+        oldest + self.net.index(usize::from(newest - oldest) + 1) as u16
+    }
+
+    /// A box gets another release and starts again.
+    pub(crate) fn release(&mut self) {
+        let at = self.net.index(self.boxes.len());
+        let speaks = self.some_version();
+        if speaks != self.boxes[at].speaks {
+            self.counts.releases += 1;
+            self.boxes[at].speaks = speaks;
+            self.hang_up_on(self.boxes[at].device);
+        }
+    }
+
+    /// The connections of a device close.
+    pub(crate) fn hang_up_on(&mut self, device: DeviceId) {
+        let of_device = |line: &Line| self.boxes[line.at].device == device;
+        let lines = self.lines.iter().filter(|(_, line)| of_device(line));
+        let ids: Vec<u64> = lines.map(|(id, _)| *id).collect();
+        for id in ids {
+            for side in [Side::Hub, Side::Box] {
+                self.after(Duration::ZERO, Event::Closed(id, side));
+            }
+        }
     }
 
     pub(crate) fn after(&mut self, wait: Duration, what: Event) {
