@@ -102,6 +102,7 @@ impl Browser {
             capabilities.add_arg(switch).unwrap();
         }
         capabilities.set_binary(&browser_path()).unwrap();
+        crate::name_tls_provider();
         let page = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities)
             .await
             .unwrap();

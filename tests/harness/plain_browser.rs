@@ -46,6 +46,7 @@ impl Answer {
 impl PlainBrowser {
     /// A browser on these pages (`http://HOST:PORT/`) with these cookies.
     pub fn new(base: &str, cookies: BTreeMap<String, String>) -> Self {
+        crate::name_tls_provider();
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()
