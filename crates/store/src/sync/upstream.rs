@@ -531,7 +531,7 @@ impl Store {
         Ok(all)
     }
 
-    async fn copy_up(&self, up: &Store) -> Result<u64, StoreError> {
+    pub(crate) async fn copy_up(&self, up: &Store) -> Result<u64, StoreError> {
         let mut count = 0;
         loop {
             let mark = up.read(|sql| read_mark(sql, UP)).await?;

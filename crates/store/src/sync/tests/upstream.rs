@@ -199,6 +199,46 @@ async fn a_county_that_went_back_beside_its_link_sends_what_it_writes_then(on: E
     assert_eq!(print(&county, None).await, print(&city, Some(COUNTY_CODE)).await);
 }
 
+async fn a_hub_above_that_went_back_hears_anew_whom_the_county_carries(on: Engine) {
+    let (county, city) = (hub(on).await, city(on).await);
+    let near = boxed(&county, 861, "0017").await;
+    chart(&near, "0017", "示例甲").await;
+    sync(&near, &county).await;
+    let up = joined(&city, 862).await;
+    settle(&county, &up, &city).await;
+    let (city, old) = city.copied(Side::Hub).await;
+    let newer = boxed(&county, 863, "0018").await;
+    let newest = chart(&newer, "0018", "示例乙").await;
+    sync(&newer, &county).await;
+    settle(&county, &up, &city).await;
+    let city = city.restored(old, Side::Hub);
+    city.store.begin_epoch().await.unwrap();
+    assert_eq!(name_of(&city, newest).await, None);
+    settle(&county, &up, &city).await;
+    assert_eq!(name_of(&city, newest).await.as_deref(), Some("示例乙"));
+    agree(&county, &city).await;
+}
+
+async fn a_change_is_judged_by_whose_device_wrote_it(on: Engine) {
+    let (county, city) = (hub(on).await, city(on).await);
+    let (near, far) = (
+        boxed(&county, 850, "0017").await,
+        boxed(&county, 851, "0018").await,
+    );
+    for (end, clinic) in [(&near, "0017"), (&far, "0018")] {
+        chart(end, clinic, "示例甲").await;
+        sync(end, &county).await;
+    }
+    let up = joined(&city, 852).await;
+    settle(&county, &up, &city).await;
+    // A county that lets its clinics write under each other's name.
+    let forged = visit(&far, "0017", DocId([1; 16]), "x").await;
+    far.store.copy_up(&up.store).await.unwrap();
+    exchange(&up.store, &city.store, usize::MAX).await.unwrap();
+    assert_eq!(up.store.link_status().await.unwrap().parked, 1);
+    assert!(city.store.arrivals(forged).await.unwrap().is_empty());
+}
+
 async fn nobody_vouches_for_what_is_not_theirs(on: Engine) {
     let (county, city) = (hub(on).await, city(on).await);
     // A clinic of the city itself has the code of one of the county's, and a box.
@@ -286,6 +326,8 @@ on_both_engines! {
     what_a_county_holds_goes_up_and_what_is_written_there_comes_down,
     whoever_goes_back_in_time_gets_everything_again,
     a_county_that_went_back_beside_its_link_sends_what_it_writes_then,
+    a_hub_above_that_went_back_hears_anew_whom_the_county_carries,
+    a_change_is_judged_by_whose_device_wrote_it,
     nobody_vouches_for_what_is_not_theirs,
     a_copy_that_was_cut_off_anywhere_goes_on,
 }
