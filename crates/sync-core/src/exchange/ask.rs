@@ -182,8 +182,8 @@ impl Ask {
         }
     }
 
-    /// Whether it takes long and writes nothing: to pack or unpack a message of a backlog, or to learn its base. Its answer may come after
-    /// those to asks that were given out later.
+    /// Whether it takes long and writes nothing: to pack or unpack a message of a backlog, or to learn its base. Its answer
+    /// may come after those to asks that were given out later.
     pub fn is_long(&self) -> bool {
         match self {
             Self::Pack { lane, .. } | Self::Learn { lane, .. } | Self::Unpack { lane, .. } => {
