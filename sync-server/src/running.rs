@@ -234,7 +234,7 @@ fn desk_names(listens: IpAddr) -> Vec<String> {
     let host = host.trim();
     let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     let outwards = if listens.is_unspecified() {
-        own_address()
+        listening::own_address()
     } else {
         Some(listens)
     };
@@ -246,14 +246,6 @@ fn desk_names(listens: IpAddr) -> Vec<String> {
         .filter(|name| !name.is_empty())
         .map(str::to_owned);
     names.chain(addresses.map(|ip| ip.to_string())).collect()
-}
-
-/// The address from which this machine would reach others. Nothing is sent: connecting a UDP socket only looks up
-/// the route (the address is one of RFC 5737, set aside for documents).
-fn own_address() -> Option<IpAddr> {
-    let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip())
 }
 
 async fn leaf(ca: &HubCa, names: &[String], clock: &dyn Clock) -> Result<RustlsConfig, StartError> {

@@ -12,6 +12,7 @@ mod first_start;
 mod fleet;
 mod kills;
 mod narrow_line;
+mod nodes;
 mod page_list;
 mod pages_box;
 mod pages_hub;

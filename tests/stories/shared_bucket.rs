@@ -1,25 +1,20 @@
 //! Two real nodes of a hub on one PostgreSQL database and one bucket over TLS: a node dies in the middle of a blob, the
 //! other goes on at the byte, the blob leaves the database, and a box of the clinic gets it through either.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-
 use futures_util::TryStreamExt as _;
 use harness::one_address::OneAddress;
-use harness::programs::{Program, Said, run, run_to, wait_until};
+use harness::programs::{run, wait_until};
 use harness::workload::Workload;
 use object_store::ObjectStoreExt as _;
 use objects_for_tests::Bucket;
-use postgresql_for_tests::Database;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use records::ids::BlobId;
 use records::tree::Edit;
 use store::{AuditAct, By, Commit, Mode, OpenOptions, Side, Store, Target, Write};
 
-const CODE: &str = "0017";
-/// What all nodes of a hub have in common besides the database.
-const KEYS: [&str; 3] = ["device.key", "county.pem", "county.key.pem"];
+use crate::nodes::County;
+
 /// Bytes of the picture; more than goes at once.
 const PICTURE: usize = 1_500_000;
 /// Bytes of the exchange after which the node dies.
@@ -27,93 +22,21 @@ const DIES_AFTER: u64 = 500_000;
 /// Most bytes that may come twice: what was under way when it died, and another greeting.
 const AGAIN_MAX: u64 = 200_000;
 
-struct County {
-    folder: tempfile::TempDir,
-    database: Database,
-    bucket: Bucket,
-}
-
-impl County {
-    fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn environment(&self) -> Vec<(&'static str, String)> {
-        let mut all = self.bucket.environment();
-        all.push(("SYNC_SERVER_DATABASE_URL", self.database.url()));
-        all
-    }
-
-    fn node(&self, name: &str) -> (Program, SocketAddr) {
-        let (data, blobs, free) = (self.text(name), self.bucket.url(), "127.0.0.1:0");
-        let arguments = [
-            "serve", "--data", &data, "--blobs", &blobs, "--listen", free, "--link", free,
-        ];
-        let environment = self.environment();
-        let environment: Vec<_> = environment
+/// What stands in the bucket besides the name of its owner.
+fn objects(bucket: &Bucket) -> Vec<Vec<u8>> {
+    runtime().block_on(async {
+        let bucket = bucket.outside();
+        let there: Vec<_> = bucket.list(None).try_collect().await.unwrap();
+        let mut found = Vec::new();
+        for object in there
             .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        let mut node = Program::start("sync-server", &arguments, &environment, self.folder.path());
-        let link = node.url("link");
-        let link = link.trim_start_matches("https://").trim_end_matches('/');
-        (node, link.parse().unwrap())
-    }
-
-    fn hub_verb(&self, words: &[&str], more: &[&str]) -> Said {
-        let data = self.text("first");
-        let mut all = words.to_vec();
-        all.extend(["--data", &data]);
-        all.extend(more);
-        let environment = self.environment();
-        let environment: Vec<_> = environment
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        run_to("sync-server", &all, &environment, b"")
-    }
-
-    fn box_verb(&self, name: &str, verb: &str, more: &[&str], input: &[u8]) -> Said {
-        let data = self.text(name);
-        let mut all = vec![verb, "--data", &data];
-        all.extend(more);
-        let said = run("appliance", &all, input);
-        assert_eq!(said.code, 0, "{verb}: {} {}", said.out, said.err);
-        said
-    }
-
-    fn enrol(&self, name: &str, address: &OneAddress) {
-        let token = self.hub_verb(&["token"], &["--clinic", CODE]);
-        assert_eq!(token.code, 0, "{} {}", token.out, token.err);
-        let more = ["--hub", &address.url(), "--token-file", "-"];
-        self.box_verb(name, "enroll", &more, token.out.as_bytes());
-    }
-
-    fn sync(&self, name: &str, address: &OneAddress) {
-        let said = self.box_verb(name, "sync", &["--once", "--hub", &address.url(), "--json"], b"");
-        assert_eq!(said.json()["pending"], 0);
-    }
-
-    /// What stands in the bucket besides the name of its owner.
-    fn objects(&self) -> Vec<Vec<u8>> {
-        runtime().block_on(async {
-            let bucket = self.bucket.outside();
-            let there: Vec<_> = bucket.list(None).try_collect().await.unwrap();
-            let mut found = Vec::new();
-            for object in there
-                .iter()
-                .filter(|object| object.location.filename() != Some("hub"))
-            {
-                let content = bucket.get(&object.location).await.unwrap();
-                found.push(content.bytes().await.unwrap().to_vec());
-            }
-            found
-        })
-    }
+            .filter(|object| object.location.filename() != Some("hub"))
+        {
+            let content = bucket.get(&object.location).await.unwrap();
+            found.push(content.bytes().await.unwrap().to_vec());
+        }
+        found
+    })
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -153,18 +76,8 @@ fn attach(county: &County, name: &str) -> (BlobId, Vec<u8>) {
 
 #[test]
 fn a_node_dies_in_a_blob_and_the_other_goes_on_at_the_byte() {
-    let county = County {
-        folder: tempfile::tempdir().unwrap(),
-        database: Database::new(),
-        bucket: Bucket::secure(),
-    };
-    let added = county.hub_verb(&["clinic", "add"], &["--code", CODE, "--name", "示例卫生室"]);
-    assert_eq!(added.code, 0, "{} {}", added.out, added.err);
-    county.hub_verb(&["ca"], &[]);
-    std::fs::create_dir(county.path("second")).unwrap();
-    for key in KEYS {
-        std::fs::copy(county.path("first").join(key), county.path("second").join(key)).unwrap();
-    }
+    let county = County::new(Some(Bucket::secure()));
+    let bucket = county.bucket.as_ref().unwrap();
     let (first, one) = county.node("first");
     let (second, two) = county.node("second");
     let address = OneAddress::before(vec![one]);
@@ -178,20 +91,13 @@ fn a_node_dies_in_a_blob_and_the_other_goes_on_at_the_byte() {
         seed: 5,
     };
     few.write_base(&base);
-    county.box_verb("near", "import", &[base.to_str().unwrap()], b"");
+    county.import("near", &base);
     county.sync("near", &address);
     let (blob, picture) = attach(&county, "near");
 
     // The node dies in the middle of it; the box meets the other one.
     let before = address.carried();
-    let (data, url) = (county.text("near"), address.url());
-    let cut = ["sync", "--data", &data, "--once", "--hub", &url, "--json"];
-    let mut cut = Program::start("appliance", &cut, &[], county.folder.path());
-    wait_until("the blob is in its middle", || {
-        (address.carried() > before + DIES_AFTER).then_some(())
-    });
-    first.kill();
-    assert!(!cut.wait().success(), "the blob was through before its node died");
+    county.dies_in_exchange(first, "near", &address, DIES_AFTER);
     address.stands_before(vec![two]);
     county.sync("near", &address);
     let sent = address.carried() - before;
@@ -202,7 +108,7 @@ fn a_node_dies_in_a_blob_and_the_other_goes_on_at_the_byte() {
 
     // It leaves the database for the bucket.
     wait_until("the picture is in the bucket", || {
-        (county.objects() == [picture.clone()]).then_some(())
+        (objects(bucket) == [picture.clone()]).then_some(())
     });
     let needle = &picture[700_000..700_064];
     wait_until("its bytes have left the database", || {
@@ -216,9 +122,8 @@ fn a_node_dies_in_a_blob_and_the_other_goes_on_at_the_byte() {
     county.sync("far", &address);
     let got = runtime().block_on(async { open(&county, "far", Mode::Beside).blob(blob).await.unwrap() });
     assert!(got == Some(picture), "another picture came");
-    let checked = county.hub_verb(&["verify"], &["--blobs", &county.bucket.url(), "--json"]);
-    assert_eq!(checked.code, 0, "{} {}", checked.out, checked.err);
-    let unnamed = county.hub_verb(&["verify"], &["--json"]);
+    let checked = county.hub_verb(&["verify"], &["--blobs", &bucket.url(), "--json"]);
+    let unnamed = county.hub_says(&["verify"], &["--json"]);
     assert_eq!(
         unnamed.code, 1,
         "what was not looked at is no problem: {}",
@@ -238,7 +143,7 @@ fn a_node_dies_in_a_blob_and_the_other_goes_on_at_the_byte() {
     ];
     let refused = run("sync-server", &without, b"");
     assert!(
-        refused.code == 1 && refused.err.contains(&county.bucket.url()),
+        refused.code == 1 && refused.err.contains(&bucket.url()),
         "{} {}",
         refused.out,
         refused.err

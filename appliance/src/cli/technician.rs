@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::net::UdpSocket;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
@@ -10,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use shell::listening;
 use shell::verbs::{Failure, Outcome, chain, say};
 
 use crate::config::Config;
@@ -179,13 +179,7 @@ fn wall(words: &str) -> io::Result<()> {
     }
 }
 
-/// The address by which other machines of the local network reach this one, as far as it has one: the kernel chooses it,
-/// nothing is sent.
+/// The address by which other machines of the local network reach this one, or the name that it has there.
 pub(super) fn own_address() -> String {
-    let asked = || -> io::Result<String> {
-        let socket = UdpSocket::bind("0.0.0.0:0")?;
-        socket.connect("192.0.2.1:9")?;
-        Ok(socket.local_addr()?.ip().to_string())
-    };
-    asked().unwrap_or_else(|_| "clinic-box.local".to_owned())
+    listening::own_address().map_or_else(|| "clinic-box.local".to_owned(), |address| address.to_string())
 }

@@ -379,7 +379,7 @@ impl<'a> Contact<'a> {
             stop: &mut stop,
             look_every: None,
             until_settled,
-            again: Some(self.options.limits.again),
+            again: Some(limits.again),
         };
         let end = carry(
             stream,

@@ -1,6 +1,6 @@
 //! Listeners of pages: bound before anything else is begun, served over HTTP or HTTPS, ended gracefully.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use axum::Router;
@@ -32,6 +32,14 @@ fn sentence(address: SocketAddr, why: &std::io::Error) -> String {
         std::io::ErrorKind::AddrNotAvailable => format!("this machine has no address {}", address.ip()),
         _ => format!("cannot listen on {address}: {why}"),
     }
+}
+
+/// The address from which this machine would reach others, as far as it has one. Nothing is sent: connecting a UDP socket
+/// only looks up the route (the address is one of RFC 5737, set aside for documents).
+pub fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 /// A listener that is bound, with the address it really has (port 0 takes a free one).

@@ -11,7 +11,7 @@
 
 mod moving;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use object_store::path::Path;
@@ -47,12 +47,12 @@ pub const WAITING_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 const READS: usize = 4;
 /// Bytes of objects that are kept in memory: boxes read a blob piece by piece.
 const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long they are kept.
+const KEPT_FOR: Duration = Duration::from_secs(60);
 /// How long a box's connection may wait for an object: its other lanes wait with it.
 const SEND_WAIT: Duration = Duration::from_secs(5);
 /// How long after a failure no box waits for an object at all.
 const FAILED_FOR: Duration = Duration::from_secs(30);
-/// How long they are kept.
-const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// Where the blobs of a hub lie outside its database.
 #[derive(Clone)]
@@ -209,15 +209,21 @@ impl Objects {
         Ok(Arc::from(&*content))
     }
 
-    fn kept(&self, away: Away) -> Option<Arc<[u8]>> {
+    /// What is in memory, but for what is not asked for any more.
+    fn in_memory(&self) -> MutexGuard<'_, Vec<Kept>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|kept| kept.since.elapsed() < KEPT_FOR);
+        kept
+    }
+
+    fn kept(&self, away: Away) -> Option<Arc<[u8]>> {
+        let kept = self.in_memory();
         let found = kept.iter().find(|kept| kept.away == away)?;
         Some(Arc::clone(&found.content))
     }
 
     fn keep(&self, away: Away, content: &Arc<[u8]>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.in_memory();
         kept.push(Kept {
             away,
             content: Arc::clone(content),
@@ -230,8 +236,7 @@ impl Objects {
 
     /// What is not asked for any more leaves the memory.
     fn forget_old(&self) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|kept| kept.since.elapsed() < KEPT_FOR);
+        drop(self.in_memory());
     }
 }
 

@@ -62,19 +62,14 @@ pub(super) fn blobs_of_environment() -> Result<Option<BlobStore>, Failure> {
 }
 
 fn blobs_at(address: Option<&str>, file: Option<&Path>) -> Result<Option<BlobStore>, Failure> {
-    let of_environment = |name: &str| match std::env::var(name) {
-        Ok(text) => Ok(Some(text)),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::new(format!("{name} is no text"))),
-    };
     let address = match address {
         Some(address) => Some(address.to_owned()),
-        None => of_environment(BLOBS)?,
+        None => variable(BLOBS)?,
     };
     let Some(address) = address else { return Ok(None) };
     let file = match file {
         Some(file) => Some(file.to_owned()),
-        None => of_environment(BLOBS_KEYS)?.map(PathBuf::from),
+        None => variable(BLOBS_KEYS)?.map(PathBuf::from),
     };
     let found = match &file {
         Some(file) => Keys::of_file(file),
@@ -86,10 +81,16 @@ fn blobs_at(address: Option<&str>, file: Option<&Path>) -> Result<Option<BlobSto
 
 /// The database that the environment names, for verbs without these arguments.
 pub(super) fn of_environment() -> Result<Option<Address>, Failure> {
-    match std::env::var(VARIABLE) {
-        Ok(text) => parse(VARIABLE, &text).map(Some),
+    let named = variable(VARIABLE)?;
+    named.map(|text| parse(VARIABLE, &text)).transpose()
+}
+
+/// The text of an environment variable; `None` where it is not set.
+fn variable(name: &str) -> Result<Option<String>, Failure> {
+    match std::env::var(name) {
+        Ok(text) => Ok(Some(text)),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::new(format!("{VARIABLE} is no text"))),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::new(format!("{name} is no text"))),
     }
 }
 

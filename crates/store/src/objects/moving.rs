@@ -31,13 +31,6 @@ pub struct Moved {
     pub removed: u64,
 }
 
-/// What came of one blob.
-enum Outcome {
-    Moved,
-    /// It went, or another node moved it.
-    NotNeeded,
-}
-
 impl Store {
     /// Hub, at its start: sees that database and objects belong together, and remembers that blobs are moved out from
     /// now on. `false` where the objects cannot be reached now: blobs wait in the database.
@@ -45,10 +38,9 @@ impl Store {
     /// # Errors
     /// [`ObjectsFault`].
     pub async fn meet_objects(&self) -> Result<bool, ObjectsFault> {
-        let known = self
+        let (known, away) = self
             .read(|sql| Ok::<_, StoreError>((settings::get(sql, PLACE)?, count_away(sql)?)))
             .await?;
-        let (known, away) = known;
         let Some(objects) = &self.inner.objects else {
             return match known {
                 Some(place) => Err(ObjectsFault::NotNamed(
@@ -137,49 +129,46 @@ impl Store {
                 return Ok(done);
             };
             for blob in names {
-                if let Outcome::Moved = self.move_one(objects, blob).await? {
-                    done.moved += 1;
-                }
+                done.moved += u64::from(self.move_one(objects, blob).await?);
             }
             behind = Some(last);
         }
     }
 
-    async fn move_one(&self, objects: &Objects, blob: BlobId) -> Result<Outcome, StoreError> {
+    /// `false` where the blob went meanwhile, or another node moved it.
+    async fn move_one(&self, objects: &Objects, blob: BlobId) -> Result<bool, StoreError> {
         let found = self.read(move |sql| waiting_blob(sql, blob)).await?;
         let Some((away, content)) = found else {
-            return Ok(Outcome::NotNeeded);
+            return Ok(false);
         };
         let path = away.path();
         let put = objects.named.objects.put(&path, PutPayload::from(content));
         put.await.map_err(StoreError::Objects)?;
         // The last copy leaves the database only for one that was seen.
         let seen = objects.read_now(away).await;
-        let moved = self
-            .write(move |tx| {
-                let still = tx
-                    .sql
-                    .prepare_cached("SELECT moved FROM objects WHERE blob = ?1 AND ticket = ?2")?
-                    .query_row(params![blob.as_bytes(), away.ticket], |row| row.get::<_, i64>(0))
-                    .optional()?;
-                match still {
-                    // It went while it was written: so does the object.
-                    None => forget_objects(tx, blob)?,
-                    Some(0) if seen.is_ok() => {
-                        tx.sql
-                            .prepare_cached("UPDATE objects SET moved = 1 WHERE blob = ?1")?
-                            .execute([blob.as_bytes()])?;
-                        tx.sql
-                            .prepare_cached("UPDATE blobs SET body = ?2 WHERE id = ?1")?
-                            .execute(params![blob.as_bytes(), [0_u8; 0].as_slice()])?;
-                        return Ok(true);
-                    }
-                    Some(_) => {}
+        self.write(move |tx| {
+            let still = tx
+                .sql
+                .prepare_cached("SELECT moved FROM objects WHERE blob = ?1 AND ticket = ?2")?
+                .query_row(params![blob.as_bytes(), away.ticket], |row| row.get::<_, i64>(0))
+                .optional()?;
+            match still {
+                // It went while it was written: so does the object.
+                None => forget_objects(tx, blob)?,
+                Some(0) if seen.is_ok() => {
+                    tx.sql
+                        .prepare_cached("UPDATE objects SET moved = 1 WHERE blob = ?1")?
+                        .execute([blob.as_bytes()])?;
+                    tx.sql
+                        .prepare_cached("UPDATE blobs SET body = ?2 WHERE id = ?1")?
+                        .execute(params![blob.as_bytes(), [0_u8; 0].as_slice()])?;
+                    return Ok(true);
                 }
-                seen.map(|_| false)
-            })
-            .await?;
-        Ok(if moved { Outcome::Moved } else { Outcome::NotNeeded })
+                Some(_) => {}
+            }
+            seen.map(|_| false)
+        })
+        .await
     }
 
     /// Takes the objects of blobs away that went.

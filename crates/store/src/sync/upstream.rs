@@ -14,7 +14,7 @@ use sync_core::identity::{DevicePublicKey, PUBLIC_KEY_LEN, SIGNATURE_LEN};
 use sync_core::wire::{ChangeItem, Fact, FactKind, Lane, VERSION};
 
 use crate::engine::{Store, StoreError, Tx};
-use crate::ingest::{Foreign, Ingested, ingest};
+use crate::ingest::{Foreign, Ingested, Stored, ingest};
 use crate::sql::{Connection, OptionalExtension, params};
 use crate::sync::hub_end::{self, Writer};
 use crate::sync::{blobs, directory, facts, feeds, panels, purge, queue, ranges, releases, state};
@@ -348,6 +348,8 @@ fn vouch(tx: &mut Tx<'_>, all: &[Vouching]) -> Result<(), StoreError> {
     };
     let epoch = json!(state::epoch(tx.sql)?);
     let again = settings::get(tx.sql, TOLD)?.as_ref() != Some(&epoch);
+    let count = "SELECT count(*) FROM link_vouched";
+    let mut n: i64 = tx.sql.query_row(count, [], |row| row.get(0))?;
     for one in all {
         let name = one.name();
         let mut find = tx
@@ -365,12 +367,10 @@ fn vouch(tx: &mut Tx<'_>, all: &[Vouching]) -> Result<(), StoreError> {
             FactKind::Purge => purge::carry_out(tx, &one.body)?,
             _ => {}
         }
-        let n: i64 = tx
-            .sql
-            .query_row("SELECT count(*) FROM link_vouched", [], |row| row.get(0))?;
+        n += 1;
         let fact = Fact {
             epoch: 0,
-            n: n.cast_unsigned() + 1,
+            n: n.cast_unsigned(),
             kind: one.kind,
             clinic: one.clinic.clone(),
             actor: tx.state.actor,
@@ -408,7 +408,7 @@ fn take(
     tx: &mut Tx<'_>,
     rows: &[Row],
     mark: &str,
-    new: impl Fn(&mut Tx<'_>, &Row, &crate::ingest::Stored) -> Result<(), StoreError>,
+    new: impl Fn(&mut Tx<'_>, &Row, &Stored) -> Result<(), StoreError>,
 ) -> Result<u64, StoreError> {
     let mut count = 0;
     for row in rows {
@@ -443,6 +443,25 @@ fn take(
         put_mark(tx, mark, row)?;
     }
     Ok(count)
+}
+
+/// Copies every row of one log that the other has not: `mark` is its setting of how far that went, and `new` what follows
+/// from a change that was new there. Gives how many were.
+async fn copy_rows(
+    from: &Store,
+    to: &Store,
+    mark: &'static str,
+    new: impl Fn(&mut Tx<'_>, &Row, &Stored) -> Result<(), StoreError> + Copy + Send + 'static,
+) -> Result<u64, StoreError> {
+    let mut count = 0;
+    loop {
+        let behind = to.read(move |sql| read_mark(sql, mark)).await?;
+        let rows = from.read(move |sql| rows_behind(sql, behind)).await?;
+        if rows.is_empty() {
+            return Ok(count);
+        }
+        count += to.write(move |tx| take(tx, &rows, mark, new)).await?;
+    }
 }
 
 /// A whole blob with a document that names it.
@@ -532,44 +551,22 @@ impl Store {
     }
 
     pub(crate) async fn copy_up(&self, up: &Store) -> Result<u64, StoreError> {
-        let mut count = 0;
-        loop {
-            let mark = up.read(|sql| read_mark(sql, UP)).await?;
-            let rows = self.read(move |sql| rows_behind(sql, mark)).await?;
-            if rows.is_empty() {
-                return Ok(count);
+        copy_rows(self, up, UP, |tx, row, stored| {
+            queue::add_change(tx, row.lane, stored.k, row.change.bytes.len())?;
+            for (k, _) in &stored.released {
+                queue::add_change(tx, row.lane, *k, 0)?;
             }
-            count += up
-                .write(move |tx| {
-                    take(tx, &rows, UP, |tx, row, stored| {
-                        queue::add_change(tx, row.lane, stored.k, row.change.bytes.len())?;
-                        for (k, _) in &stored.released {
-                            queue::add_change(tx, row.lane, *k, 0)?;
-                        }
-                        tx.emit(crate::StoreEvent::SyncState);
-                        Ok(())
-                    })
-                })
-                .await?;
-        }
+            tx.emit(crate::StoreEvent::SyncState);
+            Ok(())
+        })
+        .await
     }
 
     async fn copy_down(&self, up: &Store) -> Result<u64, StoreError> {
-        let mut count = 0;
-        loop {
-            let mark = self.read(|sql| read_mark(sql, DOWN)).await?;
-            let rows = up.read(move |sql| rows_behind(sql, mark)).await?;
-            if rows.is_empty() {
-                return Ok(count);
-            }
-            count += self
-                .write(move |tx| {
-                    take(tx, &rows, DOWN, |tx, row, stored| {
-                        hub_end::spread(tx, None, row.lane, &row.change, stored, false)
-                    })
-                })
-                .await?;
-        }
+        copy_rows(up, self, DOWN, |tx, row, stored| {
+            hub_end::spread(tx, None, row.lane, &row.change, stored, false)
+        })
+        .await
     }
 
     /// What the hub above purged goes here, too, and at every box of the county.
