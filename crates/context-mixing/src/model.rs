@@ -75,8 +75,8 @@ pub struct Model {
     size: Size,
     lines: Vec<[u8; 16]>,
     /// What a history means, context by context.
-    chances: Vec<Chance>,
-    weights: [Vec<i16>; 3],
+    chances: Box<[[Chance; 256]; CONTEXTS]>,
+    weights: [Vec<[i16; INPUTS]>; 3],
     past: Vec<u8>,
     /// Bytes so far.
     at: usize,
@@ -101,7 +101,10 @@ pub struct Model {
     /// Bits of the byte so far, with a one in front.
     partial: usize,
     /// The last refinement: what came of a probability in this place.
-    final_chances: [Vec<Chance>; 2],
+    final_chances: [Vec<[Chance; STEPS]>; 2],
+    /// Which curve of each of them the coming bit uses, the step of it below the mixed probability and the way to the next.
+    spots: [usize; 2],
+    step: (usize, i32),
     inputs: [i16; INPUTS],
     sets: [usize; 3],
     outputs: [i32; 3],
@@ -110,6 +113,7 @@ pub struct Model {
     /// The contexts of the next byte were not looked up yet.
     fresh: bool,
     stretcher: Stretcher,
+    histories: &'static Histories,
 }
 
 impl std::fmt::Debug for Model {
@@ -117,6 +121,40 @@ impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Model({} bytes)", self.at)
     }
+}
+
+/// What the weighed inputs sum up to. Not inlined: the compiler takes eight at once only where it sees nothing else.
+#[inline(never)]
+fn dot(weights: &[i16; INPUTS], inputs: &[i16; INPUTS]) -> i32 {
+    let products = weights
+        .iter()
+        .zip(inputs)
+        .map(|(weight, input)| i32::from(*weight) * i32::from(*input));
+    products.sum()
+}
+
+/// Moves the weights by an error.
+#[inline(never)]
+fn train(weights: &mut [i16; INPUTS], inputs: &[i16; INPUTS], error: i16) {
+    for (weight, input) in weights.iter_mut().zip(inputs) {
+        // Product / 65,536, rounded, in halves of the product that processors have for eight inputs at once.
+        let upper = ((i32::from(*input) * i32::from(error)) >> 16) as i16;
+        let half = (input.wrapping_mul(error) as u16) >> 15;
+        *weight = weight.saturating_add(upper + half as i16);
+    }
+}
+
+/// The line with this check byte among three, or the one of them that is worth least, emptied.
+fn take_line(lines: &mut [[u8; 16]], histories: &Histories, first: usize, check: u8) -> usize {
+    let places = [first, first ^ 1, first ^ 2];
+    if let Some(found) = places.into_iter().find(|place| lines[*place][0] == check) {
+        return found;
+    }
+    let weight = |place: &usize| histories.weight(lines[*place][1]);
+    let place = places.into_iter().min_by_key(weight).unwrap_or(first);
+    lines[place] = [0; 16];
+    lines[place][0] = check;
+    place
 }
 
 fn hash(a: u32, b: u32) -> u32 {
@@ -128,18 +166,14 @@ impl Model {
     /// A model that has seen nothing.
     pub fn new(size: Size) -> Self {
         let histories = Histories::get();
-        let first: Vec<Chance> = (0..=255u8)
-            .map(|history| Chance::new(histories.guess(history)))
-            .collect();
-        let first_weight = FIRST_WEIGHT;
-        let curve: Vec<Chance> = (0..STEPS as i32)
-            .map(|at| Chance::new(squash(at * STEP + STEPS_FROM) as u16))
-            .collect();
+        let first: [Chance; 256] = std::array::from_fn(|history| Chance::new(histories.guess(history as u8)));
+        let curve: [Chance; STEPS] =
+            std::array::from_fn(|at| Chance::new(squash(at as i32 * STEP + STEPS_FROM) as u16));
         Self {
             size,
             lines: vec![[0; 16]; 1 << size.lines_bits()],
-            chances: first.repeat(CONTEXTS),
-            weights: [SETS_MATCH, SETS_FIELD, SETS_ORDER].map(|sets| vec![first_weight; sets * INPUTS]),
+            chances: Box::new([first; CONTEXTS]),
+            weights: [SETS_MATCH, SETS_FIELD, SETS_ORDER].map(|sets| vec![[FIRST_WEIGHT; INPUTS]; sets]),
             past: vec![0; 1 << size.past_bits()],
             at: 0,
             matches: vec![0; 1 << size.matches_bits()],
@@ -157,7 +191,9 @@ impl Model {
             hashes: [0; CONTEXTS],
             slots: [0; CONTEXTS],
             partial: 1,
-            final_chances: [curve.repeat(1 << 12), curve.repeat(1 << 12)],
+            final_chances: [vec![curve; 1 << 12], vec![curve; 1 << 12]],
+            spots: [0; 2],
+            step: (0, 0),
             inputs: [0; INPUTS],
             sets: [0; 3],
             outputs: [0; 3],
@@ -165,6 +201,7 @@ impl Model {
             expected: None,
             fresh: true,
             stretcher: Stretcher::new(),
+            histories,
         }
     }
 
@@ -237,27 +274,24 @@ impl Model {
     }
 
     fn find_lines(&mut self) {
-        let histories = Histories::get();
         let half = if self.partial >= 16 {
             (self.partial as u32).wrapping_mul(0x3d4d_51cb)
         } else {
             0
         };
-        for (slot, context) in self.slots.iter_mut().zip(self.hashes) {
-            let wanted = hash(context, half);
+        let lines = &mut self.lines[..];
+        let shift = 32 - self.size.lines_bits();
+        let wanted = self.hashes.map(|context| hash(context, half));
+        // All are fetched before any is looked at: the table is far larger than the caches.
+        let checks = wanted.map(|wanted| lines[(wanted >> shift) as usize][0]);
+        for ((slot, wanted), found) in self.slots.iter_mut().zip(wanted).zip(checks) {
             let check = (wanted & 0xff) as u8;
-            let first = (wanted >> (32 - self.size.lines_bits())) as usize;
-            let places = [first, first ^ 1, first ^ 2];
-            let found = places.into_iter().find(|place| self.lines[*place][0] == check);
-            *slot = match found {
-                Some(place) => place,
-                None => {
-                    let weight = |place: &usize| histories.weight(self.lines[*place][1]);
-                    let place = places.into_iter().min_by_key(weight).unwrap_or(first);
-                    self.lines[place] = [0; 16];
-                    self.lines[place][0] = check;
-                    place
-                }
+            let first = (wanted >> shift) as usize;
+            // What an earlier context just took may be this very line.
+            *slot = if found == check && lines[first][0] == check {
+                first
+            } else {
+                take_line(lines, self.histories, first, check)
             };
         }
     }
@@ -272,15 +306,13 @@ impl Model {
             self.fresh = false;
             self.start_byte();
         }
-        let place = self.place();
-        for at in 0..CONTEXTS {
-            let history = self.lines[self.slots[at]][place];
-            self.inputs[at] = if history == 0 {
-                0
-            } else {
-                self.stretcher
-                    .stretch(self.chances[at * 256 + usize::from(history)].p16()) as i16
-            };
+        let place = self.place() & 15;
+        let lines = &self.lines[..];
+        let mut inputs = [0; INPUTS];
+        for ((input, slot), chances) in inputs.iter_mut().zip(self.slots).zip(&*self.chances) {
+            let history = lines[slot][place];
+            let stretched = self.stretcher.stretch(chances[usize::from(history)].p16()) as i16;
+            *input = if history == 0 { 0 } else { stretched };
         }
         let mut bucket = 0;
         let (mut plain, mut strong) = (0, 0);
@@ -292,45 +324,47 @@ impl Model {
             strong = ((chance - 32_768) >> 4) * sign;
             bucket = 1 + (self.match_length.ilog2() as usize).min(6) * 2 + usize::from(bit);
         }
-        self.inputs[CONTEXTS] = plain as i16;
-        self.inputs[CONTEXTS + 1] = strong as i16;
-        self.inputs[CONTEXTS + 2] = 256;
+        inputs[CONTEXTS] = plain as i16;
+        inputs[CONTEXTS + 1] = strong as i16;
+        inputs[CONTEXTS + 2] = 256;
         self.sets[0] = bucket.min(SETS_MATCH - 1);
-        let known = (0..4).filter(|at| self.inputs[*at + 1] != 0).count();
+        let known = inputs[1..5].iter().filter(|input| **input != 0).count();
         self.sets[2] = self.partial + 256 * (known / 2).min(2);
+        self.find_spots();
         let mut sum = 0;
         for (nth, weights) in self.weights.iter().enumerate() {
-            let weights = &weights[self.sets[nth] * INPUTS..][..INPUTS];
-            let dot: i32 = weights
-                .iter()
-                .zip(&self.inputs)
-                .map(|(w, x)| i32::from(*w) * i32::from(*x))
-                .sum();
-            let stretched = (dot >> 12).clamp(-STRETCH_MAX, STRETCH_MAX);
+            let stretched = (dot(&weights[self.sets[nth]], &inputs) >> 12).clamp(-STRETCH_MAX, STRETCH_MAX);
             self.outputs[nth] = squash(stretched);
             sum += stretched;
         }
+        self.inputs = inputs;
         self.mixed = sum / 3;
+        let at = (self.mixed - STEPS_FROM).clamp(0, STEP * (STEPS as i32 - 1) - 1);
+        self.step = ((at / STEP) as usize, at % STEP);
         let refined = self.refine();
         let p = (squash(self.mixed) + refined + 1) >> 1;
         p.clamp(LEAST_CHANCE, 65_535 - LEAST_CHANCE) as u32
     }
 
     fn refine(&self) -> i32 {
-        let spots = self.final_spots();
+        let (low, rest) = self.step;
         let mut sum = 0;
-        for (chances, (low, rest)) in self.final_chances.iter().zip(spots) {
-            sum += (chances[low].p16() * (STEP - rest) + chances[low + 1].p16() * rest) / STEP;
+        for (chances, spot) in self.final_chances.iter().zip(self.spots) {
+            let curve = &chances[spot];
+            sum += (curve[low].p16() * (STEP - rest) + curve[low + 1].p16() * rest) / STEP;
         }
         sum / 2
     }
 
-    fn final_spots(&self) -> [(usize, i32); 2] {
-        let at = (self.mixed - STEPS_FROM).clamp(0, STEP * (STEPS as i32 - 1) - 1);
-        let (low, rest) = ((at / STEP) as usize, at % STEP);
+    /// Chooses the curves of the last refinement, and has them fetched while the mixing goes on.
+    fn find_spots(&mut self) {
         let order1 = self.sets[0] * 256 + self.partial;
         let field = (hash(hash(self.field, (self.last & 0xff) as u32), self.partial as u32) >> 20) as usize;
-        [(order1 * STEPS + low, rest), (field * STEPS + low, rest)]
+        self.spots = [order1, field];
+        for (chances, spot) in self.final_chances.iter().zip(self.spots) {
+            let curve = &chances[spot];
+            std::hint::black_box((curve[0].p16(), curve[STEPS - 1].p16()));
+        }
     }
 
     fn place(&self) -> usize {
@@ -351,19 +385,15 @@ impl Model {
 
     /// The bit that really came.
     pub(crate) fn update(&mut self, bit: u8) {
-        let histories = Histories::get();
         let target = i32::from(bit) << 16;
         for (nth, weights) in self.weights.iter_mut().enumerate() {
             let error = ((target - self.outputs[nth]).clamp(-65_535, 65_535) * 3) >> 5;
-            let weights = &mut weights[self.sets[nth] * INPUTS..][..INPUTS];
-            for (weight, input) in weights.iter_mut().zip(&self.inputs) {
-                let step = (i32::from(*input) * error + (1 << 15)) >> 16;
-                *weight = weight.saturating_add(step as i16);
-            }
+            // Sixteen bits suffice for it: 65,535 x 3 / 32.
+            train(&mut weights[self.sets[nth]], &self.inputs, error as i16);
         }
-        let spots = self.final_spots();
-        for (chances, (low, rest)) in self.final_chances.iter_mut().zip(spots) {
-            chances[low + usize::from(rest > STEP / 2)].update(bit, REFINED_COUNT_MOST);
+        let (low, rest) = self.step;
+        for (chances, spot) in self.final_chances.iter_mut().zip(self.spots) {
+            chances[spot][low + usize::from(rest > STEP / 2)].update(bit, REFINED_COUNT_MOST);
         }
         if let Some(expected) = self.expected_bit() {
             let right = u8::from(expected == bit);
@@ -373,10 +403,11 @@ impl Model {
                 self.expected = None;
             }
         }
-        let place = self.place();
-        for at in 0..CONTEXTS {
-            let history = &mut self.lines[self.slots[at]][place];
-            self.chances[at * 256 + usize::from(*history)].update(bit, COUNT_MOST);
+        let place = self.place() & 15;
+        let (lines, histories) = (&mut self.lines[..], self.histories);
+        for (slot, chances) in self.slots.into_iter().zip(&mut *self.chances) {
+            let history = &mut lines[slot][place];
+            chances[usize::from(*history)].update(bit, COUNT_MOST);
             *history = histories.next(*history, bit);
         }
         self.partial = (self.partial << 1) | usize::from(bit);
@@ -443,5 +474,28 @@ impl Model {
             }
         }
         self.matches[slot] = u32::try_from(self.at).unwrap_or(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn weights_move_by_the_rounded_product(
+            before in prop::array::uniform16(any::<i16>()),
+            inputs in prop::array::uniform16(-2047..=2047i16),
+            error in -6144..=6144i16,
+        ) {
+            let mut weights = before;
+            train(&mut weights, &inputs, error);
+            for ((after, before), input) in weights.into_iter().zip(before).zip(inputs) {
+                let step = (i32::from(input) * i32::from(error) + 32_768).div_euclid(65_536);
+                let plain = (i32::from(before) + step).clamp(i32::from(i16::MIN), i32::from(i16::MAX));
+                prop_assert_eq!(i32::from(after), plain);
+            }
+        }
     }
 }
