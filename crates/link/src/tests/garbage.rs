@@ -6,6 +6,9 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use sync_core::wire::{Bye, Frame};
 
 use super::*;
 use crate::client::sync_once;
@@ -26,8 +29,8 @@ fn garbage() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Sends bytes as a box that the hub knows (or as nobody), and reads until the hub ends the connection.
-async fn send(hub: &Hub, known: Option<&Machine>, bytes: &[u8]) {
+/// A connection as a box that the hub knows, or as nobody.
+async fn connected(hub: &Hub, known: Option<&Machine>) -> TlsStream<TcpStream> {
     let enrolment = match known {
         Some(machine) => machine.store.enrolment().await.unwrap(),
         None => None,
@@ -40,10 +43,15 @@ async fn send(hub: &Hub, known: Option<&Machine>, bytes: &[u8]) {
     let config = client_config(Trust::County(hub.ca.county()), identity.as_ref()).unwrap();
     let stream = TcpStream::connect(hub.server.local_addr()).await.unwrap();
     let name = ServerName::try_from("127.0.0.1").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config))
+    TlsConnector::from(Arc::new(config))
         .connect(name, stream)
         .await
-        .unwrap();
+        .unwrap()
+}
+
+/// Sends bytes, and reads until the hub ends the connection.
+async fn send(hub: &Hub, known: Option<&Machine>, bytes: &[u8]) {
+    let mut stream = connected(hub, known).await;
     // The hub may hang up before it has read all of it.
     let sent = async { (stream.write_all(bytes).await, stream.shutdown().await) }.await;
     let mut heard = Vec::new();
@@ -74,5 +82,23 @@ async fn bytes_that_are_no_frames_end_the_connection_and_nothing_else() {
     sync_once(&machine.store, None, &options()).await.unwrap();
     assert_eq!(name_of(&hub.machine.store, chart).await.as_deref(), Some("示例"));
     same(&machine, &hub, "0017").await;
+    hub.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_without_listening_finds_the_last_words_all_the_same() {
+    let hub = Hub::new().await;
+    let machine = joined(&hub, "0017").await;
+    let device = machine.store.device();
+    assert!(hub.machine.store.revoke_device(device).await.unwrap());
+    let mut stream = connected(&hub, Some(&machine)).await;
+    // More than all buffers on the way hold: a hub that does not hear it out resets the connection in the midst of it.
+    for _ in 0..256 {
+        stream.write_all(&[0; 1 << 16]).await.unwrap();
+    }
+    stream.shutdown().await.unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard, Frame::Bye(Bye::Revoked).encode());
     hub.server.stop().await;
 }
