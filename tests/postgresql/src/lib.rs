@@ -8,6 +8,7 @@
 )]
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,13 @@ const USER: &str = "clinic";
 /// Makes the server, says when it answers, and takes everything away when the input ends.
 const KEEP: &str = r#"
 "$1/initdb" --no-sync -A trust -U clinic -E UTF8 --locale=C.UTF-8 -D "$2/data" >"$2/log" 2>&1 || exit 1
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c full_page_writes=off \
-    -c shared_buffers=32MB -c max_connections=200 >>"$2/log" 2>&1 &
+listens=
+if [ -e "$2/server.key" ]; then
+    printf 'local all all trust\nhostssl all all all trust\n' >"$2/data/pg_hba.conf"
+    listens="-c ssl=on -c ssl_cert_file=$2/server.crt -c ssl_key_file=$2/server.key"
+fi
+"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses="${listens:+127.0.0.1}" $listens -c fsync=off \
+    -c full_page_writes=off -c shared_buffers=32MB -c max_connections=200 >>"$2/log" 2>&1 &
 server=$!
 until "$1/psql" -h "$2" -U clinic -d postgres -c 'SELECT 1' >/dev/null 2>&1; do
     kill -0 "$server" || exit 1
@@ -56,7 +62,8 @@ fn programs() -> PathBuf {
     versions.pop().expect(ABSENT)
 }
 
-fn start() -> Server {
+/// Starts a server; one with a certificate and its key takes TLS at this port of 127.0.0.1, and nothing else there.
+fn start(certificate: Option<(&str, &str, u16)>) -> Server {
     let programs = programs();
     let folder = tempfile::Builder::new()
         .prefix("clinic-postgresql-")
@@ -64,19 +71,35 @@ fn start() -> Server {
         .expect("a folder for the server")
         .keep();
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).expect("rights of the folder");
+    let mut owned = vec![folder.clone()];
+    if let Some((certificate, key, _)) = certificate {
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let file = folder.join(name);
+            std::fs::write(&file, text).expect("a file of the server");
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))
+                .expect("rights of the key");
+            owned.push(file);
+        }
+    }
     let mut keeper = Command::new("sh");
     keeper
         .args(["-c", KEEP, "keeper"])
         .arg(&programs)
         .arg(&folder)
         .current_dir(&folder)
+        .env(
+            "PGPORT",
+            certificate.map_or(5432, |(_, _, port)| port).to_string(),
+        )
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         // A runner that kills the test's group must not kill whoever cleans up behind it.
         .process_group(0);
     if std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0) {
-        chown(&folder, Some(NOBODY), Some(NOBODY)).expect("the folder is given away");
+        for path in &owned {
+            chown(path, Some(NOBODY), Some(NOBODY)).expect("the folder is given away");
+        }
         keeper.uid(NOBODY).gid(NOBODY);
     }
     let mut keeper = keeper.spawn().expect("sh starts");
@@ -101,7 +124,34 @@ fn start() -> Server {
 
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(start)
+    SERVER.get_or_init(|| start(None))
+}
+
+/// A server that is spoken to by TLS only, as one on another machine; it stops as the other does.
+pub struct FarServer {
+    _server: Server,
+    port: u16,
+}
+
+impl FarServer {
+    /// One with this certificate and its key, both as PEM.
+    #[must_use]
+    pub fn start(certificate: &str, key: &str) -> Self {
+        let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let port = free.local_addr().expect("its number").port();
+        drop(free);
+        let server = start(Some((certificate, key, port)));
+        Self {
+            _server: server,
+            port,
+        }
+    }
+
+    /// Address of its one database under one of its names, without what protects the way.
+    #[must_use]
+    pub fn url(&self, name: &str) -> String {
+        format!("postgres://{USER}@{name}:{}/postgres", self.port)
+    }
 }
 
 fn run(program: &str, arguments: &[&str]) -> Output {

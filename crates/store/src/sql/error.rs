@@ -88,6 +88,27 @@ fn told(error: &tokio_postgres::Error) -> String {
     match error.code() {
         Some(code) => format!("refused (code {})", code.code()),
         None if error.is_closed() => "ended the connection".to_owned(),
-        None => "cannot be reached, or a value does not fit".to_owned(),
+        None => match tls_fault(error) {
+            Some(fault) => format!("is not whom the address names: {fault}"),
+            None => "cannot be reached, or a value does not fit".to_owned(),
+        },
     }
+}
+
+/// What TLS found wrong with the server.
+fn tls_fault(error: &tokio_postgres::Error) -> Option<String> {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(fault) = cause.downcast_ref::<rustls::Error>() {
+            return Some(fault.to_string());
+        }
+        let inner = cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        source = match inner {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
+    }
+    None
 }

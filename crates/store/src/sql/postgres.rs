@@ -4,6 +4,7 @@
 //! dropped on any thread. An answer is read whole before its first row is looked at, which lets statements run while
 //! another's rows are being read, as SQLite's can.
 
+mod address;
 mod listening;
 mod text;
 mod value;
@@ -11,17 +12,17 @@ mod value;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use futures_executor::block_on;
 use tokio::runtime::Runtime;
-use tokio_postgres::config::Host;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, NoTls, Socket, Statement};
 
 use super::{Error, Params, Result, ValueRef};
 
+pub use address::{Address, AddressFault};
 pub(crate) use listening::{Heard, Listening};
 pub(super) use text::tables;
 pub(super) use value::column;
@@ -38,60 +39,6 @@ const SETTINGS: &str = "
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 /// Name of the lock that writers of one database take in turn: "clinic" in ASCII, with room for other locks beside it.
 const WRITERS: i64 = 0x0063_6c69_6e69_6300;
-
-/// Where a database is.
-#[derive(Clone)]
-pub struct Address(Config);
-
-impl Address {
-    /// Whether a password stands in it.
-    pub fn has_password(&self) -> bool {
-        self.0.get_password().is_some()
-    }
-}
-
-impl std::fmt::Debug for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Address(..)")
-    }
-}
-
-/// An address of a database that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AddressFault {
-    /// The text is no address.
-    #[error("the address is not of the form postgres://NAME@HOST/DATABASE")]
-    Malformed,
-    /// What is sent could be read on the way.
-    #[error(
-        "the database is on another machine and TLS to it is not there yet: use a socket of this machine"
-    )]
-    Unprotected,
-}
-
-impl std::str::FromStr for Address {
-    type Err = AddressFault;
-
-    fn from_str(text: &str) -> std::result::Result<Self, AddressFault> {
-        let schemes = ["postgres://", "postgresql://"];
-        if !schemes.iter().any(|scheme| text.starts_with(scheme)) {
-            return Err(AddressFault::Malformed);
-        }
-        let config: Config = text.parse().map_err(|_| AddressFault::Malformed)?;
-        let near = |host: &Host| match host {
-            Host::Unix(_) => true,
-            Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
-        };
-        if config.get_hosts().is_empty() {
-            return Err(AddressFault::Malformed);
-        }
-        let to_near = config.get_hostaddrs().iter().all(IpAddr::is_loopback);
-        if !to_near || !config.get_hosts().iter().all(near) {
-            return Err(AddressFault::Unprotected);
-        }
-        Ok(Self(config))
-    }
-}
 
 /// The thread that drives the sockets of all connections.
 fn driver() -> Result<&'static Runtime> {
@@ -128,18 +75,29 @@ pub(crate) struct Connection {
 }
 
 fn connect(address: &Address) -> Result<Client> {
-    let config = address.0.clone();
+    let address = address.clone();
     let connected = driven(async move {
-        let (client, connection) = config.connect(NoTls).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::warn!(%error, "the connection to the database ended");
-            }
-        });
-        Ok::<_, tokio_postgres::Error>(client)
+        match address.tls.clone() {
+            Some(tls) => greet(&address, tls).await,
+            None => greet(&address, NoTls).await,
+        }
     })?;
     let client = connected?;
     block_on(client.batch_execute(SETTINGS))?;
+    Ok(client)
+}
+
+async fn greet<T>(address: &Address, tls: T) -> std::result::Result<Client, tokio_postgres::Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, connection) = address.config.connect(tls).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::warn!(%error, "the connection to the database ended");
+        }
+    });
     Ok(client)
 }
 

@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
-use tokio_postgres::{AsyncMessage, NoTls};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, NoTls, Socket};
 
 use super::{Address, driver};
 use crate::sql::Result;
@@ -42,7 +43,11 @@ impl Listening {
         let address = address.clone();
         let task = driver()?.spawn(async move {
             loop {
-                if let Err(error) = listen(&address, &heard).await {
+                let ended = match address.tls.clone() {
+                    Some(tls) => listen(&address, tls, &heard).await,
+                    None => listen(&address, NoTls, &heard).await,
+                };
+                if let Err(error) = ended {
                     tracing::warn!(%error, "changes of other nodes are looked for, not heard");
                 }
                 heard(Heard::Nothing);
@@ -53,11 +58,12 @@ impl Listening {
     }
 }
 
-async fn listen(
+async fn listen<T: MakeTlsConnect<Socket>>(
     address: &Address,
+    tls: T,
     heard: &(impl Fn(Heard) + Sync),
 ) -> std::result::Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = address.0.connect(NoTls).await?;
+    let (client, mut connection) = address.config.connect(tls).await?;
     let listen = format!("LISTEN {CHANNEL}");
     let mut asked = pin!(client.batch_execute(&listen));
     let mut listens = false;

@@ -1,5 +1,7 @@
 //! Two nodes of one hub on one PostgreSQL database.
 
+use std::path::{Path, PathBuf};
+
 use super::*;
 use crate::{SignIn, StoreEvent};
 
@@ -325,6 +327,77 @@ async fn what_a_server_cannot_do_is_refused() {
         Store::open(folder.path(), options),
         Err(crate::OpenError::BoxOnServer)
     ));
-    let far = "postgres://clinic@db.example/county".parse::<crate::Address>();
-    assert_eq!(far.unwrap_err(), crate::AddressFault::Unprotected);
+}
+
+/// The certificate of an authority, and that of a server of this name with its key.
+fn certificates(folder: &Path, name: &str) -> (PathBuf, String, String) {
+    let own = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = rcgen::CertifiedIssuer::self_signed(params, own).unwrap();
+    let file = folder.join(format!("{name}.pem"));
+    std::fs::write(&file, authority.pem()).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    (file, certificate.pem(), key.serialize_pem())
+}
+
+#[tokio::test]
+async fn nodes_work_on_a_database_elsewhere_that_its_authority_vouches_for() {
+    let files = tempfile::tempdir().unwrap();
+    let (authority, certificate, key) = certificates(files.path(), "localhost");
+    let server = postgresql_for_tests::FarServer::start(&certificate, &key);
+    let clock = Arc::new(HandClock(AtomicI64::new(1000)));
+    let open = |folder: &TempDir, seed: u64, address: String| {
+        let mut options = OpenOptions::new(Side::Hub, clock.clone(), random(seed));
+        options.database = Some(address.parse().unwrap());
+        Store::open(folder.path(), options)
+    };
+    let protected = |name: &str, authority: &Path| {
+        format!(
+            "{}?sslmode=verify-full&sslrootcert={}",
+            server.url(name),
+            authority.display()
+        )
+    };
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = open(&one, 1, protected("localhost", &authority)).unwrap();
+    let key = "device.key";
+    std::fs::copy(one.path().join(key), two.path().join(key)).unwrap();
+    let second = open(&two, 2, protected("localhost", &authority)).unwrap();
+    first.set_county(COUNTY).await.unwrap();
+    first.add_clinic(&code("0017"), "柳树村").await.unwrap();
+    let mut told = second.changes();
+    let edits = vec![Edit::put(&["person", "name"], "示例")];
+    let target = Target::New {
+        kind: DocKind::Chart,
+        owner: code("0017"),
+    };
+    let write = Write {
+        target,
+        base: None,
+        edits,
+    };
+    let docs = first.commit(commit(vec![write])).await.unwrap().docs;
+    // The other node hears of it through a connection of its own.
+    heard(&mut told, docs[0]).await;
+    // Another authority; a name that is not in the certificate; no TLS at all.
+    let (other, _, _) = certificates(files.path(), "other.example");
+    let third = tempfile::tempdir().unwrap();
+    for wrong in [
+        protected("localhost", &other),
+        protected("127.0.0.1", &authority),
+        server.url("localhost"),
+    ] {
+        let refused = open(&third, 3, wrong.clone());
+        assert!(
+            matches!(&refused, Err(crate::OpenError::Database(_))),
+            "{wrong}: {:?}",
+            refused.err()
+        );
+    }
+    let refused = open(&third, 3, protected("localhost", &other)).err().unwrap();
+    let said = refused.to_string();
+    assert!(said.contains("is not whom the address names"), "{said}");
 }
