@@ -18,6 +18,28 @@ pub struct Bay<'a> {
     pub arguments: &'a [&'a str],
 }
 
+/// Starts the simulators of these bays and adds them to a box's settings; gives each with the name of its bay.
+pub(crate) fn start_devices(bays: &[Bay<'_>], settings: &mut String, logs: &Path) -> Vec<(String, Program)> {
+    let mut devices = Vec::new();
+    for bay in bays {
+        let arguments: Vec<&str> = ["--device", bay.device]
+            .iter()
+            .chain(bay.arguments)
+            .copied()
+            .collect();
+        let mut device = Program::start("simulate", &arguments, &[], logs);
+        let port = device.next_line();
+        write!(
+            settings,
+            "[[bay]]\nname = {:?}\ndevice = {:?}\nport = {port:?}\n",
+            bay.name, bay.device
+        )
+        .unwrap();
+        devices.push((bay.name.to_owned(), device));
+    }
+    devices
+}
+
 /// A running box.
 pub struct ClinicBox {
     folder: PathBuf,
@@ -39,23 +61,7 @@ impl ClinicBox {
         let mut settings = format!(
             "[log]\nlevel = {level:?}\n[lan]\nwifi_name = \"clinic\"\nwifi_password = {WIFI_PASSWORD:?}\n"
         );
-        let mut devices = Vec::new();
-        for bay in bays {
-            let arguments: Vec<&str> = ["--device", bay.device]
-                .iter()
-                .chain(bay.arguments)
-                .copied()
-                .collect();
-            let mut device = Program::start("simulate", &arguments, &[], &logs);
-            let port = device.next_line();
-            write!(
-                settings,
-                "[[bay]]\nname = {:?}\ndevice = {:?}\nport = {port:?}\n",
-                bay.name, bay.device
-            )
-            .unwrap();
-            devices.push((bay.name.to_owned(), device));
-        }
+        let devices = start_devices(bays, &mut settings, &logs);
         std::fs::write(folder.join("box.toml"), settings).unwrap();
         let mut this = Self {
             folder: folder.to_owned(),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::clinic_box::{Bay, start_devices};
 use crate::narrow_line::NarrowLine;
 use crate::programs::{Program, Said, hub_verb, run, run_in};
 use crate::workload::Workload;
@@ -172,8 +173,22 @@ impl FarHub {
 
     /// The same with these environment variables.
     pub(crate) fn serve_box_to(&self, url: &str, environment: &[(&str, &str)]) -> Program {
+        self.start_box(url, environment, &[])
+    }
+
+    /// The same with simulated devices, each with the name of its bay.
+    pub fn serve_box_with(&self, url: &str, bays: &[Bay<'_>]) -> (Program, Vec<(String, Program)>) {
+        let mut settings = String::new();
+        let devices = start_devices(bays, &mut settings, &self.folder.join("logs"));
+        let file = self.path("box.toml");
+        std::fs::write(&file, settings).unwrap();
+        (self.start_box(url, &[], &["--config", &file]), devices)
+    }
+
+    fn start_box(&self, url: &str, environment: &[(&str, &str)], more: &[&str]) -> Program {
         let data = self.path("box");
-        let arguments = ["serve", "--data", &data, "--listen", "127.0.0.1:0", "--hub", url];
+        let usual = ["serve", "--data", &data, "--listen", "127.0.0.1:0", "--hub", url];
+        let arguments: Vec<&str> = usual.iter().chain(more).copied().collect();
         Program::start("appliance", &arguments, environment, &self.folder.join("logs"))
     }
 

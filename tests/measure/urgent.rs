@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use harness::clinic_box::Bay;
 use harness::far_hub::FarHub;
 use harness::narrow_line::{Narrow, NarrowLine};
 use harness::plain_browser::{PlainBrowser, form_id};
@@ -39,6 +40,16 @@ const SHORT_PANEL: Workload = Workload {
 const RECORDS: usize = 9;
 /// Signs of a text; of 20,000 different ones nothing makes them smaller than some 1.8 bytes each.
 const SIGNS: usize = 930;
+/// Signs of a text of a visit that comes with an ECG: together some 65 kB.
+const SIGNS_WITH_ECG: usize = 6_000;
+/// ECGs that are timed.
+const ECGS: usize = 3;
+/// A heart that somebody must see at once.
+const RECORDER: Bay<'_> = Bay {
+    name: "心电",
+    device: "contec-8000g",
+    arguments: &["--heart-rate", "210"],
+};
 /// Texts of a record: together some 5 kB on the wire.
 const TEXTS: [&str; 3] = ["history", "examination", "advice"];
 /// A pressure that somebody must see at once.
@@ -47,6 +58,8 @@ const CRITICAL: &str = "186/122";
 const CONFIRMING: &str = "bp=186/122";
 /// Most seconds until half of them are acknowledged.
 const MEDIAN_MAX_S: f64 = 2.0;
+/// The same with an ECG: 65 kB take eight seconds of the line.
+const WITH_ECG_MAX_S: f64 = 12.0;
 const WHAT: &str = "an urgent record of 5 kB beside a backlog: acknowledged, median";
 
 /// The figures.
@@ -62,13 +75,21 @@ pub(crate) fn figures(short: bool) -> Vec<Figure> {
     panel.write(&history);
     ends.import(&history);
     let (hub, url) = ends.serve(Some(line.far()), NarrowLine::FAR);
-    let mut clinic = ends.serve_box(&url);
+    let (mut clinic, recorder) = ends.serve_box_with(&url, &[RECORDER]);
     let tablet = PlainBrowser::new(&clinic.url("pages"), BTreeMap::new());
     let beside = Panel::open(&ends.box_data());
     let patients = beside.patients();
     let waiting = |lane: Lane| {
         let status = runtime().block_on(beside.link_status());
         status.queue[lane.index()].items
+    };
+    let urgent = || {
+        let status = runtime().block_on(beside.link_status());
+        let urgent = [Lane::P0, Lane::P1].map(|lane| &status.queue[lane.index()]);
+        (
+            urgent.iter().map(|waiting| waiting.items).sum::<u64>(),
+            urgent.iter().map(|waiting| waiting.bytes).sum::<u64>(),
+        )
     };
     runtime().block_on(tablet.found());
     wait_until("the backlog begins to go", || {
@@ -80,7 +101,7 @@ pub(crate) fn figures(short: bool) -> Vec<Figure> {
         .iter()
         .take(RECORDS)
         .map(|patient| {
-            runtime().block_on(write(&tablet, &patient.id.to_string(), &mut dice));
+            runtime().block_on(write(&tablet, &patient.id.to_string(), SIGNS, &mut dice));
             let began = Instant::now();
             while waiting(Lane::P0) > 0 {
                 assert!(began.elapsed() < PATIENCE, "never acknowledged");
@@ -91,6 +112,29 @@ pub(crate) fn figures(short: bool) -> Vec<Figure> {
             took
         })
         .collect();
+    let mut largest = 0;
+    let with_ecg: Vec<Duration> = patients
+        .iter()
+        .skip(RECORDS)
+        .take(ECGS)
+        .map(|patient| {
+            let patient = patient.id.to_string();
+            runtime().block_on(record(&tablet, &patient));
+            wait_until("the ECG is stored", || (urgent().0 > 0).then_some(()));
+            let began = Instant::now();
+            runtime().block_on(write(&tablet, &patient, SIGNS_WITH_ECG, &mut dice));
+            let bytes = urgent().1;
+            while urgent().0 > 0 {
+                assert!(began.elapsed() < PATIENCE, "never acknowledged");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let took = began.elapsed();
+            largest = largest.max(bytes);
+            eprintln!("an urgent visit with an ECG, {bytes} bytes: {took:?}");
+            took
+        })
+        .collect();
+    drop(recorder);
     let left = Lane::ALL.map(waiting).iter().sum::<u64>();
     assert!(left > 0, "the backlog was gone before the urgent records were");
     assert!(clinic.stop().success() && hub.stop().success());
@@ -101,11 +145,32 @@ pub(crate) fn figures(short: bool) -> Vec<Figure> {
             Unit::Count,
         ),
         Figure::told(WHAT, Times::of(times).percentile(50) / 1e3, Unit::Seconds).at_most(MEDIAN_MAX_S),
+        Figure::told(
+            "an urgent visit and its ECG beside it: acknowledged, median",
+            Times::of(with_ecg).percentile(50) / 1e3,
+            Unit::Seconds,
+        )
+        .at_most(WITH_ECG_MAX_S),
+        Figure::told("their bytes, at most", largest as f64 / 1e3, Unit::Kilobytes),
     ]
 }
 
+/// Starts the recorder for somebody.
+async fn record(tablet: &PlainBrowser, patient: &str) {
+    for path in ["/bays/0/open", "/bays/0/act/start"] {
+        let answer = tablet.post(path, &[("patient", patient)]).await.unwrap();
+        let refused = answer.location.as_deref().is_none_or(|to| to.contains("refused"));
+        assert!(
+            answer.status == 303 && !refused,
+            "{path}: {:?} {}",
+            answer.location,
+            answer.body
+        );
+    }
+}
+
 /// Saves a visit with a critical pressure and long texts.
-async fn write(tablet: &PlainBrowser, patient: &str, dice: &mut StdRng) {
+async fn write(tablet: &PlainBrowser, patient: &str, signs: usize, dice: &mut StdRng) {
     let opened = tablet
         .post(&format!("/patients/{patient}/visits"), &[("form", &form_id())])
         .await
@@ -114,7 +179,7 @@ async fn write(tablet: &PlainBrowser, patient: &str, dice: &mut StdRng) {
     let page = tablet.get(&address).await.unwrap();
     let text = |dice: &mut StdRng| -> String {
         let sign = |dice: &mut StdRng| char::from_u32(dice.random_range(0x4e00..0x9e00));
-        (0..SIGNS).filter_map(|_| sign(dice)).collect()
+        (0..signs).filter_map(|_| sign(dice)).collect()
     };
     let texts: Vec<String> = TEXTS.iter().map(|_| text(dice)).collect();
     let form = form_id();

@@ -364,7 +364,7 @@ impl Keeper {
                 self.store.put_blob(recording.samples.clone()).await?;
                 self.store.put_blob(recording.preview.clone()).await?;
                 let content = recording.to_tray(device, serial, ready.taken);
-                (content, Shown::ecg(recording.blob, recording.heart_rate))
+                (content, Shown::ecg(recording.blob, recording.heart_rate, None))
             }
         };
         self.store
@@ -383,7 +383,7 @@ impl Keeper {
 fn shown(ready: &Ready, person: &PersonAge) -> Shown {
     match &ready.content {
         Content::Reading(_, found) => Shown::of(&found.measured, &found.marks, person),
-        Content::Ecg(_, recording) => Shown::ecg(recording.blob, recording.heart_rate),
+        Content::Ecg(_, recording) => Shown::ecg(recording.blob, recording.heart_rate, Some(person)),
     }
 }
 
@@ -396,31 +396,21 @@ fn commit(ready: &Ready, target: Target, opener: Opener, person: &PersonAge) -> 
         Opener::Card { .. } => By::Kiosk,
         Opener::Doctor(staff) => By::Staff(staff),
     };
-    let (edits, blobs, act, lane): (Vec<Edit>, Vec<Vec<u8>>, AuditAct, Lane) = match &ready.content {
+    let (edits, blobs, act): (Vec<Edit>, Vec<Vec<u8>>, AuditAct) = match &ready.content {
         Content::Reading(id, found) => {
             let observation = observation(*id, found, device, serial, opener, ready.taken);
-            let lane = if shown(ready, person).critical {
-                Lane::P0
-            } else {
-                Lane::P2
-            };
-            (
-                add_observation(&observation),
-                Vec::new(),
-                AuditAct::ReadingAttach,
-                lane,
-            )
+            (add_observation(&observation), Vec::new(), AuditAct::ReadingAttach)
         }
         Content::Ecg(id, recording) => {
             let meta = recording.meta(*id, device, serial, opener, ready.taken);
             let blobs = vec![recording.preview.clone(), recording.samples.clone()];
-            (
-                records::ecgs::add_ecg(&meta),
-                blobs,
-                AuditAct::EcgRecord,
-                Lane::P2,
-            )
+            (records::ecgs::add_ecg(&meta), blobs, AuditAct::EcgRecord)
         }
+    };
+    let lane = if shown(ready, person).critical {
+        Lane::P0
+    } else {
+        Lane::P2
     };
     let write = Write::new(target, edits);
     Commit {

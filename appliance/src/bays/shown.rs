@@ -67,16 +67,19 @@ impl Shown {
         }
     }
 
-    /// An ECG: only its rate is a number.
-    pub fn ecg(blob: BlobId, heart_rate: Option<records::units::Bpm>) -> Self {
+    /// An ECG: only its rate is a number, and only one that is critical for its person is judged.
+    pub fn ecg(blob: BlobId, heart_rate: Option<records::units::Bpm>, person: Option<&PersonAge>) -> Self {
+        let judged = person.zip(heart_rate);
+        let flag = judged.and_then(|(person, rate)| flag(&Measured::Pulse(rate), person));
+        let critical = flag.is_some_and(Flag::is_critical);
         let numbers = heart_rate
             .map(|rate| (rate.to_string(), records::units::Bpm::UNIT))
             .into_iter()
             .collect();
         Self {
             numbers,
-            word: Word::Recorded,
-            critical: false,
+            word: if critical { Word::SeeDoctor } else { Word::Recorded },
+            critical,
             ecg: Some(blob),
         }
     }
@@ -136,6 +139,19 @@ mod tests {
         let critical = word(210, 120);
         assert_eq!((critical.word, critical.critical), (Word::SeeDoctor, true));
         assert_eq!(critical.numbers[0], ("210/120".to_owned(), "mmHg"));
+    }
+
+    #[test]
+    fn of_an_ecg_only_a_critical_rate_is_judged() {
+        let ecg = |rate, person| {
+            let shown = Shown::ecg(BlobId([0; 32]), Bpm::new(rate).ok(), person);
+            (shown.word, shown.critical)
+        };
+        let person = Some(&PersonAge::UNKNOWN);
+        assert_eq!(ecg(110, person), (Word::Recorded, false));
+        assert_eq!(ecg(30, person), (Word::SeeDoctor, true));
+        assert_eq!(ecg(210, person), (Word::SeeDoctor, true));
+        assert_eq!(ecg(210, None), (Word::Recorded, false));
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl Waiting {
     pub fn numbers(&self) -> Vec<(String, &'static str)> {
         match &self.what {
             What::Reading(found) => shown::numbers(&found.measured),
-            What::Ecg(meta) => shown::Shown::ecg(meta.blob, meta.heart_rate).numbers,
+            What::Ecg(meta) => shown::Shown::ecg(meta.blob, meta.heart_rate, None).numbers,
             What::Unknown => Vec::new(),
         }
     }

@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_rate_has_its_unit_in_the_reader_s_language() {
-        let shown = Shown::ecg(BlobId([0; 32]), Bpm::new(72).ok());
+        let shown = Shown::ecg(BlobId([0; 32]), Bpm::new(72).ok(), None);
         let drawn = |lang| result(lang, &shown).into_string();
         assert!(drawn(Lang::Zh).contains("次/分") && !drawn(Lang::Zh).contains("/min"));
         assert!(drawn(Lang::En).contains("/min") && !drawn(Lang::En).contains("次/分"));

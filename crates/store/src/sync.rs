@@ -59,8 +59,11 @@ pub use state::{Cause, Enrolment, LinkStatus, Spent};
 pub use tokens::{TOKEN_LIFE, Taken};
 pub use upstream::{Bridge, Bridged};
 
-/// Blobs above this many bytes travel in the last lane, whatever they came with.
-const URGENT_BLOB_MAX: usize = 16 * 1024;
+/// Blobs of up to this many bytes, previews of ECGs among them, travel with what they came with.
+const SMALL_BLOB_MAX: usize = 16 * 1024;
+/// What came with something urgent goes before all ordinary work up to this many bytes: the samples of an ECG have some
+/// 60 kB, and this is half a minute of a line of 64 kbit/s.
+const STAT_BLOB_MAX: usize = 256 * 1024;
 
 /// Makes the link's tables.
 pub(crate) fn create_tables(sql: &Connection) -> crate::sql::Result<()> {
@@ -158,6 +161,17 @@ pub(crate) fn is_held_by(sql: &Connection, d: i64, clinic: &ClinicCode) -> Resul
     feeds::holds_row(sql, c, d)
 }
 
+/// The lane of a blob that came with a commit of this lane.
+fn lane_of_blob(commit: Lane, length: usize) -> Lane {
+    if length <= SMALL_BLOB_MAX {
+        commit
+    } else if commit.is_urgent() && length <= STAT_BLOB_MAX {
+        Lane::P1
+    } else {
+        Lane::P4
+    }
+}
+
 /// A blob came with a commit.
 pub(crate) fn note_blob(
     tx: &mut Tx<'_>,
@@ -167,7 +181,7 @@ pub(crate) fn note_blob(
     length: usize,
 ) -> Result<(), StoreError> {
     let Some(doc) = doc else { return Ok(()) };
-    let lane = if length > URGENT_BLOB_MAX { Lane::P4 } else { lane };
+    let lane = lane_of_blob(lane, length);
     blobs::name(tx, blob, doc, lane, length as u64)?;
     match tx.state.side {
         Side::Box => queue::add_blob(tx, lane, blob, length),

@@ -36,6 +36,9 @@ struct Arguments {
     /// Length of a measurement in seconds (cuff: 20); of the ECG, after which it plays from its start again.
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3600))]
     duration: Option<u64>,
+    /// Beats a minute of the synthetic heart.
+    #[arg(long, value_name = "BPM", default_value_t = 72, value_parser = clap::value_parser!(u16).range(20..=250))]
+    heart_rate: u16,
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut options = SimOptions::new(arguments.device, clock);
     options.patient.clone_from(&arguments.patient);
     options.faults = arguments.faults;
+    options.heart_rate_bpm = arguments.heart_rate;
     options.duration = arguments.duration.map(Duration::from_secs);
     if let Some(record) = &arguments.replay {
         options.replay = Some(Arc::new(

@@ -340,6 +340,11 @@ async fn what_a_box_wrote_is_at_the_hub_and_an_edit_travels_back(on: Engine) {
 
 /// A blob of this many bytes that comes with an edit of a document.
 async fn attach(end: &End, doc: DocId, length: usize) -> BlobId {
+    attach_in(end, Lane::P2, doc, length).await
+}
+
+/// Attaches a blob by a commit of this lane.
+async fn attach_in(end: &End, lane: Lane, doc: DocId, length: usize) -> BlobId {
     let content: Vec<u8> = (0..length)
         .map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1])
         .collect();
@@ -351,6 +356,7 @@ async fn attach(end: &End, doc: DocId, length: usize) -> BlobId {
     };
     let commit = Commit {
         blobs: vec![content],
+        lane,
         ..commit(vec![write])
     };
     end.store.commit(commit).await.unwrap();
@@ -535,6 +541,26 @@ async fn nobody_reads_a_blob_by_its_hash_alone(on: Engine) {
     );
 }
 
+async fn what_comes_with_something_urgent_goes_before_ordinary_work(on: Engine) {
+    let hub = hub(on).await;
+    let end = boxed(&hub, 111, "0017").await;
+    let patient = chart(&end, "0017", "示例").await;
+    // The change itself waits in the lane of its commit, in an ordinary one beside the chart.
+    for (commit, length, expected) in [
+        (Lane::P0, 9_000, [2, 0, 1, 0]),
+        (Lane::P0, 60_000, [3, 1, 1, 0]),
+        (Lane::P1, 61_000, [3, 3, 1, 0]),
+        (Lane::P1, 300_000, [3, 4, 1, 1]),
+        (Lane::P2, 9_001, [3, 4, 3, 1]),
+        (Lane::P2, 62_000, [3, 4, 4, 2]),
+    ] {
+        attach_in(&end, commit, patient, length).await;
+        let queue = end.store.link_status().await.unwrap().queue;
+        let waiting = [Lane::P0, Lane::P1, Lane::P2, Lane::P4].map(|lane| queue[lane.index()].items);
+        assert_eq!(waiting, expected, "{commit:?} {length}");
+    }
+}
+
 async fn a_blob_for_which_the_hub_has_no_room_is_offered_ever_more_rarely(on: Engine) {
     let hub = hub(on).await;
     let end = boxed(&hub, 110, "0017").await;
@@ -584,6 +610,7 @@ on_both_engines! {
     a_revoked_box_is_not_served,
     an_urgent_change_brings_its_past_along,
     nobody_reads_a_blob_by_its_hash_alone,
+    what_comes_with_something_urgent_goes_before_ordinary_work,
     a_blob_for_which_the_hub_has_no_room_is_offered_ever_more_rarely,
 }
 

@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::wire::Lane;
+
 /// So much goes at once, before anything was measured: a little more than what TCP sends at its start (RFC 6928). A day's
 /// work is not more: in one flight, a lost packet of it is told by those behind, and does not wait for a timer.
 const FIRST_FLIGHT: u64 = 20 * 1024;
@@ -15,6 +17,9 @@ const FIRST_FLIGHT: u64 = 20 * 1024;
 const WINDOW_LEAST: u64 = 6 * 1024;
 /// Never more than this.
 const WINDOW_MOST: u64 = 1024 * 1024;
+/// What urgent requests may have under way, whatever else is: a request goes at once, and an ECG that follows it does not
+/// stand before a notice for longer than a second of a line of 64 kbit/s.
+const REQUESTS_LEAST: u64 = 8 * 1024;
 /// Added to rate × round trip at least, so that the rate can show that it grew; an eighth of it where that is more.
 const PROBE: u64 = 1024;
 /// Measurements that the rate is taken over.
@@ -31,6 +36,8 @@ struct Mark {
     /// Bytes sent in all, with it.
     total: u64,
     bytes: u64,
+    /// Whether it is of the lane of requests.
+    request: bool,
     at: Duration,
     /// What the receiver had told when it was sent, and since when that was known.
     told: u64,
@@ -44,6 +51,8 @@ pub(crate) struct Pace {
     sent: u64,
     told: u64,
     told_at: Duration,
+    /// Bytes of the lane of requests that are under way.
+    requests: u64,
     marks: VecDeque<Mark>,
     /// The shortest of this connection, and the bytes of the segment that had it: a queue on the way makes later ones
     /// longer, and a window that follows them would feed the queue.
@@ -65,6 +74,7 @@ impl Default for Pace {
             sent: 0,
             told: 0,
             told_at: Duration::ZERO,
+            requests: 0,
             marks: VecDeque::new(),
             round_trip: None,
             rates: VecDeque::new(),
@@ -77,17 +87,25 @@ impl Default for Pace {
 }
 
 impl Pace {
-    pub(crate) fn has_room(&self) -> bool {
-        self.sent < FIRST_FLIGHT || self.sent - self.told < self.window
+    /// Whether a segment of this lane may go: notices always, requests where not too many of them are under way.
+    pub(crate) fn has_room(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::P0 => true,
+            Lane::P1 => self.requests < self.window.max(REQUESTS_LEAST),
+            Lane::P2 | Lane::P3 | Lane::P4 => self.sent < FIRST_FLIGHT || self.sent - self.told < self.window,
+        }
     }
 
-    pub(crate) fn sent(&mut self, bytes: u64, now: Duration) {
+    pub(crate) fn sent(&mut self, lane: Lane, bytes: u64, now: Duration) {
         if self.sent == self.told {
             // Nothing was under way: the time before is not the way's.
             self.told_at = now;
         }
         self.sent += bytes;
+        let request = lane == Lane::P1;
+        self.requests += if request { bytes } else { 0 };
         self.marks.push_back(Mark {
+            request,
             total: self.sent,
             bytes,
             at: now,
@@ -104,6 +122,7 @@ impl Pace {
         }
         let mut last = None;
         while let Some(mark) = self.marks.pop_front_if(|mark| mark.total <= total) {
+            self.requests -= if mark.request { mark.bytes } else { 0 };
             last = Some(mark);
         }
         self.told = total;
@@ -167,8 +186,8 @@ mod tests {
         let (mut now, mut most, mut total) = (Duration::ZERO, 0, 0);
         let end = rate * 60;
         while total < end {
-            while pace.has_room() {
-                pace.sent(1024, now);
+            while pace.has_room(Lane::P2) {
+                pace.sent(Lane::P2, 1024, now);
                 total += 1024;
                 way_free = way_free.max(now) + Duration::from_micros(1024 * 1_000_000 / rate);
                 progress.push_back((way_free + round_trip, total));
@@ -214,7 +233,7 @@ mod tests {
         let trip = Duration::from_millis(100);
         let mut burst = |pace: &mut Pace, segments: u64| {
             for _ in 0..segments {
-                pace.sent(1024, now);
+                pace.sent(Lane::P2, 1024, now);
             }
             pace.told(pace.sent, now + trip);
             now += Duration::from_secs(60);
@@ -230,7 +249,7 @@ mod tests {
     #[test]
     fn progress_that_was_never_sent_is_not_believed() {
         let mut pace = Pace::default();
-        pace.sent(1000, Duration::ZERO);
+        pace.sent(Lane::P2, 1000, Duration::ZERO);
         pace.told(u64::MAX, Duration::ZERO);
         assert_eq!(pace.told, 0);
     }

@@ -175,7 +175,7 @@ impl Pipe {
         let Some(lane) = waiting.next() else {
             return self.last.take();
         };
-        if !lane.is_urgent() && !self.pace.has_room() {
+        if !self.pace.has_room(lane) {
             return None;
         }
         let out = &mut self.out[lane.index()];
@@ -189,7 +189,7 @@ impl Pipe {
             out.messages.pop_front();
             out.sent = 0;
         }
-        self.pace.sent(bytes.len() as u64, now);
+        self.pace.sent(lane, bytes.len() as u64, now);
         Some(Frame::Segment(Segment { lane, total, bytes }).encode())
     }
 }
@@ -248,11 +248,30 @@ mod tests {
             sent < 40_000,
             "{sent} bytes in flight without a word from the other end"
         );
-        here.send_message(Lane::P1, vec![2; 10]);
-        assert!(here.next_outgoing(NOW).is_some());
+        here.send_message(Lane::P1, vec![2; 5_000]);
+        let request = std::iter::from_fn(|| here.next_outgoing(NOW)).count();
+        assert_eq!(request, 5);
+        sent += 5_000;
         here.push_bytes(&Frame::Progress(sent as u64).encode());
         assert!(here.next_incoming(NOW).unwrap().is_none());
         assert!(here.next_outgoing(NOW).is_some());
+    }
+
+    #[test]
+    fn a_long_request_leaves_room_for_a_notice() {
+        let mut here = Pipe::default();
+        here.send_message(Lane::P1, vec![1; 1 << 20]);
+        let under_way = std::iter::from_fn(|| here.next_outgoing(NOW)).count();
+        assert_eq!(under_way, 8, "segments of 1 KiB");
+        here.send_message(Lane::P0, vec![2; 10]);
+        let frame = here.next_outgoing(NOW).unwrap();
+        let mut reader = FrameReader::default();
+        reader.push(&frame);
+        let frame = reader.next_frame().unwrap();
+        assert!(matches!(
+            frame,
+            Some(Frame::Segment(Segment { lane: Lane::P0, .. }))
+        ));
     }
 
     #[test]
