@@ -88,6 +88,32 @@ async fn a_trace_runs_while_it_is_recorded_and_then_stands_on_paper_at_true_size
     assert_true_size(&pdf);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heart_that_races_is_told_at_once_and_its_ecg_waits_before_all_ordinary_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let [bay] = recorder();
+    let racing = Bay {
+        arguments: &["--heart-rate", "210"],
+        ..bay
+    };
+    let clinic = ClinicBox::start(folder.path(), &[racing]);
+    let browser = Browser::start(Screen::Tablet).await;
+    let tablet = Tablet::new(&browser, &clinic.url("/"));
+    tablet.found_clinic().await;
+    let patient = tablet
+        .register(&[("name", NAME), ("birth", "1958-04-01")], "none")
+        .await;
+    tablet.record_ecg(&patient, 0).await;
+    browser.find("#bay-now .panel.panel-must").await;
+    browser.wait_text("危急,请立即处理").await;
+    browser.screenshot("ecg-critical").await;
+    browser.quit().await;
+    let queue = clinic.verb("status", &["--json"]).json()["queue"].clone();
+    let items = ["P0", "P1", "P4"].map(|lane| queue[lane]["items"].as_u64());
+    // The chart's new entry with the preview, and the samples; nothing of it in the lane of blobs.
+    assert_eq!(items, [Some(2), Some(1), Some(0)], "{queue}");
+}
+
 /// Whether ink stands in the place of each lead of the running strip.
 const EACH_LEAD_IS_DRAWN: &str = "const strip = document.querySelector('ecg-live');
     const ratio = strip.ratio;
