@@ -155,3 +155,60 @@ impl Places {
         Some(self.new.address(new))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_moves_with_the_longest_stretch_that_holds_it() {
+        let segments = || Segments::new(Vec::new());
+        let moves = [
+            (100, 1000, 5000),
+            (150, 10, 40),
+            (155, 20, 9000),
+            (300, 5, 1),
+            (1090, 50, 7000),
+        ];
+        let places = Places::new(segments(), segments(), moves.into_iter());
+        let moved = |address| places.moved(0, address);
+        assert_eq!(moved(99), None);
+        for address in [100, 152, 160, 302, 1099] {
+            assert_eq!(moved(address), Some(address + 4900), "{address}");
+        }
+        assert_eq!(moved(1100), Some(7010));
+        assert_eq!(moved(1140), None);
+    }
+
+    #[test]
+    fn an_address_is_looked_for_in_its_own_program_only() {
+        let segment = |at, address, program| Segment {
+            at,
+            len: 100,
+            address,
+            program,
+        };
+        let old = Segments::new(vec![
+            segment(1000, 0, 1),
+            segment(1100, 0x1_0000, 1),
+            segment(2000, 0, 2),
+        ]);
+        let new = Segments::new(vec![
+            segment(1300, 0, 1),
+            segment(1500, 0x2_0000, 1),
+            segment(2000, 0, 2),
+        ]);
+        let moves = [(1000, 100, 1300), (1100, 100, 1500), (2000, 100, 2000)];
+        let places = Places::new(old, new, moves.into_iter());
+        assert_eq!(
+            (places.old_address(1007), places.new_address(1510)),
+            (7, 0x2_000a)
+        );
+        assert_eq!(places.moved(1000, 0x1_0005), Some(0x2_0005));
+        assert_eq!(places.moved(1150, 9), Some(9));
+        assert_eq!(places.moved(2000, 0x1_0005), None);
+        assert_eq!(places.moved(1000, 101), None);
+        // Outside of programs places are addresses.
+        assert_eq!(places.moved(5, 1001), Some(1));
+    }
+}

@@ -91,6 +91,35 @@ fn a_function_that_grew_costs_its_own_bytes_although_all_calls_and_addresses_cha
     assert!(apply(&back, &new, old.len(), 777).unwrap() == old);
 }
 
+/// Pages and their other halves in turn, behind so many instructions, so that one pair lies across any place.
+fn pairs(before: usize, moved: u32) -> Vec<u8> {
+    const DATA_AT: u32 = 200_000;
+    let mut words = vec![0xd503_201f_u32; before];
+    for number in 0..20_000_u32 {
+        let target = DATA_AT + moved + number % 3000 * 8;
+        let page = (target >> 12).wrapping_sub(((words.len() * 4) as u32) >> 12);
+        words.push(0x9000_0001 | (page & 3) << 29 | (page >> 2 & 0x7_ffff) << 5);
+        words.push(0x9100_0021 | (target & 0xfff) << 10);
+    }
+    let mut bytes: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+    bytes.resize((DATA_AT + moved) as usize, 0);
+    bytes.extend(noise(9, 30_000));
+    bytes
+}
+
+#[test]
+fn both_ends_foretell_alike_where_the_pieces_of_a_stretch_meet() {
+    for before in 0..4 {
+        let (old, new) = (pairs(before, 0), pairs(before, 5000));
+        let difference = make(&new, &old, LEVEL).unwrap();
+        assert!(difference.len() < 500, "{}", difference.len());
+        assert!(
+            apply(&difference, &old, new.len(), 1 << 20).unwrap() == new,
+            "{before}"
+        );
+    }
+}
+
 #[test]
 fn tree_and_parity_do_not_travel() {
     let seed = Seed {
