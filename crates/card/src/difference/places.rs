@@ -51,19 +51,23 @@ impl Segments {
         })
     }
 
-    /// Where the byte of an address lies, as seen from a byte of the same program.
-    fn place(&self, near: u64, address: u64) -> Option<u64> {
+    /// Where the byte of an address lies, as seen from a byte of the same program. Behind the bytes of a segment a
+    /// program has room for data that begin as zeros: its last byte and how far behind it.
+    fn place(&self, near: u64, address: u64) -> Option<(u64, u64)> {
         let Some(index) = self.index_of(near) else {
-            return Some(address);
+            return Some((address, 0));
         };
         let program = self.0[index].program;
         let is_own = |segment: &&Segment| segment.program == program;
         let before = self.0[..index].iter().rev().take(NEAR_MAX).take_while(is_own);
         let after = self.0[index..].iter().take(NEAR_MAX).take_while(is_own);
-        before.chain(after).find_map(|segment| {
-            let offset = address.checked_sub(segment.address)?;
-            (offset < segment.len).then(|| segment.at + offset)
-        })
+        let segment = before
+            .chain(after)
+            .filter(|segment| segment.address <= address && segment.len > 0)
+            .max_by_key(|segment| segment.address)?;
+        let offset = address - segment.address;
+        let inside = offset.min(segment.len - 1);
+        Some((segment.at + inside, offset - inside))
     }
 }
 
@@ -148,11 +152,11 @@ impl Places {
 
     /// The new address of what an instruction at `near` of the old partition points at.
     pub(super) fn moved(&self, near: u64, address: u64) -> Option<u64> {
-        let old = self.old.place(near, address)?;
+        let (old, behind) = self.old.place(near, address)?;
         let end = self.moves.partition_point(|one| one.old <= old);
         let one = self.moves[..end].last().filter(|one| old - one.old < one.len)?;
         let new = one.new + (old - one.old);
-        Some(self.new.address(new))
+        Some(self.new.address(new).wrapping_add(behind))
     }
 }
 
@@ -206,8 +210,9 @@ mod tests {
         );
         assert_eq!(places.moved(1000, 0x1_0005), Some(0x2_0005));
         assert_eq!(places.moved(1150, 9), Some(9));
-        assert_eq!(places.moved(2000, 0x1_0005), None);
-        assert_eq!(places.moved(1000, 101), None);
+        // Room behind the bytes of a segment moves with its end.
+        assert_eq!(places.moved(1000, 0x1_0070), Some(0x2_0070));
+        assert_eq!(places.moved(2000, 105), Some(105));
         // Outside of programs places are addresses.
         assert_eq!(places.moved(5, 1001), Some(1));
     }
