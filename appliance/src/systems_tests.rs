@@ -58,8 +58,10 @@ async fn both_slots_a_trial_and_the_reason_of_a_roll_back_are_shown() {
         root: Content::of(&bytes),
     };
     let mut device = open(&config);
-    let sources: [&mut dyn std::io::Read; 2] = [&mut bytes.as_slice(), &mut bytes.as_slice()];
-    device.install(Slot::A, &system, sources, |_| {}).unwrap();
+    let (mut boot, mut root) = (bytes.as_slice(), bytes.as_slice());
+    device
+        .install(Slot::A, &system, [&mut boot, &mut root], |_| {})
+        .unwrap();
     device.ask_for_trial(Slot::A).unwrap();
     let trying = shown(Some(&config), Lang::En).await;
     assert!(trying.contains("version 2, being tried"), "{trying}");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use card::FileDevice;
 use card::bundle::{self, Addressed, DataForms, Installed};
+use card::difference;
 use card::slots::Card;
 use card::state::Version;
 use clap::Args;
@@ -183,8 +184,8 @@ pub(crate) fn diff(arguments: &DiffArguments) -> Result<Said> {
     let mut object = json!({ "from": old.system.version.0, "to": new.system.version.0 });
     let mut sums = [0; 3];
     for (name, old, new) in [("boot", &old.boot, &new.boot), ("root", &old.root, &new.root)] {
-        let whole = bundle::pack(new, None, arguments.packing.level)?.len();
-        let difference = bundle::pack(new, Some(old), arguments.packing.level)?.len();
+        let whole = difference::make(new, &[], arguments.packing.level)?.len();
+        let difference = difference::make(new, old, arguments.packing.level)?.len();
         let sizes = [new.len(), whole, difference].map(|len| len as u64);
         sums = [0, 1, 2].map(|at| sums[at] + sizes[at]);
         row(name, sizes, &mut text, &mut object);

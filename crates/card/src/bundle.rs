@@ -1,15 +1,17 @@
 //! Update bundles: a new system for boxes of one county, whole or as the difference from the one that runs.
 //!
-//! A bundle is the line [`MAGIC`], a signed manifest of two lines ([`crate::signed`]), and the compressed boot and root
-//! partitions, one after the other. The manifest holds the hash of every [`PIECE`] bytes of these, so that a bundle is
+//! A bundle is the line [`MAGIC`], a signed manifest of two lines ([`crate::signed`]), and the boot and root partitions as
+//! differences ([`crate::difference`]), one after the other. The manifest holds the hash of every [`PIECE`] bytes of these, so that a bundle is
 //! judged by its first bytes, checked as it arrives, and fetched on at the byte where a line died.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::cell::RefCell;
+use std::io::{self, Read, Seek, SeekFrom};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::device::{BlockDevice, DeviceFault, read_bytes};
+use crate::difference::{self, Unpacking};
 use crate::layout::{PART_MAX, Slot};
 use crate::mbr::Extent;
 use crate::signed::{self, PublicKey, Purpose, SecretKey, SignedFault};
@@ -23,25 +25,23 @@ pub use arrival::Arrival;
 pub use judge::{DataForms, Taker};
 
 /// The first line of a bundle.
-pub const MAGIC: &[u8] = b"clinic-bundle-1\n";
+pub const MAGIC: &[u8] = b"clinic-bundle-2\n";
 /// Bytes that have a hash of their own.
 pub const PIECE: u64 = 256 << 10;
 /// Longest magic line and manifest, in bytes.
 pub const HEAD_MAX: usize = 4 << 20;
 /// Most boards that a bundle names.
 pub const HARDWARE_MAX: usize = 16;
-/// Largest partition of a bundle, in bytes: a base is held in memory while the new one is made of it.
+/// Largest partition of a bundle, in bytes: whoever makes one holds the old and the new one in memory.
 pub const UNPACKED_MAX: u64 = 1 << 30;
-/// Largest window of the compression, as a power of two: 512 MiB, the old and the new partition together.
-const WINDOW_LOG_MAX: u32 = 29;
 /// The form of a manifest.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
-/// A compressed partition inside a bundle.
+/// A partition inside a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Packed {
-    /// Compressed length in bytes.
+    /// Length in bytes as it travels.
     pub len: u64,
     /// SHA-256 of every [`PIECE`] bytes, the last one shorter.
     pub pieces: Vec<PieceHash>,
@@ -285,25 +285,6 @@ fn content(
     Ok((Content::of(&bytes) == *content).then_some(bytes))
 }
 
-fn window_log(len: usize) -> u32 {
-    // One more than the length takes: the old and the new lie behind each other.
-    (usize::BITS - len.leading_zeros() + 1).clamp(20, WINDOW_LOG_MAX)
-}
-
-/// Compresses a partition, as the difference from an old one where there is one.
-///
-/// # Errors
-/// What the compression reports.
-pub fn pack(new: &[u8], old: Option<&[u8]>, level: i32) -> io::Result<Vec<u8>> {
-    let old = old.unwrap_or_default();
-    let mut encoder = zstd::stream::write::Encoder::with_ref_prefix(Vec::new(), level, old)?;
-    encoder.long_distance_matching(true)?;
-    encoder.window_log(window_log(new.len().max(old.len())))?;
-    encoder.set_pledged_src_size(Some(new.len() as u64))?;
-    encoder.write_all(new)?;
-    encoder.finish()
-}
-
 /// Whom a bundle is for.
 #[derive(Debug, Clone, Copy)]
 pub struct Addressed<'a> {
@@ -326,8 +307,9 @@ pub fn make(
     key: &SecretKey,
     level: i32,
 ) -> io::Result<Vec<u8>> {
-    let boot = pack(new.boot, base.map(|base| base.boot), level)?;
-    let root = pack(new.root, base.map(|base| base.root), level)?;
+    let (old_boot, old_root) = base.map_or((&[][..], &[][..]), |base| (base.boot, base.root));
+    let boot = difference::make(new.boot, old_boot, level)?;
+    let root = difference::make(new.root, old_root, level)?;
     let manifest = Manifest {
         form: FORM,
         county: to.county.to_owned(),
@@ -409,17 +391,6 @@ impl<F: Read + Seek> Bundle<F> {
         &self.manifest
     }
 
-    /// Unpacks a part; `old` is the partition of the base.
-    fn part(&mut self, at: u64, len: u64, old: &[u8]) -> Result<impl Read, BundleFault> {
-        self.file.seek(SeekFrom::Start(self.body + at))?;
-        let mut packed = Vec::new();
-        (&mut self.file).take(len).read_to_end(&mut packed)?;
-        let reader = io::BufReader::new(io::Cursor::new(packed));
-        let mut decoder = zstd::stream::read::Decoder::with_ref_prefix(reader, old)?;
-        decoder.window_log_max(WINDOW_LOG_MAX)?;
-        Ok(decoder)
-    }
-
     /// Installs the bundle into the slot that does not run. The box must have judged it before.
     ///
     /// # Errors
@@ -437,28 +408,22 @@ impl<F: Read + Seek> Bundle<F> {
             root,
             ..
         } = self.manifest.clone();
-        let old = match base {
-            None => None,
-            Some(base) => {
-                let installed = Installed::read(card, running)?;
-                // What is not what was installed is no base.
-                Some(
-                    installed
-                        .filter(|old| old.system == base)
-                        .ok_or(BundleFault::OtherBase)?,
-                )
-            }
+        // What is not what was installed is no base.
+        if base.is_some() && (card.state().system(running) != base.as_ref() || !card.is_whole(running)?) {
+            return Err(BundleFault::OtherBase);
+        }
+        let layout = card.layout().clone();
+        let old = |at: Extent, content: fn(&System) -> u64| Extent {
+            at: at.at,
+            len: base.as_ref().map_or(0, content),
         };
-        let (old_boot, old_root) = old
-            .as_ref()
-            .map_or((&[][..], &[][..]), |old| (&old.boot, &old.root));
-        let mut new_boot = Vec::new();
-        // A boot partition is small, and its stream would keep the file from the root's.
-        self.part(0, boot.len, old_boot)?
-            .take(system.boot.len + 1)
-            .read_to_end(&mut new_boot)?;
-        let mut new_root = self.part(boot.len, root.len, old_root)?;
-        Ok(card.install(running, &system, [&mut new_boot.as_slice(), &mut new_root], moved)?)
+        let old_boot = old(layout.boot_of(running), |base| base.boot.len);
+        let old_root = old(layout.root_of(running), |base| base.root.len);
+        let file = RefCell::new(&mut self.file);
+        let mut new_boot = Unpacking::new(&file, self.body, boot.len, old_boot, system.boot.len)?;
+        let root_at = self.body + boot.len;
+        let mut new_root = Unpacking::new(&file, root_at, root.len, old_root, system.root.len)?;
+        Ok(card.install(running, &system, [&mut new_boot, &mut new_root], moved)?)
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! [`layout`] says what stands where, [`select`] which of the two systems starts, [`state`] what the card remembers.
 //! [`slots`] brings a new system in: install, read back, try, commit or roll back; [`starting`] decides what a start
-//! does with them. [`first_start`] makes the data partition; [`protection`] says
+//! does with them. `difference` makes the new system of the old one. [`first_start`] makes the data partition; [`protection`] says
 //! how the data are protected, [`luks`] and [`recovery`] how their key is kept; [`radio`] tells what tablets join,
 //! [`technician`] whom a county lets in for a while. [`firmware`] tells what a Raspberry Pi would start;
 //! [`power_cut`] cuts the power at every write.
@@ -13,6 +13,8 @@ pub mod board;
 #[cfg(feature = "bundle")]
 pub mod bundle;
 pub mod device;
+#[cfg(feature = "bundle")]
+pub mod difference;
 pub mod fat;
 pub mod file_device;
 pub mod firmware;

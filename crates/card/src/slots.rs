@@ -87,6 +87,22 @@ pub enum Began {
     Unselected,
 }
 
+/// Where the bytes of a new partition come from, in order. It may read the card that they are written to: the running
+/// slot holds most of them.
+pub trait Source<D> {
+    /// Gives the next bytes, as many as asked for.
+    ///
+    /// # Errors
+    /// [`SlotFault`]; also where there are no more.
+    fn fill(&mut self, device: &mut D, into: &mut [u8]) -> Result<(), SlotFault>;
+}
+
+impl<D, R: Read> Source<D> for R {
+    fn fill(&mut self, _: &mut D, into: &mut [u8]) -> Result<(), SlotFault> {
+        Ok(self.read_exact(into)?)
+    }
+}
+
 /// A card with its layout and state.
 #[derive(Debug)]
 pub struct Card<D> {
@@ -147,7 +163,7 @@ impl<D: BlockDevice> Card<D> {
         &mut self,
         running: Slot,
         system: &System,
-        sources: [&mut dyn Read; 2],
+        sources: [&mut dyn Source<D>; 2],
         mut moved: impl FnMut(u64),
     ) -> Result<Slot, SlotFault> {
         if self.selected()? != Some(running) || self.state.trial.is_some() {
@@ -364,11 +380,11 @@ impl<D: BlockDevice> Card<D> {
 }
 
 /// Copies a content to the start of a partition; the last block is filled up with zeros.
-fn copy(
-    device: &mut impl BlockDevice,
+fn copy<D: BlockDevice>(
+    device: &mut D,
     extent: Extent,
     len: u64,
-    source: &mut dyn Read,
+    source: &mut dyn Source<D>,
     moved: &mut impl FnMut(u64),
 ) -> Result<Content, SlotFault> {
     let mut hash = Sha256::new();
@@ -376,7 +392,7 @@ fn copy(
     let mut done = 0;
     while done < len {
         let part = (AT_ONCE as u64).min(len - done) as usize;
-        source.read_exact(&mut buffer[..part])?;
+        source.fill(device, &mut buffer[..part])?;
         hash.update(&buffer[..part]);
         let padded = part.next_multiple_of(BLOCK as usize);
         buffer[part..padded].fill(0);

@@ -58,24 +58,14 @@ impl Verity {
     /// [`NoBlocks`].
     pub fn of(data: &[u8], seed: &Seed) -> Result<Self, NoBlocks> {
         let len = data.len() as u64;
-        if len <= BLOCK || !len.is_multiple_of(BLOCK) {
+        if !len.is_multiple_of(BLOCK) {
             return Err(NoBlocks(len));
         }
-        let data_blocks = len / BLOCK;
-        let (tree, root_hash) = tree(data, &seed.salt);
-        let tree_blocks = tree.len() as u64 / BLOCK;
-        let parity = parity(data, &tree);
-        let mut trailer = superblock(data_blocks, seed);
-        trailer.extend_from_slice(&tree);
-        trailer.extend_from_slice(&parity);
-        Ok(Self {
-            data_blocks,
-            tree_blocks,
-            parity_blocks: parity.len() as u64 / BLOCK,
-            root_hash,
-            salt: seed.salt,
-            trailer,
-        })
+        let mut maker = Maker::new(len / BLOCK, seed)?;
+        for block in data.as_chunks().0 {
+            maker.take(block);
+        }
+        Ok(maker.finish())
     }
 
     /// Blocks of all that a partition holds.
@@ -89,6 +79,64 @@ impl Verity {
             data_blocks: self.data_blocks,
             root_hash: self.root_hash,
             salt: self.salt,
+        }
+    }
+}
+
+/// Makes tree and parity of a file system that passes by: it holds some 16 bytes for each block, and the file system
+/// never.
+#[derive(Debug)]
+pub struct Maker {
+    seed: Seed,
+    data_blocks: u64,
+    /// The lowest level of the tree.
+    leaves: Vec<u8>,
+    parity: Parity,
+}
+
+impl Maker {
+    /// Begins with a file system of so many blocks.
+    ///
+    /// # Errors
+    /// [`NoBlocks`].
+    pub fn new(data_blocks: u64, seed: &Seed) -> Result<Self, NoBlocks> {
+        let most = crate::layout::PART_MAX / BLOCK;
+        if !(2..=most).contains(&data_blocks) {
+            return Err(NoBlocks(data_blocks.saturating_mul(BLOCK)));
+        }
+        let covered = data_blocks + levels(data_blocks).iter().sum::<u64>();
+        Ok(Self {
+            seed: *seed,
+            data_blocks,
+            leaves: Vec::new(),
+            parity: Parity::new(covered),
+        })
+    }
+
+    /// Takes the next block.
+    pub fn take(&mut self, block: &[u8; BLOCK as usize]) {
+        self.leaves.extend_from_slice(&hash(block, &self.seed.salt));
+        self.parity.take(block);
+    }
+
+    /// What goes behind the file system, after its last block was taken.
+    pub fn finish(mut self) -> Verity {
+        let (tree, root_hash) = tree(self.leaves, &self.seed.salt);
+        for block in tree.as_chunks().0 {
+            self.parity.take(block);
+        }
+        let tree_blocks = tree.len() as u64 / BLOCK;
+        let parity = self.parity.finish();
+        let mut trailer = superblock(self.data_blocks, &self.seed);
+        trailer.extend_from_slice(&tree);
+        trailer.extend_from_slice(&parity);
+        Verity {
+            data_blocks: self.data_blocks,
+            tree_blocks,
+            parity_blocks: parity.len() as u64 / BLOCK,
+            root_hash,
+            salt: self.seed.salt,
+            trailer,
         }
     }
 }
@@ -196,26 +244,39 @@ fn superblock(data_blocks: u64, seed: &Seed) -> Vec<u8> {
     block
 }
 
-/// The levels one after the other, the top first, and the hash of the top block.
-fn tree(data: &[u8], salt: &[u8; SALT]) -> (Vec<u8>, [u8; 32]) {
-    let hash = |block: &[u8]| -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(salt);
-        hash.update(block);
-        hash.finalize().into()
+/// The seed of a superblock and how many blocks of data it speaks of; `None` where it is none of ours.
+pub fn seed_of(block: &[u8]) -> Option<(u64, Seed)> {
+    let field = |from: usize, len: usize| block.get(from..from + len);
+    let seed = Seed {
+        uuid: field(16, 16)?.try_into().ok()?,
+        salt: field(88, SALT)?.try_into().ok()?,
     };
-    let above = |below: &[u8]| {
-        let mut level: Vec<u8> = below.chunks(BLOCK as usize).flat_map(hash).collect();
+    let data_blocks = u64::from_le_bytes(field(72, 8)?.try_into().ok()?);
+    (block == superblock(data_blocks, &seed)).then_some((data_blocks, seed))
+}
+
+fn hash(block: &[u8], salt: &[u8; SALT]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(salt);
+    hash.update(block);
+    hash.finalize().into()
+}
+
+/// The levels one after the other, the top first, and the hash of the top block; of the hashes of the data.
+fn tree(mut leaves: Vec<u8>, salt: &[u8; SALT]) -> (Vec<u8>, [u8; 32]) {
+    let padded = |mut level: Vec<u8>| {
         level.resize(level.len().next_multiple_of(BLOCK as usize), 0);
         level
     };
-    let mut top = above(data);
-    let mut tree = top.clone();
+    leaves = padded(leaves);
+    let mut top = leaves.clone();
+    let mut tree = leaves;
     while top.len() as u64 > BLOCK {
-        top = above(&top);
+        let hashes = top.chunks(BLOCK as usize).flat_map(|block| hash(block, salt));
+        top = padded(hashes.collect());
         tree.splice(0..0, top.iter().copied());
     }
-    (tree, hash(&top))
+    (tree, hash(&top, salt))
 }
 
 /// Twice in the field of the code (polynomial 0x11d).
@@ -224,36 +285,54 @@ fn twice(byte: u8) -> u8 {
 }
 
 /// The parity of data and tree: for each byte of a block its two bytes, one round of blocks after the other.
-fn parity(data: &[u8], tree: &[u8]) -> Vec<u8> {
-    let block = BLOCK as usize;
-    let blocks = (data.len() + tree.len()) / block;
-    let rounds = blocks.div_ceil(ROW as usize);
-    let at = |number: usize| -> Option<&[u8]> {
-        let from = number * block;
-        match from.checked_sub(data.len()) {
-            None => data.get(from..from + block),
-            Some(from) => tree.get(from..from + block),
+#[derive(Debug)]
+struct Parity {
+    rounds: u64,
+    taken: u64,
+    /// The remainder of each byte of each round's block.
+    high: Vec<u8>,
+    low: Vec<u8>,
+}
+
+impl Parity {
+    /// Of so many blocks of data and tree.
+    fn new(covered: u64) -> Self {
+        let rounds = covered.div_ceil(ROW);
+        let bytes = (rounds * BLOCK) as usize;
+        Self {
+            rounds,
+            taken: 0,
+            high: vec![0; bytes],
+            low: vec![0; bytes],
         }
-    };
-    let mut out = Vec::with_capacity(rounds * block * PARITY as usize);
-    for round in 0..rounds {
-        let mut remainder = [[0_u8; BLOCK as usize]; 2];
-        for row in 0..ROW as usize {
-            // Beyond the end stand zeros.
-            let bytes = at(round + row * rounds);
-            let [high, low] = &mut remainder;
-            for (column, (high, low)) in high.iter_mut().zip(low.iter_mut()).enumerate() {
-                // Division by (x + 1)(x + 2) = x² + 3x + 2.
-                let feedback = bytes.map_or(0, |bytes| bytes[column]) ^ *high;
-                let double = twice(feedback);
-                *high = *low ^ double ^ feedback;
-                *low = double;
-            }
-        }
-        let [high, low] = &remainder;
-        out.extend(high.iter().zip(low).flat_map(|(high, low)| [*high, *low]));
     }
-    out
+
+    /// The next block: a row's bytes come from blocks that lie [`Self::rounds`] apart, so each row grows in order.
+    fn take(&mut self, block: &[u8; BLOCK as usize]) {
+        let from = (self.taken % self.rounds * BLOCK) as usize;
+        let part = from..from + BLOCK as usize;
+        let (high, low) = (&mut self.high[part.clone()], &mut self.low[part]);
+        for ((byte, high), low) in block.iter().zip(high).zip(low) {
+            // Division by (x + 1)(x + 2) = x² + 3x + 2.
+            let feedback = byte ^ *high;
+            let double = twice(feedback);
+            *high = *low ^ double ^ feedback;
+            *low = double;
+        }
+        self.taken += 1;
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        // Beyond the end stand zeros.
+        while self.taken < self.rounds * ROW {
+            self.take(&[0; BLOCK as usize]);
+        }
+        self.high
+            .iter()
+            .zip(&self.low)
+            .flat_map(|(high, low)| [*high, *low])
+            .collect()
+    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     target("audit_entry", store::fuzzing::audit_entry),
     target("block_map", card::block_map::fuzz_one),
     target("card_bundle", card::bundle::fuzz_one),
+    target("card_difference", card::difference::fuzz_one),
     target("card_identity", card::identity::fuzz_one),
     target("card_image", card::firmware::fuzz_one),
     target("card_permit", card::technician::fuzz_one),

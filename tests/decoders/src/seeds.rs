@@ -28,6 +28,7 @@ pub fn of(name: &str) -> Result<Vec<Vec<u8>>> {
             vec![card::block_map::BlockMap::of(&mut image)?.to_text().into_bytes()]
         }
         "card_bundle" => texts(&[BUNDLE]),
+        "card_difference" => card::difference::fuzz_seeds(),
         "card_identity" => texts(&[IDENTITY]),
         "card_image" => vec![first_sectors()],
         "card_permit" => texts(&[PERMIT]),
@@ -106,7 +107,7 @@ pub fn of(name: &str) -> Result<Vec<Vec<u8>>> {
 }
 
 const IDENTITY: &str = r#"{"form":1,"row":"ab12","disk_signature":5,"clinic":"0017","clinic_name":"示例","hub":"https://hub:1","hub_ca":"-----BEGIN CERTIFICATE-----","wifi_name":"x","wifi_password":"abcd-efgh","country":"CN","locale":"zh-CN","time_zone":"Asia/Shanghai","admin_key":null,"secrets_sha256":"0000000000000000000000000000000000000000000000000000000000000000","issued":"2026-11-26T00:00:00Z"}"#;
-const BUNDLE: &str = r#"{"form":1,"county":"x","hardware":["pi"],"system":{"version":3,"boot":{"len":6,"sha256":"00"},"root":{"len":6,"sha256":"00"}},"base":null,"boot":{"len":1,"pieces":["00"]},"root":{"len":1,"pieces":["00"]}}"#;
+const BUNDLE: &str = r#"{"form":2,"county":"x","hardware":["pi"],"system":{"version":3,"boot":{"len":6,"sha256":"00"},"root":{"len":6,"sha256":"00"}},"base":null,"boot":{"len":1,"pieces":["00"]},"root":{"len":1,"pieces":["00"]}}"#;
 const PERMIT: &str = r#"{"form":1,"number":"0505050505050505","county":"441802","clinic":"0017","key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGNqzPM6jgKPyXb1gUXoEKZbkBvO5sZTb8L0ks1nGGbT","minutes":60}"#;
 const VOLUME: &str = r#"{"keyslots":{"0":{"type":"luks2","key_size":32,"af":{"type":"luks1","stripes":4000,"hash":"sha256"},"area":{"type":"raw","offset":"32768","size":"131072","encryption":"aes-xts-plain64","key_size":64},"kdf":{"type":"pbkdf2","hash":"sha256","iterations":1000,"salt":"AAAA"}}},"tokens":{"0":{"type":"clinic-device","keyslots":["0"],"source":"serial"},"1":{"type":"clinic-recovery","keyslots":["1"],"sealed":"AAAA"}},"segments":{"0":{"type":"crypt","offset":"16777216","size":"dynamic","iv_tweak":"0","encryption":"xchacha12,aes-adiantum-plain64","sector_size":4096}},"digests":{"0":{"type":"pbkdf2","keyslots":["0"],"segments":["0"],"hash":"sha256","iterations":1000,"salt":"AAAA","digest":"AAAA"}}}"#;
 const LINES: &str = concat!(

@@ -93,6 +93,52 @@ fn a_whole_bundle_and_a_difference_install_the_same_system_and_the_difference_is
 }
 
 #[test]
+fn a_cut_at_any_write_of_an_install_by_difference_leaves_its_base_whole_and_the_update_ends_well() {
+    let one = release(1);
+    let two = changed(&one, 2);
+    let bytes = bundle(&two, Some(&one));
+    let keys = [key().public()];
+    let install = |card: &mut Card<LoggedCard>, running: Slot| {
+        let mut bundle = Bundle::open(Cursor::new(&bytes), &keys).unwrap();
+        bundle.install(card, running, |_| {}).unwrap();
+    };
+    let mut updated = Card::open(card(&one)).unwrap();
+    install(&mut updated, Slot::A);
+    updated.ask_for_trial(Slot::A).unwrap();
+    updated.begin(Slot::B).unwrap();
+    updated.healthy(Slot::B).unwrap();
+    let (mut seen, mut number) = (std::collections::BTreeSet::new(), 0);
+    let count = updated.into_device().cuts(11, |mut state| {
+        let (slot, version) = cuts::assert_starts_whole(&mut state, &[&one, &two]);
+        assert_eq!(
+            slot == Slot::B,
+            version == Version(2),
+            "the base is never written"
+        );
+        seen.insert(version);
+        number += 1;
+        if number % 7 == 0 || version == Version(2) {
+            let ended = cuts::go_on_by(state.settled(), &two, install);
+            assert_eq!(ended, Version(2));
+        }
+    });
+    assert!(count > 200, "{count} states");
+    assert_eq!(seen, [Version(1), Version(2)].into());
+}
+
+#[test]
+fn a_base_that_rotted_is_no_base() {
+    let one = release(1);
+    let two = changed(&one, 2);
+    let mut card = Card::open(card(&one)).unwrap();
+    let root = card.layout().root_of(Slot::A);
+    card.parts().0.write_at(root.at, &[0xee; 512]).unwrap();
+    let mut bundle = Bundle::open(Cursor::new(bundle(&two, Some(&one))), &[key().public()]).unwrap();
+    let refused = bundle.install(&mut card, Slot::A, |_| {});
+    assert!(matches!(refused, Err(BundleFault::OtherBase)));
+}
+
+#[test]
 fn every_bundle_that_is_not_for_this_box_is_refused_with_a_sentence_of_its_own() {
     let (one, two, three) = (release(1), release(2), release(3));
     let keys = [key().public()];

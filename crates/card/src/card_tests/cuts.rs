@@ -7,7 +7,7 @@ use crate::slots::{Began, Card};
 use crate::state::{Data, Outcome, Why};
 
 /// What must hold in every state: an ordinary start finds a slot, and that slot is exactly one of the known releases.
-fn assert_starts_whole(card: &mut LoggedCard, releases: &[&Release]) -> (Slot, Version) {
+pub(super) fn assert_starts_whole(card: &mut LoggedCard, releases: &[&Release]) -> (Slot, Version) {
     let slot = starts(card, false).unwrap().slot.unwrap();
     let layout = Layout::read(card).unwrap();
     let is = |card: &mut LoggedCard, release: &&&Release| {
@@ -34,6 +34,15 @@ fn install(card: &mut Card<LoggedCard>, running: Slot, new: &Release) {
 
 /// What a box does after a cut, until the new version is in force: the way is the same from every state.
 fn go_on(card: LoggedCard, new: &Release) -> Version {
+    go_on_by(card, new, |card, running| install(card, running, new))
+}
+
+/// As [`go_on`], with another way to install.
+pub(super) fn go_on_by(
+    card: LoggedCard,
+    new: &Release,
+    mut install: impl FnMut(&mut Card<LoggedCard>, Slot),
+) -> Version {
     let mut card = Card::open(card).unwrap();
     let mut flag = false;
     for _ in 0..8 {
@@ -52,7 +61,7 @@ fn go_on(card: LoggedCard, new: &Release) -> Version {
                     return version;
                 }
                 if card.state().system(slot.other()) != Some(&new.system) {
-                    install(&mut card, slot, new);
+                    install(&mut card, slot);
                 }
                 card.ask_for_trial(slot).unwrap();
                 flag = true;

@@ -98,9 +98,11 @@ impl Life {
             }
             Event::Install => {
                 let new = release(self.next);
-                let sources: [&mut dyn std::io::Read; 2] =
-                    [&mut new.boot.as_slice(), &mut new.root.as_slice()];
-                if card.install(slot, &new.system, sources, |_| {}).is_ok() {
+                let (mut boot, mut root) = (new.boot.as_slice(), new.root.as_slice());
+                if card
+                    .install(slot, &new.system, [&mut boot, &mut root], |_| {})
+                    .is_ok()
+                {
                     self.next += 1;
                     self.rotten[slot.other().index()] = false;
                 }
