@@ -40,7 +40,7 @@ const SHORT_PANEL: Workload = Workload {
 const RECORDS: usize = 9;
 /// Signs of a text; of 20,000 different ones nothing makes them smaller than some 1.8 bytes each.
 const SIGNS: usize = 930;
-/// Signs of a text of a visit that comes with an ECG: together some 65 kB.
+/// Signs of a text of a visit that comes with an ECG: together more than the 65 kB that are promised for.
 const SIGNS_WITH_ECG: usize = 6_000;
 /// ECGs that are timed.
 const ECGS: usize = 3;
@@ -58,7 +58,7 @@ const CRITICAL: &str = "186/122";
 const CONFIRMING: &str = "bp=186/122";
 /// Most seconds until half of them are acknowledged.
 const MEDIAN_MAX_S: f64 = 2.0;
-/// The same with an ECG: 65 kB take eight seconds of the line.
+/// The same with an ECG: 65 kB alone take eight seconds of the line.
 const WITH_ECG_MAX_S: f64 = 12.0;
 const WHAT: &str = "an urgent record of 5 kB beside a backlog: acknowledged, median";
 
