@@ -26,6 +26,14 @@ fn recorder() -> [Bay<'static>; 1] {
     }]
 }
 
+/// Founds the clinic and registers somebody.
+async fn first_patient(tablet: &Tablet<'_>) -> String {
+    tablet.found_clinic().await;
+    tablet
+        .register(&[("name", NAME), ("birth", "1958-04-01")], "none")
+        .await
+}
+
 /// Whether the picture of the strip has changed since it was asked last, in the state "running".
 const MOVED: &str = "const strip = document.querySelector('ecg-live');
     const picture = strip.querySelector('canvas').toDataURL();
@@ -39,10 +47,7 @@ async fn a_trace_runs_while_it_is_recorded_and_then_stands_on_paper_at_true_size
     let clinic = ClinicBox::start(folder.path(), &recorder());
     let browser = Browser::start(Screen::Tablet).await;
     let tablet = Tablet::new(&browser, &clinic.url("/"));
-    tablet.found_clinic().await;
-    let patient = tablet
-        .register(&[("name", NAME), ("birth", "1958-04-01")], "none")
-        .await;
+    let patient = first_patient(&tablet).await;
     tablet.open_bay(&patient, 0).await;
     tablet.submit("form[action$='/act/start'] button").await;
     browser.find("ecg-live canvas").await;
@@ -99,10 +104,7 @@ async fn a_heart_that_races_is_told_at_once_and_its_ecg_waits_before_all_ordinar
     let clinic = ClinicBox::start(folder.path(), &[racing]);
     let browser = Browser::start(Screen::Tablet).await;
     let tablet = Tablet::new(&browser, &clinic.url("/"));
-    tablet.found_clinic().await;
-    let patient = tablet
-        .register(&[("name", NAME), ("birth", "1958-04-01")], "none")
-        .await;
+    let patient = first_patient(&tablet).await;
     tablet.record_ecg(&patient, 0).await;
     browser.find("#bay-now .panel.panel-must").await;
     browser.wait_text("危急,请立即处理").await;

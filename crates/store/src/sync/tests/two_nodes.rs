@@ -40,21 +40,23 @@ fn doctor() -> StaffMember {
     }
 }
 
+fn new_chart(name: &str) -> Write {
+    Write {
+        target: Target::New {
+            kind: DocKind::Chart,
+            owner: code("0017"),
+        },
+        base: None,
+        edits: vec![Edit::put(&["person", "name"], name)],
+    }
+}
+
 fn charts(end: &End, name: &'static str) -> tokio::task::JoinHandle<Vec<DocId>> {
     let store = end.store.clone();
     tokio::spawn(async move {
         let mut docs = Vec::new();
         for n in 0..CHARTS {
-            let edits = vec![Edit::put(&["person", "name"], format!("{name}{n}").as_str())];
-            let target = Target::New {
-                kind: DocKind::Chart,
-                owner: code("0017"),
-            };
-            let write = Write {
-                target,
-                base: None,
-                edits,
-            };
+            let write = new_chart(&format!("{name}{n}"));
             docs.extend(store.commit(commit(vec![write])).await.unwrap().docs);
         }
         docs
@@ -369,16 +371,7 @@ async fn nodes_work_on_a_database_elsewhere_that_its_authority_vouches_for() {
     first.set_county(COUNTY).await.unwrap();
     first.add_clinic(&code("0017"), "柳树村").await.unwrap();
     let mut told = second.changes();
-    let edits = vec![Edit::put(&["person", "name"], "示例")];
-    let target = Target::New {
-        kind: DocKind::Chart,
-        owner: code("0017"),
-    };
-    let write = Write {
-        target,
-        base: None,
-        edits,
-    };
+    let write = new_chart("示例");
     let docs = first.commit(commit(vec![write])).await.unwrap().docs;
     // The other node hears of it through a connection of its own.
     heard(&mut told, docs[0]).await;
