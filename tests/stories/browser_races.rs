@@ -108,6 +108,40 @@ async fn a_part_that_comes_late_shows_nothing_of_one_on_the_page_of_two() {
     browser.quit().await;
 }
 
+/// News of patients are kept from the page until `window.give()`.
+const KEEP_NEWS: &str = "const live = document.querySelector('live-events');
+    const tell = live.tell.bind(live);
+    window.kept = [];
+    live.tell = (message) => message.name === 'patient' ? window.kept.push(message) : tell(message);
+    window.give = () => { live.tell = tell; window.kept.forEach(tell); };
+    document.addEventListener('htmx:before:swap', () => window.give(), { once: true });";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn news_that_come_while_a_part_takes_its_answer_in_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = ClinicBox::start(folder.path(), &[]);
+    let line = SlowLine::to(&clinic.url("/"));
+    let browser = Browser::start(Screen::Tablet).await;
+    let tablet = Tablet::new(&browser, &line.pages());
+    let (one, _) = one_and_two(&tablet).await;
+    let colleague = colleague(&clinic).await;
+
+    tablet.open(&one).await;
+    browser.find("#record").await;
+    line.hold_next(&format!("{one}?"));
+    write_pressure(&colleague, &one, "133/83").await;
+    line.wait_held();
+    let _: serde_json::Value = browser.script(KEEP_NEWS, vec![]).await;
+    write_pressure(&colleague, &one, "135/85").await;
+    browser
+        .wait_script("the news are kept", "return window.kept.length > 0;")
+        .await;
+    // The page hears of the second change just when it puts the answer about the first in its place.
+    line.release();
+    browser.wait_text("135/85").await;
+    browser.quit().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_answers_for_one_part_the_later_asked_one_stays() {
     let folder = tempfile::tempdir().unwrap();

@@ -14,6 +14,12 @@ customElements.define("live-events", class extends HTMLElement {
     this.channel = clinic.channel(`live:${this.src}`);
     this.channel.onmessage = (message) => this.tell(message.data);
     this.timer = setInterval(() => this.watch(), this.constructor.tick);
+    this.news = 0;
+    this.asked = new WeakMap();
+    this.onRequest = (event) => { if (event.detail.ctx) this.asked.set(event.detail.ctx, this.news); };
+    this.onAnswered = (event) => this.catchUp(event.detail.ctx);
+    document.addEventListener("htmx:before:request", this.onRequest);
+    document.addEventListener("htmx:finally:request", this.onAnswered);
     if (navigator.locks && window.EventSource && "BroadcastChannel" in window) {
       this.stop = new AbortController();
       navigator.locks.request(`live:${this.src}`, { signal: this.stop.signal }, () => this.listen()).catch(() => {});
@@ -22,6 +28,9 @@ customElements.define("live-events", class extends HTMLElement {
 
   disconnectedCallback() {
     clearInterval(this.timer);
+    clearTimeout(this.late);
+    document.removeEventListener("htmx:before:request", this.onRequest);
+    document.removeEventListener("htmx:finally:request", this.onAnswered);
     if (this.stop) this.stop.abort();
     if (this.release) this.release();
     this.channel.close();
@@ -58,6 +67,7 @@ customElements.define("live-events", class extends HTMLElement {
       document.body.dispatchEvent(new CustomEvent("live-tick"));
       return;
     }
+    this.news += 1;
     let detail = null;
     try { detail = message.data ? JSON.parse(message.data) : null; } catch (fault) { detail = null; }
     document.body.dispatchEvent(new CustomEvent(`live-${message.name}`, { detail }));
@@ -66,6 +76,18 @@ customElements.define("live-events", class extends HTMLElement {
     if (about !== null && about !== undefined) {
       document.body.dispatchEvent(new CustomEvent(`live-${message.name}-${about}`, { detail }));
     }
+  }
+
+  /**
+   * News that came while a part was taking its answer in went to the part that was on its way out: what they made it ask
+   * for comes to nobody. The parts are asked once more; where nothing is new the answer is empty.
+   */
+  catchUp(request) {
+    if (!request || this.asked.get(request) === this.news || this.late) return;
+    this.late = setTimeout(() => {
+      this.late = undefined;
+      document.body.dispatchEvent(new CustomEvent("live-tick"));
+    });
   }
 
   async watch() {
