@@ -108,13 +108,18 @@ async fn a_part_that_comes_late_shows_nothing_of_one_on_the_page_of_two() {
     browser.quit().await;
 }
 
-/// News of patients are kept from the page until `window.give()`.
+/// News of patients are kept from the page until its record takes an answer in.
 const KEEP_NEWS: &str = "const live = document.querySelector('live-events');
     const tell = live.tell.bind(live);
     window.kept = [];
     live.tell = (message) => message.name === 'patient' ? window.kept.push(message) : tell(message);
     window.give = () => { live.tell = tell; window.kept.forEach(tell); };
-    document.addEventListener('htmx:before:swap', () => window.give(), { once: true });";
+    const take = (event) => {
+        if (event.detail.ctx.sourceElement.id !== 'record') return;
+        document.removeEventListener('htmx:before:swap', take);
+        window.give();
+    };
+    document.addEventListener('htmx:before:swap', take);";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn news_that_come_while_a_part_takes_its_answer_in_are_shown() {
