@@ -108,6 +108,9 @@ async fn a_part_that_comes_late_shows_nothing_of_one_on_the_page_of_two() {
     browser.quit().await;
 }
 
+/// Nothing but news of patients makes the record renew itself.
+const NO_TICKS: &str = "window.quiet = (event) => event.stopImmediatePropagation();
+    window.addEventListener('live-tick', window.quiet, true);";
 /// News of patients are kept from the page until its record takes an answer in.
 const KEEP_NEWS: &str = "const live = document.querySelector('live-events');
     const tell = live.tell.bind(live);
@@ -117,6 +120,7 @@ const KEEP_NEWS: &str = "const live = document.querySelector('live-events');
     const take = (event) => {
         if (event.detail.ctx.sourceElement.id !== 'record') return;
         document.removeEventListener('htmx:before:swap', take);
+        window.removeEventListener('live-tick', window.quiet, true);
         window.give();
     };
     document.addEventListener('htmx:before:swap', take);";
@@ -133,6 +137,7 @@ async fn news_that_come_while_a_part_takes_its_answer_in_are_shown() {
 
     tablet.open(&one).await;
     browser.find("#record").await;
+    let _: serde_json::Value = browser.script(NO_TICKS, vec![]).await;
     line.hold_next(&format!("{one}?"));
     write_pressure(&colleague, &one, "133/83").await;
     line.wait_held();
