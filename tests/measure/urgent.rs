@@ -83,14 +83,7 @@ pub(crate) fn figures(short: bool) -> Vec<Figure> {
         let status = runtime().block_on(beside.link_status());
         status.queue[lane.index()].items
     };
-    let urgent = || {
-        let status = runtime().block_on(beside.link_status());
-        let urgent = [Lane::P0, Lane::P1].map(|lane| &status.queue[lane.index()]);
-        (
-            urgent.iter().map(|waiting| waiting.items).sum::<u64>(),
-            urgent.iter().map(|waiting| waiting.bytes).sum::<u64>(),
-        )
-    };
+    let urgent = [Lane::P0, Lane::P1];
     runtime().block_on(tablet.found());
     wait_until("the backlog begins to go", || {
         let status = runtime().block_on(beside.link_status());
@@ -103,11 +96,7 @@ pub(crate) fn figures(short: bool) -> Vec<Figure> {
         .map(|patient| {
             runtime().block_on(write(&tablet, &patient.id.to_string(), SIGNS, &mut dice));
             let began = Instant::now();
-            while waiting(Lane::P0) > 0 {
-                assert!(began.elapsed() < PATIENCE, "never acknowledged");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            let took = began.elapsed();
+            let took = until_none(began, || waiting(Lane::P0));
             eprintln!("an urgent record: {took:?}");
             took
         })
@@ -120,15 +109,14 @@ pub(crate) fn figures(short: bool) -> Vec<Figure> {
         .map(|patient| {
             let patient = patient.id.to_string();
             runtime().block_on(record(&tablet, &patient));
-            wait_until("the ECG is stored", || (urgent().0 > 0).then_some(()));
+            wait_until("the ECG is stored", || {
+                (urgent.map(waiting) != [0, 0]).then_some(())
+            });
             let began = Instant::now();
             runtime().block_on(write(&tablet, &patient, SIGNS_WITH_ECG, &mut dice));
-            let bytes = urgent().1;
-            while urgent().0 > 0 {
-                assert!(began.elapsed() < PATIENCE, "never acknowledged");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            let took = began.elapsed();
+            let status = runtime().block_on(beside.link_status());
+            let bytes: u64 = urgent.iter().map(|lane| status.queue[lane.index()].bytes).sum();
+            let took = until_none(began, || urgent.map(waiting).iter().sum());
             largest = largest.max(bytes);
             eprintln!("an urgent visit with an ECG, {bytes} bytes: {took:?}");
             took
@@ -153,6 +141,15 @@ pub(crate) fn figures(short: bool) -> Vec<Figure> {
         .at_most(WITH_ECG_MAX_S),
         Figure::told("their bytes, at most", largest as f64 / 1e3, Unit::Kilobytes),
     ]
+}
+
+/// The time from `began` until nothing waits any more.
+fn until_none(began: Instant, waiting: impl Fn() -> u64) -> Duration {
+    while waiting() > 0 {
+        assert!(began.elapsed() < PATIENCE, "never acknowledged");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    began.elapsed()
 }
 
 /// Starts the recorder for somebody.

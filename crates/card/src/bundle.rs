@@ -1,8 +1,9 @@
 //! Update bundles: a new system for boxes of one county, whole or as the difference from the one that runs.
 //!
 //! A bundle is the line [`MAGIC`], a signed manifest of two lines ([`crate::signed`]), and the boot and root partitions as
-//! differences ([`crate::difference`]), one after the other. The manifest holds the hash of every [`PIECE`] bytes of these, so that a bundle is
-//! judged by its first bytes, checked as it arrives, and fetched on at the byte where a line died.
+//! differences ([`crate::difference`]), one after the other. The manifest holds the hash of every [`PIECE`] bytes of
+//! these, so that a bundle is judged by its first bytes, checked as it arrives, and fetched on at the byte where a line
+//! died.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -412,7 +413,7 @@ impl<F: Read + Seek> Bundle<F> {
         if base.is_some() && (card.state().system(running) != base.as_ref() || !card.is_whole(running)?) {
             return Err(BundleFault::OtherBase);
         }
-        let layout = card.layout().clone();
+        let layout = card.layout();
         let old = |at: Extent, content: fn(&System) -> u64| Extent {
             at: at.at,
             len: base.as_ref().map_or(0, content),

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
+use sync_core::wire::{Bye, Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-
-use sync_core::wire::{Bye, Frame};
 
 use super::*;
 use crate::client::sync_once;
