@@ -252,6 +252,8 @@ enum Happened {
     Answered(Result<Answer, StoreError>),
     News,
     TimeIsUp,
+    /// There is room for more to send.
+    Room,
     Again,
     Stopped,
     Cut(Option<io::Error>),
@@ -288,7 +290,10 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
             let due = started + exchange.poll_timeout();
             let again_at = again.as_ref().map(|again| again.at);
             let has_room = exchange.has_room();
-            let waits = self.wait(due, again_at, has_room, &mut outside);
+            // Where the socket takes nothing, time makes no room.
+            let room_at = exchange.poll_transmit_at().filter(|_| self.out.is_empty());
+            let room_at = room_at.map(|at| started + at);
+            let waits = self.wait(due, room_at, again_at, has_room, &mut outside);
             match waits.await {
                 Happened::Answered(answer) => {
                     self.beside = None;
@@ -322,6 +327,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                         return fault.into();
                     }
                 }
+                Happened::Room => {}
                 Happened::Again => {
                     let waits = match outside.store.link_status().await {
                         Ok(status) => status.pending,
@@ -350,6 +356,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
     async fn wait(
         &mut self,
         due: Instant,
+        room_at: Option<Instant>,
         again_at: Option<Instant>,
         has_room: bool,
         outside: &mut Outside<'_>,
@@ -385,11 +392,9 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                 None => std::future::pending().await,
             }
         };
-        let again = async {
-            match again_at {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
+        let until = async |at: Option<Instant>| match at {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
         };
         tokio::select! {
             biased;
@@ -407,7 +412,8 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
             },
             () = news(&mut outside.events) => Happened::News,
             () = look => Happened::News,
-            () = again => Happened::Again,
+            () = until(room_at) => Happened::Room,
+            () = until(again_at) => Happened::Again,
             () = sleep_until(due) => Happened::TimeIsUp,
         }
     }

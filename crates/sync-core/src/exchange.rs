@@ -605,6 +605,11 @@ impl Exchange {
         Some(bytes)
     }
 
+    /// When [`Self::poll_transmit`] will give more, where only time has to pass until then.
+    pub fn poll_transmit_at(&self) -> Option<Duration> {
+        self.pipe.room_at()
+    }
+
     /// When [`Self::handle_timeout`] is due, if nothing happens before.
     pub fn poll_timeout(&self) -> Duration {
         let silence = self.silent_since + self.silence_limit().1;

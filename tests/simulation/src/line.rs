@@ -136,7 +136,7 @@ impl Line {
                 bytes.extend(more);
             }
             if bytes.is_empty() {
-                return (sent, None);
+                return (sent, exchange.poll_transmit_at());
             }
             let way = &mut self.ways[side as usize];
             let takes = Duration::from_millis(bytes.len() as u64 * 1000 / self.rate);

@@ -1,8 +1,9 @@
 //! How much of the less urgent lanes may be under way, told by the receiver's progress.
 //!
-//! A modem's own queue holds seconds of data; an urgent message sent behind it waits as long. So the sender
-//! keeps no more in flight than the measured rate times the shortest round trip, plus a little to probe for
-//! more (the idea of BBR: Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016).
+//! A modem's own queue holds seconds of data; an urgent message sent behind it waits as long, and what stands there is lost
+//! with the connection. So the sender measures how fast the way delivers and sends no faster, but for a little more now and
+//! then, to find out whether it could (the idea of BBR: Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016).
+//! Where even the quickest segment of a round trip took much longer than one can, a queue stands, and it lets it drain.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,24 +13,61 @@ use crate::wire::Lane;
 /// So much goes at once, before anything was measured: a little more than what TCP sends at its start (RFC 6928). A day's
 /// work is not more: in one flight, a lost packet of it is told by those behind, and does not wait for a timer.
 const FIRST_FLIGHT: u64 = 20 * 1024;
-/// Never less than this. What is in flight is what a cut loses: 5.9 % of a blob of 10 MB at 32 kbit/s, cut every 30 s. With
-/// 4 KiB that line stood still a third of the time (`measure blob`); with 5 KiB one of 64 kbit/s whose words of progress
-/// come 200 ms apart was given more than it carries.
-const WINDOW_LEAST: u64 = 6 * 1024;
+/// So much may be under way at least, whatever was measured.
+const UNDER_WAY_LEAST: u64 = 4 * 1024;
 /// Never more than this.
-const WINDOW_MOST: u64 = 1024 * 1024;
+const UNDER_WAY_MOST: u64 = 1024 * 1024;
 /// What urgent requests may have under way, whatever else is: a request goes at once, and an ECG that follows it does not
 /// stand before a notice for longer than a second of a line of 64 kbit/s.
 const REQUESTS_LEAST: u64 = 8 * 1024;
-/// Added to rate × round trip at least, so that the rate can show that it grew; an eighth of it where that is more.
-const PROBE: u64 = 1024;
-/// Measurements that the rate is taken over.
-const MEMORY: usize = 16;
-/// Round trips without growth of the rate by an eighth, after which the way counts as filled and no more than [`PROBE`] is
-/// added.
+/// What the way holds, so many times, is the most that is under way: what waits behind a lost packet is told late, and
+/// the way must not run empty meanwhile.
+const HELD_TIMES: u64 = 2;
+/// A sender that was woken late makes up for so much of it.
+const LATE_MOST: Duration = Duration::from_millis(5);
+/// A rate is taken over at least so many of the shortest trips, so that words of progress that arrive together do not look
+/// like a fast way.
+const RATE_TRIPS: u32 = 2;
+/// Round trips that a rate is remembered for.
+const RATE_ROUNDS: u64 = 10;
+/// Round trips without growth of the rate by an eighth, after which the way counts as filled.
 const FILLED_AFTER: u32 = 3;
-/// A round trip that is longer than the shortest by this part of it had a queue on its way.
-const QUEUED_PART: u32 = 4;
+/// A queue stands where every trip of a round was longer than the shortest by this part of it.
+const QUEUED_PART: u32 = 8;
+/// Rounds with a queue one after the other, after which the way counts as filled.
+const QUEUED_AFTER: u32 = 2;
+/// Rounds with a queue one after the other, after which it is no queue but a way that got longer.
+const LONGER_AFTER: u32 = 16;
+/// Round trips from one attempt to send faster to the next.
+const PROBE_ROUNDS: u32 = 8;
+/// Round trips from one in which a queue drains to the next: never two without a pause, or the rate of a way that is not
+/// filled would be believed.
+const DRAIN_ROUNDS: u32 = 2;
+
+/// How fast to send.
+#[derive(Debug, Clone, Copy)]
+enum Gain {
+    /// The way was not filled yet.
+    Start,
+    /// Perhaps the way got faster.
+    Probe,
+    /// As fast as the way delivers.
+    Keep,
+    /// A queue is to become shorter.
+    Drain,
+}
+
+impl Gain {
+    /// In eighths of the measured rate.
+    const fn eighths(self) -> u128 {
+        match self {
+            Self::Start => 16,
+            Self::Probe => 10,
+            Self::Keep => 8,
+            Self::Drain => 6,
+        }
+    }
+}
 
 /// A segment that is under way.
 #[derive(Debug, Clone, Copy)]
@@ -40,33 +78,52 @@ struct Mark {
     /// Whether it is of the lane of requests.
     request: bool,
     at: Duration,
-    /// What the receiver had told when it was sent, and since when that was known.
-    told: u64,
-    told_at: Duration,
-    /// Whether at least half of the window was in use, so that the way set the rate and not the sender.
+    /// Whether as much was under way as half of what the way holds, so that the way set the rate and not the sender.
     filling: bool,
+}
+
+/// A word of progress.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    told: u64,
+    at: Duration,
+    /// When the last byte that it tells of was sent.
+    sent_at: Duration,
 }
 
 #[derive(Debug)]
 pub(crate) struct Pace {
     sent: u64,
     told: u64,
-    told_at: Duration,
     /// Bytes of the lane of requests that are under way.
     requests: u64,
     marks: VecDeque<Mark>,
-    /// The shortest of this connection, and the bytes of the segment that had it: a queue on the way makes later ones
-    /// longer, and a window that follows them would feed the queue.
-    round_trip: Option<(Duration, u64)>,
-    /// Bytes per second.
-    rates: VecDeque<u64>,
-    /// The round trip under way ends with the first segment sent after this much was told.
+    /// Since when something is under way without a pause, and what had been told then.
+    began: (Duration, u64),
+    /// Words since then.
+    words: VecDeque<Word>,
+    /// The shortest that a segment took to be told.
+    trip: Option<Duration>,
+    /// Bytes per second behind the round that they were measured in: the fastest, and slower ones that came later.
+    rates: VecDeque<(u64, u64)>,
+    /// Round trips that the way was filled in: a sender that had nothing to send measures nothing.
+    round: u64,
+    /// The round trip under way ends with the first segment that was sent after this much was.
     round_end: u64,
+    /// The shortest trip of this round.
+    round_trip: Option<Duration>,
     /// The fastest rate when it began.
     rate_before: u64,
     /// Round trips since the rate last grew.
     steady: u32,
-    window: u64,
+    /// Rounds with a standing queue, one after the other.
+    queued: u32,
+    /// Rounds since it last sent faster, and slower, than the way delivers.
+    probed: u32,
+    drained: u32,
+    gain: Gain,
+    /// When the next segment may go.
+    next: Duration,
 }
 
 impl Default for Pace {
@@ -74,33 +131,51 @@ impl Default for Pace {
         Self {
             sent: 0,
             told: 0,
-            told_at: Duration::ZERO,
             requests: 0,
             marks: VecDeque::new(),
-            round_trip: None,
+            began: (Duration::ZERO, 0),
+            words: VecDeque::new(),
+            trip: None,
             rates: VecDeque::new(),
+            round: 0,
             round_end: 0,
+            round_trip: None,
             rate_before: 0,
             steady: 0,
-            window: WINDOW_LEAST,
+            queued: 0,
+            probed: 0,
+            drained: 0,
+            gain: Gain::Start,
+            next: Duration::ZERO,
         }
     }
 }
 
 impl Pace {
     /// Whether a segment of this lane may go: notices always, requests where not too many of them are under way.
-    pub(crate) fn has_room(&self, lane: Lane) -> bool {
+    pub(crate) fn has_room(&self, lane: Lane, now: Duration) -> bool {
         match lane {
             Lane::P0 => true,
-            Lane::P1 => self.requests < self.window.max(REQUESTS_LEAST),
-            Lane::P2 | Lane::P3 | Lane::P4 => self.sent < FIRST_FLIGHT || self.sent - self.told < self.window,
+            Lane::P1 => self.requests < self.most().max(REQUESTS_LEAST),
+            Lane::P2 | Lane::P3 | Lane::P4 => self.room_at(lane).is_some_and(|at| at <= now),
+        }
+    }
+
+    /// When a segment of this lane may go; nothing where only a word of progress makes room for it.
+    pub(crate) fn room_at(&self, lane: Lane) -> Option<Duration> {
+        let first = self.sent < FIRST_FLIGHT;
+        match lane {
+            Lane::P2 | Lane::P3 | Lane::P4 if first => Some(Duration::ZERO),
+            Lane::P2 | Lane::P3 | Lane::P4 if self.sent - self.told < self.most() => Some(self.next),
+            Lane::P0 | Lane::P1 | Lane::P2 | Lane::P3 | Lane::P4 => None,
         }
     }
 
     pub(crate) fn sent(&mut self, lane: Lane, bytes: u64, now: Duration) {
         if self.sent == self.told {
             // Nothing was under way: the time before is not the way's.
-            self.told_at = now;
+            self.began = (now, self.told);
+            self.words.clear();
         }
         self.sent += bytes;
         let request = lane == Lane::P1;
@@ -110,10 +185,14 @@ impl Pace {
             total: self.sent,
             bytes,
             at: now,
-            told: self.told,
-            told_at: self.told_at,
-            filling: (self.sent - self.told) * 2 >= self.window,
+            filling: (self.sent - self.told) * 2 >= self.holds(),
         });
+        let rate = self.rate();
+        if rate > 0 && self.sent > FIRST_FLIGHT {
+            let takes = u128::from(bytes) * 8_000_000_000 / (u128::from(rate) * self.gain.eighths());
+            let takes = Duration::from_nanos(u64::try_from(takes).unwrap_or(u64::MAX));
+            self.next = self.next.max(now.saturating_sub(LATE_MOST)) + takes;
+        }
     }
 
     /// The receiver has this many bytes in all. A number that was never sent is not believed.
@@ -127,124 +206,329 @@ impl Pace {
             last = Some(mark);
         }
         self.told = total;
-        self.told_at = now;
         if let Some(mark) = last {
             self.measure(mark, now);
         }
     }
 
-    /// The rate is what was delivered from before the segment was sent until it was told: at least a round trip, so
-    /// that two words of progress that arrive together do not look like a fast way.
     fn measure(&mut self, mark: Mark, now: Duration) {
-        let this = (now.saturating_sub(mark.at), mark.bytes);
-        let (trip, own) = self.round_trip.map_or(this, |shortest| shortest.min(this));
-        self.round_trip = Some((trip, own));
-        let micros = now.saturating_sub(mark.told_at).as_micros().max(1);
-        let rate = u128::from(self.told - mark.told) * 1_000_000 / micros;
-        let rate = u64::try_from(rate).unwrap_or(u64::MAX);
-        let fastest = self.rates.iter().max().copied().unwrap_or(0);
-        if rate > fastest || mark.filling {
-            if self.rates.len() == MEMORY {
-                self.rates.pop_front();
-            }
-            self.rates.push_back(rate);
+        let this = now.saturating_sub(mark.at);
+        let trip = self.trip.map_or(this, |shortest| shortest.min(this));
+        self.trip = Some(trip);
+        self.round_trip = Some(self.round_trip.map_or(this, |shortest| shortest.min(this)));
+        self.words.push_back(Word {
+            told: self.told,
+            at: now,
+            sent_at: mark.at,
+        });
+        self.measure_rate(mark, trip, now);
+        if mark.total > self.round_end {
+            self.end_round(trip, mark.filling);
         }
-        let fastest = self.rates.iter().max().copied().unwrap_or(0);
-        if mark.told >= self.round_end {
-            let grew = fastest > self.rate_before.saturating_add(self.rate_before / 8);
-            self.steady = if grew { 0 } else { self.steady.saturating_add(1) };
-            self.rate_before = fastest;
-            self.round_end = self.told;
-        }
-        // The trip of a segment begins with the time that the way needs for the segment itself.
-        let fills = (u128::from(fastest) * trip.as_micros() / 1_000_000).saturating_sub(u128::from(own));
-        let fills = u64::try_from(fills).unwrap_or(WINDOW_MOST);
-        // The first round trips tell less than the way carries: nothing had filled it yet. Where bytes stand in a queue,
-        // something has.
-        let queues = this.0 > trip + trip / QUEUED_PART;
-        let more = if self.steady < FILLED_AFTER && !queues {
-            fills / 2
-        } else {
-            fills / 8
-        };
-        self.window = fills
-            .saturating_add(more.max(PROBE))
-            .clamp(WINDOW_LEAST, WINDOW_MOST);
     }
+
+    /// The rate is what was told between two words, but no faster than it was sent: what a lost packet held up is told
+    /// at once.
+    fn measure_rate(&mut self, mark: Mark, trip: Duration, now: Duration) {
+        let long_ago = |word: &Word| word.at + trip * RATE_TRIPS <= now;
+        while self.words.get(1).is_some_and(long_ago) {
+            self.words.pop_front();
+        }
+        let rate = match self.words.front() {
+            Some(from) if long_ago(from) => {
+                let took = now.saturating_sub(from.at);
+                rate_of(
+                    self.told - from.told,
+                    took.max(mark.at.saturating_sub(from.sent_at)),
+                )
+            }
+            // With the trip of the first segment in it: less than the way delivers, but never more.
+            _ => rate_of(self.told - self.began.1, now.saturating_sub(self.began.0)),
+        };
+        if let Some(rate) = rate
+            && (mark.filling || rate > self.rate())
+        {
+            while self.rates.pop_back_if(|(_, slower)| *slower <= rate).is_some() {}
+            self.rates.push_back((self.round, rate));
+        }
+    }
+
+    fn end_round(&mut self, trip: Duration, filling: bool) {
+        self.round_end = self.sent;
+        if filling {
+            self.round += 1;
+        }
+        // One stays, however old.
+        while self.rates.len() > 1 && self.rates[0].0 + RATE_ROUNDS < self.round {
+            self.rates.pop_front();
+        }
+        let fastest = self.rate();
+        let grew = fastest > self.rate_before.saturating_add(self.rate_before / 8);
+        self.steady = if grew { 0 } else { self.steady.saturating_add(1) };
+        self.rate_before = fastest;
+        let quickest = self.round_trip.take();
+        let queued = quickest.is_some_and(|quickest| quickest > trip + trip / QUEUED_PART);
+        self.queued = if queued { self.queued + 1 } else { 0 };
+        if self.queued >= LONGER_AFTER {
+            self.queued = 0;
+            self.steady = 0;
+            self.trip = quickest;
+        }
+        if self.queued >= QUEUED_AFTER {
+            self.steady = self.steady.max(FILLED_AFTER);
+        }
+        self.drained += 1;
+        self.probed += 1;
+        self.gain = if self.steady < FILLED_AFTER {
+            Gain::Start
+        } else if queued && self.drained >= DRAIN_ROUNDS {
+            self.drained = 0;
+            Gain::Drain
+        } else if !queued && self.probed >= PROBE_ROUNDS {
+            self.probed = 0;
+            Gain::Probe
+        } else {
+            Gain::Keep
+        };
+    }
+
+    /// Bytes per second; zero where nothing was measured.
+    fn rate(&self) -> u64 {
+        self.rates.front().map_or(0, |(_, rate)| *rate)
+    }
+
+    /// What the way holds, in bytes.
+    fn holds(&self) -> u64 {
+        let trip = self.trip.unwrap_or_default();
+        let holds = u128::from(self.rate()) * trip.as_micros() / 1_000_000;
+        u64::try_from(holds).unwrap_or(u64::MAX)
+    }
+
+    /// The most that may be under way.
+    fn most(&self) -> u64 {
+        self.holds()
+            .saturating_mul(HELD_TIMES)
+            .clamp(UNDER_WAY_LEAST, UNDER_WAY_MOST)
+    }
+}
+
+/// Bytes per second; nothing where no time passed.
+fn rate_of(bytes: u64, took: Duration) -> Option<u64> {
+    let rate = (u128::from(bytes) * 1_000_000).checked_div(took.as_micros())?;
+    Some(u64::try_from(rate).unwrap_or(u64::MAX).max(1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Sends for a minute's bytes through a way of this rate (bytes a second) and round trip, whose words of progress
-    /// arrive at the ends of `ticks`; gives the largest number of bytes in flight once three first flights were sent, and
-    /// the seconds that it took.
-    fn in_flight(rate: u64, round_trip: Duration, tick: Duration) -> (u64, f64) {
-        let mut pace = Pace::default();
-        let mut way_free = Duration::ZERO;
-        let mut progress: VecDeque<(Duration, u64)> = VecDeque::new();
-        let (mut now, mut most, mut total) = (Duration::ZERO, 0, 0);
-        let end = rate * 60;
-        while total < end {
-            while pace.has_room(Lane::P2) {
+    /// A way as a modem makes it: packets one after the other at its rate, each word of progress some time later, in the
+    /// order of the stream.
+    #[derive(Clone, Copy)]
+    struct Way {
+        /// Bytes a second.
+        rate: u64,
+        round_trip: Duration,
+        /// What each direction adds to it at most, another time for each packet.
+        jitter: Duration,
+        /// Words arrive at the ends of these.
+        tick: Duration,
+        /// So many packets of a hundred are lost, and come one and a half round trips later, those behind them too.
+        lost: u64,
+    }
+
+    const LEVEL: Way = Way {
+        rate: 8000,
+        round_trip: Duration::from_millis(600),
+        jitter: Duration::ZERO,
+        tick: Duration::from_millis(1),
+        lost: 0,
+    };
+    /// 16 Mbit/s.
+    const FAST: Way = Way {
+        rate: 2_000_000,
+        round_trip: Duration::from_millis(100),
+        ..LEVEL
+    };
+
+    /// What came of some seconds of sending; all but the first ten.
+    #[derive(Debug)]
+    struct Flow {
+        /// Part of what the way could have carried.
+        used: f64,
+        most_under_way: u64,
+        /// How long something urgent would have waited at the modem, in the mean, in seconds.
+        waits: f64,
+    }
+
+    /// Sends as fast as the pace lets it.
+    fn flow(pace: &mut Pace, way: Way, from: Duration, seconds: u64) -> Flow {
+        let mut random = 1_u64;
+        let mut dice = move |most: Duration| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let part = u32::try_from(random >> 40).unwrap();
+            (most / (1 << 12) * (part >> 12), u64::from(part % 100))
+        };
+        let (counted_from, end) = (
+            from + Duration::from_secs(10),
+            from + Duration::from_secs(seconds),
+        );
+        let (mut now, mut free, mut in_order, mut word_free) = (from, from, from, from);
+        let mut words: VecDeque<(Duration, u64)> = VecDeque::new();
+        let mut most_under_way = 0;
+        let (mut told_before, mut waited) = (None, 0.0);
+        while now < end {
+            while pace.has_room(Lane::P2, now) {
                 pace.sent(Lane::P2, 1024, now);
-                total += 1024;
-                way_free = way_free.max(now) + Duration::from_micros(1024 * 1_000_000 / rate);
-                progress.push_back((way_free + round_trip, total));
+                free = free.max(now) + Duration::from_nanos(1024 * 1_000_000_000 / way.rate);
+                let (late, chance) = dice(way.jitter);
+                let lost = if chance < way.lost {
+                    way.round_trip * 3 / 2
+                } else {
+                    Duration::ZERO
+                };
+                in_order = in_order.max(free + late + way.round_trip / 2 + lost);
+                word_free = word_free.max(in_order + way.round_trip / 2 + dice(way.jitter).0);
+                let tick = way.tick.as_nanos();
+                let at = word_free.as_nanos().div_ceil(tick) * tick;
+                words.push_back((Duration::from_nanos(u64::try_from(at).unwrap()), pace.sent));
             }
-            if total > 3 * FIRST_FLIGHT {
-                most = most.max(pace.sent - pace.told);
+            let timer = pace.room_at(Lane::P2).filter(|at| *at > now);
+            // A timer of the system has steps of a millisecond.
+            let timer = timer.map(|at| at + Duration::from_millis(1));
+            let word = words.front().map(|(at, _)| *at);
+            let next = timer.into_iter().chain(word).min().unwrap();
+            if now >= counted_from {
+                told_before.get_or_insert(pace.told);
+                most_under_way = most_under_way.max(pace.sent - pace.told);
+                waited += free.saturating_sub(now).as_secs_f64() * (next - now).as_secs_f64();
             }
-            let Some((at, bytes)) = progress.pop_front() else {
-                break;
-            };
-            let ticks = at.as_nanos().div_ceil(tick.as_nanos());
-            let arrives = Duration::from_nanos((ticks * tick.as_nanos()).try_into().unwrap());
-            now = arrives.max(now + Duration::from_micros(1));
-            pace.told(bytes, now);
+            now = next;
+            while let Some((_, told)) = words.pop_front_if(|(at, _)| *at <= now) {
+                pace.told(told, now);
+            }
         }
-        (most, now.as_secs_f64())
+        let counted = (now - counted_from).as_secs_f64();
+        Flow {
+            used: (pace.told - told_before.unwrap()) as f64 / (counted * way.rate as f64),
+            most_under_way,
+            waits: waited / counted,
+        }
+    }
+
+    fn of(way: Way) -> Flow {
+        flow(&mut Pace::default(), way, Duration::ZERO, 60)
     }
 
     #[test]
     fn a_slow_way_is_filled_but_not_flooded() {
-        // 64 kbit/s and 600 ms: 4.8 kB fill the way; more would stand in the modem's queue.
-        for tick in [1, 200].map(Duration::from_millis) {
-            let (flight, took) = in_flight(8000, Duration::from_millis(600), tick);
-            assert!((4800..=8 * 1024).contains(&flight), "{tick:?}: {flight}");
-            assert!(took < 65.0, "{tick:?}: {took}");
+        // A segment alone takes 0.13 s of 64 kbit/s, 0.26 of 32.
+        for (rate, waits) in [(8000, 0.25), (4000, 0.4)] {
+            let flow = of(Way { rate, ..LEVEL });
+            assert!(flow.used > 0.93 && flow.waits < waits, "{rate}: {flow:?}");
+            let holds = rate * 6 / 10;
+            assert!(flow.most_under_way < holds + 4 * 1024, "{rate}: {flow:?}");
         }
     }
 
     #[test]
-    fn a_fast_way_is_filled_too() {
-        // 16 Mbit/s and 100 ms: 200 kB.
+    fn a_way_whose_trips_differ_is_filled_too() {
+        let ways = [
+            (
+                "words at each fifth of a second",
+                Way {
+                    tick: Duration::from_millis(200),
+                    ..LEVEL
+                },
+            ),
+            (
+                "a slow radio",
+                Way {
+                    jitter: Duration::from_millis(300),
+                    ..LEVEL
+                },
+            ),
+            (
+                "a quick radio",
+                Way {
+                    jitter: Duration::from_millis(50),
+                    rate: 125_000,
+                    ..FAST
+                },
+            ),
+            (
+                "a very quick radio",
+                Way {
+                    jitter: Duration::from_millis(50),
+                    ..FAST
+                },
+            ),
+        ];
+        for (name, way) in ways {
+            let flow = of(way);
+            assert!(flow.used > 0.8 && flow.waits < 0.6, "{name}: {flow:?}");
+        }
+    }
+
+    #[test]
+    fn a_way_that_loses_packets_is_filled_too() {
+        for (rate, lost) in [(8000, 5), (4000, 5), (125_000, 1)] {
+            let way = Way { rate, lost, ..LEVEL };
+            let flow = of(way);
+            assert!(flow.used > 0.75 && flow.waits < 0.5, "{rate}: {flow:?}");
+        }
+    }
+
+    #[test]
+    fn a_fast_way_is_filled() {
         for tick in [1, 20].map(Duration::from_millis) {
-            let (flight, took) = in_flight(2_000_000, Duration::from_millis(100), tick);
-            assert!((180_000..=450_000).contains(&flight), "{tick:?}: {flight}");
-            assert!(took < 70.0, "{tick:?}: {took}");
+            let flow = of(Way { tick, ..FAST });
+            assert!(flow.used > 0.9 && flow.waits < 0.05, "{tick:?}: {flow:?}");
+        }
+    }
+
+    #[test]
+    fn a_way_that_changes_is_measured_anew() {
+        let mut pace = Pace::default();
+        let wide = Way {
+            rate: 100_000,
+            round_trip: Duration::from_millis(50),
+            ..LEVEL
+        };
+        let far = Way {
+            rate: 50_000,
+            ..LEVEL
+        };
+        let minute = Duration::from_secs(60);
+        for (start, way) in (0..).zip([wide, far, wide]) {
+            // What was under way when it changed is told at once.
+            let from = minute * start;
+            pace.told(pace.sent, from);
+            flow(&mut pace, way, from, 30);
+            pace.told(pace.sent, from + minute / 2);
+            let flow = flow(&mut pace, way, from + minute / 2, 30);
+            assert!(flow.used > 0.8 && flow.waits < 0.4, "{start}: {flow:?}");
         }
     }
 
     #[test]
     fn a_pause_of_the_sender_is_not_a_slow_way() {
         let mut pace = Pace::default();
-        let mut now = Duration::ZERO;
-        let trip = Duration::from_millis(100);
-        let mut burst = |pace: &mut Pace, segments: u64| {
-            for _ in 0..segments {
-                pace.sent(Lane::P2, 1024, now);
-            }
-            pace.told(pace.sent, now + trip);
-            now += Duration::from_secs(60);
+        let way = Way {
+            rate: 125_000,
+            ..FAST
         };
-        burst(&mut pace, 256);
-        let window = pace.window;
-        for _ in 0..2 * MEMORY {
-            burst(&mut pace, 1);
+        flow(&mut pace, way, Duration::ZERO, 20);
+        pace.told(pace.sent, Duration::from_secs(21));
+        let (rate, mut now) = (pace.rate(), Duration::from_secs(60));
+        for _ in 0..100 {
+            pace.sent(Lane::P2, 1024, now);
+            pace.told(pace.sent, now + way.round_trip);
+            now += Duration::from_secs(60);
         }
-        assert!(pace.window >= window * 2 / 3, "{window} {}", pace.window);
+        assert!(pace.rate() >= rate * 2 / 3, "{rate} {}", pace.rate());
     }
 
     #[test]

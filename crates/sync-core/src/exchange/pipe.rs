@@ -160,6 +160,17 @@ impl Pipe {
             && self.out.iter().all(|lane| lane.messages.is_empty())
     }
 
+    /// The most urgent lane with something to send.
+    fn next_lane(&self) -> Option<Lane> {
+        let mut lanes = Lane::ALL.into_iter();
+        lanes.find(|lane| !self.out[lane.index()].messages.is_empty())
+    }
+
+    /// When there is room for the next frame, where time makes it and not a word of the other end.
+    pub(crate) fn room_at(&self) -> Option<Duration> {
+        self.next_lane().and_then(|lane| self.pace.room_at(lane))
+    }
+
     /// The next frame to send.
     pub(crate) fn next_outgoing(&mut self, now: Duration) -> Option<Vec<u8>> {
         if std::mem::take(&mut self.progress_due) {
@@ -169,13 +180,10 @@ impl Pipe {
         if let Some(frame) = self.control.pop_front() {
             return Some(frame);
         }
-        let mut waiting = Lane::ALL
-            .into_iter()
-            .filter(|lane| !self.out[lane.index()].messages.is_empty());
-        let Some(lane) = waiting.next() else {
+        let Some(lane) = self.next_lane() else {
             return self.last.take();
         };
-        if !self.pace.has_room(lane) {
+        if !self.pace.has_room(lane, now) {
             return None;
         }
         let out = &mut self.out[lane.index()];
