@@ -122,8 +122,9 @@ pub(crate) struct Pace {
     probed: u32,
     drained: u32,
     gain: Gain,
-    /// When the next segment may go.
-    next: Duration,
+    /// Bytes that were sent before their time at this moment: below zero where time was not used.
+    owed: i64,
+    owed_at: Duration,
 }
 
 impl Default for Pace {
@@ -146,7 +147,8 @@ impl Default for Pace {
             probed: 0,
             drained: 0,
             gain: Gain::Start,
-            next: Duration::ZERO,
+            owed: 0,
+            owed_at: Duration::ZERO,
         }
     }
 }
@@ -166,7 +168,7 @@ impl Pace {
         let first = self.sent < FIRST_FLIGHT;
         match lane {
             Lane::P2 | Lane::P3 | Lane::P4 if first => Some(Duration::ZERO),
-            Lane::P2 | Lane::P3 | Lane::P4 if self.sent - self.told < self.most() => Some(self.next),
+            Lane::P2 | Lane::P3 | Lane::P4 if self.sent - self.told < self.most() => Some(self.paid_at()),
             Lane::P0 | Lane::P1 | Lane::P2 | Lane::P3 | Lane::P4 => None,
         }
     }
@@ -187,12 +189,28 @@ impl Pace {
             at: now,
             filling: (self.sent - self.told) * 2 >= self.holds(),
         });
-        let rate = self.rate();
-        if rate > 0 && self.sent > FIRST_FLIGHT {
-            let takes = u128::from(bytes) * 8_000_000_000 / (u128::from(rate) * self.gain.eighths());
-            let takes = Duration::from_nanos(u64::try_from(takes).unwrap_or(u64::MAX));
-            self.next = self.next.max(now.saturating_sub(LATE_MOST)) + takes;
+        if self.sent > FIRST_FLIGHT {
+            let since = self.carries(now.saturating_sub(self.owed_at));
+            let spared = -self.carries(LATE_MOST);
+            self.owed = self.owed.saturating_sub(since).max(spared);
+            self.owed = self.owed.saturating_add_unsigned(bytes);
+            self.owed_at = now;
         }
+    }
+
+    /// What may be sent in this time.
+    fn carries(&self, time: Duration) -> i64 {
+        let bytes = u128::from(self.rate()) * self.gain.eighths() * time.as_nanos() / 8_000_000_000;
+        i64::try_from(bytes).unwrap_or(i64::MAX)
+    }
+
+    /// When time has made up for everything that was sent: by the rate of now, which may be better known than it was then.
+    /// At once where nothing was measured.
+    fn paid_at(&self) -> Duration {
+        let owed = u128::from(self.owed.max(0).unsigned_abs());
+        let takes = (owed * 8_000_000_000).checked_div(u128::from(self.rate()) * self.gain.eighths());
+        let takes = takes.map_or(Ok(0), u64::try_from).unwrap_or(u64::MAX);
+        self.owed_at.saturating_add(Duration::from_nanos(takes))
     }
 
     /// The receiver has this many bytes in all. A number that was never sent is not believed.
@@ -529,6 +547,24 @@ mod tests {
             now += Duration::from_secs(60);
         }
         assert!(pace.rate() >= rate * 2 / 3, "{rate} {}", pace.rate());
+    }
+
+    #[test]
+    fn what_was_sent_before_the_rate_was_known_holds_nothing_up() {
+        let mut pace = Pace::default();
+        let second = Duration::from_secs(1);
+        // A greeting of a few bytes: some hundred bytes a second, as far as one can know.
+        pace.sent(Lane::P0, 100, Duration::ZERO);
+        pace.told(100, second);
+        while pace.sent < FIRST_FLIGHT {
+            pace.sent(Lane::P2, 1024, second);
+        }
+        pace.told(pace.sent, second * 4);
+        assert!(
+            pace.has_room(Lane::P2, second * 4),
+            "{:?}",
+            pace.room_at(Lane::P2)
+        );
     }
 
     #[test]
