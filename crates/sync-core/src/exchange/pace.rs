@@ -45,9 +45,10 @@ const PROBE_ROUNDS: u32 = 8;
 const DRAIN_ROUNDS: u32 = 2;
 
 /// How fast to send.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 enum Gain {
     /// The way was not filled yet.
+    #[default]
     Start,
     /// Perhaps the way got faster.
     Probe,
@@ -91,7 +92,7 @@ struct Word {
     sent_at: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Pace {
     sent: u64,
     told: u64,
@@ -125,32 +126,6 @@ pub(crate) struct Pace {
     /// Bytes that were sent before their time at this moment: below zero where time was not used.
     owed: i64,
     owed_at: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            sent: 0,
-            told: 0,
-            requests: 0,
-            marks: VecDeque::new(),
-            began: (Duration::ZERO, 0),
-            words: VecDeque::new(),
-            trip: None,
-            rates: VecDeque::new(),
-            round: 0,
-            round_end: 0,
-            round_trip: None,
-            rate_before: 0,
-            steady: 0,
-            queued: 0,
-            probed: 0,
-            drained: 0,
-            gain: Gain::Start,
-            owed: 0,
-            owed_at: Duration::ZERO,
-        }
-    }
 }
 
 impl Pace {
