@@ -12,7 +12,7 @@ const RATES: [i32; 1024] = {
 };
 
 /// An adaptive probability: 22 bits of it and a count of observations.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Chance(u32);
 
 impl Chance {

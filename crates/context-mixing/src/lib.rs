@@ -10,6 +10,7 @@ mod coder;
 mod histories;
 mod logistic;
 mod model;
+mod tables;
 
 pub use coder::{Decoder, Encoder};
 pub use model::{Model, Size};

@@ -5,35 +5,29 @@
 //! context models for lossless data compression", 2005). Everything is integers of fixed width: both ends, on any
 //! machine, come to the same probabilities.
 
-use crate::chance::Chance;
 use crate::histories::Histories;
 use crate::logistic::{STRETCH_MAX, Stretcher, squash};
+use crate::tables::{SETS_FIELD, SETS_MATCH, Tables};
 
 /// Contexts that are looked up in the table.
-const CONTEXTS: usize = 13;
+pub(crate) const CONTEXTS: usize = 13;
 /// Inputs of the mixer: one a context, two of the match, one constant.
-const INPUTS: usize = CONTEXTS + 3;
+pub(crate) const INPUTS: usize = CONTEXTS + 3;
 /// Places where each field's last value began.
-const FIELDS_BITS: u32 = 14;
+pub(crate) const FIELDS_BITS: u32 = 14;
 /// Fewest equal bytes that make a match.
 const MATCH_LEAST: u32 = 5;
 /// Longer matches count as this long.
 const MATCH_MOST: u32 = 63;
-/// Sets of weights: by the length of the match, by the field, by the bits so far and the known orders.
-const SETS_MATCH: usize = 16;
-const SETS_FIELD: usize = 1024;
-const SETS_ORDER: usize = 256 * 3;
 /// Observations after which an adaptive probability moves no slower.
 const COUNT_MOST: u32 = 400;
 /// The same for what the match and the last refinement learn.
 const MATCH_COUNT_MOST: u32 = 1000;
 const REFINED_COUNT_MOST: u32 = 250;
-/// What every weight is at first; 4096 is one.
-const FIRST_WEIGHT: i16 = 700;
 /// Steps of the last refinement across the logistic domain, and their width.
-const STEPS: usize = 24;
-const STEP: i32 = 174;
-const STEPS_FROM: i32 = -2001;
+pub(crate) const STEPS: usize = 24;
+pub(crate) const STEP: i32 = 174;
+pub(crate) const STEPS_FROM: i32 = -2001;
 /// No bit is surer than this of 65,536.
 const LEAST_CHANCE: i32 = 24;
 
@@ -48,7 +42,7 @@ pub enum Size {
 
 impl Size {
     /// Lines of the table, each with a check byte and the 15 histories of half a byte, as a power of two.
-    fn lines_bits(self) -> u32 {
+    pub(crate) fn lines_bits(self) -> u32 {
         match self {
             Self::Small => 17,
             Self::Large => 20,
@@ -56,7 +50,7 @@ impl Size {
     }
 
     /// Bytes of the past that a match may point to, as a power of two.
-    fn past_bits(self) -> u32 {
+    pub(crate) fn past_bits(self) -> u32 {
         match self {
             Self::Small => 17,
             Self::Large => 20,
@@ -64,7 +58,7 @@ impl Size {
     }
 
     /// Places of the past by the hash of the bytes before them, as a power of two.
-    fn matches_bits(self) -> u32 {
+    pub(crate) fn matches_bits(self) -> u32 {
         self.past_bits() - 2
     }
 }
@@ -73,18 +67,11 @@ impl Size {
 #[derive(Clone)]
 pub struct Model {
     size: Size,
-    lines: Vec<[u8; 16]>,
-    /// What a history means, context by context.
-    chances: Box<[[Chance; 256]; CONTEXTS]>,
-    weights: [Vec<[i16; INPUTS]>; 3],
-    past: Vec<u8>,
+    tables: Tables,
     /// Bytes so far.
     at: usize,
-    matches: Vec<u32>,
     match_at: usize,
     match_length: u32,
-    match_chances: Vec<Chance>,
-    fields: Vec<u32>,
     field: u32,
     /// Where the next byte of the field's previous value stands; 0 where there is none.
     field_at: usize,
@@ -100,9 +87,8 @@ pub struct Model {
     slots: [usize; CONTEXTS],
     /// Bits of the byte so far, with a one in front.
     partial: usize,
-    /// The last refinement: what came of a probability in this place.
-    final_chances: [Vec<[Chance; STEPS]>; 2],
-    /// Which curve of each of them the coming bit uses, the step of it below the mixed probability and the way to the next.
+    /// Which curve of each last refinement the coming bit uses, the step of it below the mixed probability and the way
+    /// to the next.
     spots: [usize; 2],
     step: (usize, i32),
     inputs: [i16; INPUTS],
@@ -114,6 +100,15 @@ pub struct Model {
     fresh: bool,
     stretcher: Stretcher,
     histories: &'static Histories,
+}
+
+impl Drop for Model {
+    /// The next message has the tables, without what was learned.
+    fn drop(&mut self) {
+        if self.size == Size::Small {
+            std::mem::take(&mut self.tables).give_back(self.at, &self.slots);
+        }
+    }
 }
 
 impl std::fmt::Debug for Model {
@@ -165,22 +160,12 @@ fn hash(a: u32, b: u32) -> u32 {
 impl Model {
     /// A model that has seen nothing.
     pub fn new(size: Size) -> Self {
-        let histories = Histories::get();
-        let first: [Chance; 256] = std::array::from_fn(|history| Chance::new(histories.guess(history as u8)));
-        let curve: [Chance; STEPS] =
-            std::array::from_fn(|at| Chance::new(squash(at as i32 * STEP + STEPS_FROM) as u16));
         Self {
             size,
-            lines: vec![[0; 16]; 1 << size.lines_bits()],
-            chances: Box::new([first; CONTEXTS]),
-            weights: [SETS_MATCH, SETS_FIELD, SETS_ORDER].map(|sets| vec![[FIRST_WEIGHT; INPUTS]; sets]),
-            past: vec![0; 1 << size.past_bits()],
+            tables: Tables::take(size),
             at: 0,
-            matches: vec![0; 1 << size.matches_bits()],
             match_at: 0,
             match_length: 0,
-            match_chances: vec![Chance::new(49_152); 64 * 2],
-            fields: vec![0; 1 << FIELDS_BITS],
             field: 0,
             field_at: 0,
             field_start: 0,
@@ -191,7 +176,6 @@ impl Model {
             hashes: [0; CONTEXTS],
             slots: [0; CONTEXTS],
             partial: 1,
-            final_chances: [vec![curve; 1 << 12], vec![curve; 1 << 12]],
             spots: [0; 2],
             step: (0, 0),
             inputs: [0; INPUTS],
@@ -201,16 +185,24 @@ impl Model {
             expected: None,
             fresh: true,
             stretcher: Stretcher::new(),
-            histories,
+            histories: Histories::get(),
         }
+    }
+
+    /// The tables, how many bytes were seen, and which lines were looked up last.
+    #[cfg(test)]
+    pub(crate) fn into_tables(mut self) -> (Tables, usize, [usize; CONTEXTS]) {
+        // What is dropped has none any more.
+        let tables = std::mem::replace(&mut self.tables, Tables::take(self.size));
+        (tables, self.at, self.slots)
     }
 
     /// A value of this field begins.
     pub(crate) fn begin(&mut self, field: u32) {
         let slot = (hash(field, 77) >> (32 - FIELDS_BITS)) as usize;
         self.field = field;
-        self.field_at = self.fields[slot] as usize;
-        self.fields[slot] = u32::try_from(self.at).unwrap_or(0);
+        self.field_at = self.tables.fields[slot] as usize;
+        self.tables.fields[slot] = u32::try_from(self.at).unwrap_or(0);
         self.field_start = self.at;
         self.field_equal = self.field_at > 0;
         self.clause = 0;
@@ -219,7 +211,7 @@ impl Model {
     }
 
     fn past_byte(&self, at: usize) -> u8 {
-        self.past[at & ((1 << self.size.past_bits()) - 1)]
+        self.tables.past[at & ((1 << self.size.past_bits()) - 1)]
     }
 
     fn start_byte(&mut self) {
@@ -279,7 +271,7 @@ impl Model {
         } else {
             0
         };
-        let lines = &mut self.lines[..];
+        let lines = &mut self.tables.lines[..];
         let shift = 32 - self.size.lines_bits();
         let wanted = self.hashes.map(|context| hash(context, half));
         // All are fetched before any is looked at: the table is far larger than the caches.
@@ -307,9 +299,9 @@ impl Model {
             self.start_byte();
         }
         let place = self.place() & 15;
-        let lines = &self.lines[..];
+        let lines = &self.tables.lines[..];
         let mut inputs = [0; INPUTS];
-        for ((input, slot), chances) in inputs.iter_mut().zip(self.slots).zip(&*self.chances) {
+        for ((input, slot), chances) in inputs.iter_mut().zip(self.slots).zip(&self.tables.chances) {
             let history = lines[slot][place];
             let stretched = self.stretcher.stretch(chances[usize::from(history)].p16()) as i16;
             *input = if history == 0 { 0 } else { stretched };
@@ -317,7 +309,7 @@ impl Model {
         let mut bucket = 0;
         let (mut plain, mut strong) = (0, 0);
         if let Some(bit) = self.expected_bit() {
-            let chance = self.match_chances[self.match_length as usize].p16();
+            let chance = self.tables.match_chances[self.match_length as usize].p16();
             let stretched = self.stretcher.stretch(chance);
             let sign = if bit == 1 { 1 } else { -1 };
             plain = stretched * sign;
@@ -332,7 +324,7 @@ impl Model {
         self.sets[2] = self.partial + 256 * (known / 2).min(2);
         self.find_spots();
         let mut sum = 0;
-        for (nth, weights) in self.weights.iter().enumerate() {
+        for (nth, weights) in self.tables.weights.iter().enumerate() {
             let stretched = (dot(&weights[self.sets[nth]], &inputs) >> 12).clamp(-STRETCH_MAX, STRETCH_MAX);
             self.outputs[nth] = squash(stretched);
             sum += stretched;
@@ -349,7 +341,7 @@ impl Model {
     fn refine(&self) -> i32 {
         let (low, rest) = self.step;
         let mut sum = 0;
-        for (chances, spot) in self.final_chances.iter().zip(self.spots) {
+        for (chances, spot) in self.tables.curves.iter().zip(self.spots) {
             let curve = &chances[spot];
             sum += (curve[low].p16() * (STEP - rest) + curve[low + 1].p16() * rest) / STEP;
         }
@@ -361,7 +353,7 @@ impl Model {
         let order1 = self.sets[0] * 256 + self.partial;
         let field = (hash(hash(self.field, (self.last & 0xff) as u32), self.partial as u32) >> 20) as usize;
         self.spots = [order1, field];
-        for (chances, spot) in self.final_chances.iter().zip(self.spots) {
+        for (chances, spot) in self.tables.curves.iter().zip(self.spots) {
             let curve = &chances[spot];
             std::hint::black_box((curve[0].p16(), curve[STEPS - 1].p16()));
         }
@@ -386,26 +378,29 @@ impl Model {
     /// The bit that really came.
     pub(crate) fn update(&mut self, bit: u8) {
         let target = i32::from(bit) << 16;
-        for (nth, weights) in self.weights.iter_mut().enumerate() {
+        for (nth, weights) in self.tables.weights.iter_mut().enumerate() {
             let error = ((target - self.outputs[nth]).clamp(-65_535, 65_535) * 3) >> 5;
             // Sixteen bits suffice for it: 65,535 x 3 / 32.
             train(&mut weights[self.sets[nth]], &self.inputs, error as i16);
         }
+        let place = self.place() & 15;
+        if self.size == Size::Small {
+            self.tables.note(place, &self.slots, self.spots);
+        }
         let (low, rest) = self.step;
-        for (chances, spot) in self.final_chances.iter_mut().zip(self.spots) {
+        for (chances, spot) in self.tables.curves.iter_mut().zip(self.spots) {
             chances[spot][low + usize::from(rest > STEP / 2)].update(bit, REFINED_COUNT_MOST);
         }
         if let Some(expected) = self.expected_bit() {
             let right = u8::from(expected == bit);
-            self.match_chances[self.match_length as usize].update(right, MATCH_COUNT_MOST);
+            self.tables.match_chances[self.match_length as usize].update(right, MATCH_COUNT_MOST);
             if right == 0 {
                 self.match_length = 0;
                 self.expected = None;
             }
         }
-        let place = self.place() & 15;
-        let (lines, histories) = (&mut self.lines[..], self.histories);
-        for (slot, chances) in self.slots.into_iter().zip(&mut *self.chances) {
+        let (lines, histories) = (&mut self.tables.lines[..], self.histories);
+        for (slot, chances) in self.slots.into_iter().zip(&mut self.tables.chances) {
             let history = &mut lines[slot][place];
             chances[usize::from(*history)].update(bit, COUNT_MOST);
             *history = histories.next(*history, bit);
@@ -421,7 +416,7 @@ impl Model {
 
     fn end_byte(&mut self, byte: u8) {
         let mask = (1 << self.size.past_bits()) - 1;
-        self.past[self.at & mask] = byte;
+        self.tables.past[self.at & mask] = byte;
         self.at += 1;
         self.last = (self.last << 8) | u64::from(byte);
         if self.field_at > 0 {
@@ -459,7 +454,7 @@ impl Model {
         let slot = (key >> (32 - self.size.matches_bits())) as usize;
         if self.match_length < MATCH_LEAST {
             self.match_length = 0;
-            let candidate = self.matches[slot] as usize;
+            let candidate = self.tables.matches[slot] as usize;
             if candidate > 0 && self.at - candidate <= mask {
                 let mut length = 0;
                 while length < MATCH_MOST
@@ -473,7 +468,7 @@ impl Model {
                 self.match_length = length;
             }
         }
-        self.matches[slot] = u32::try_from(self.at).unwrap_or(0);
+        self.tables.matches[slot] = u32::try_from(self.at).unwrap_or(0);
     }
 }
 

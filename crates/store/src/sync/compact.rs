@@ -6,7 +6,7 @@
 //! a few at most, and is forgotten with every purge.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use records::ids::{DeviceId, DocId, SessionId};
 use sync_core::compact::{BASE_BYTES_MAX, BASE_CHANGES_MAX, Base, Known, Learned, Nothing, Range};
@@ -36,7 +36,7 @@ const REMEMBERED: usize = 1024;
 #[derive(Default)]
 pub(crate) struct Packing {
     /// What was learned, newest last.
-    learned: VecDeque<([u8; 8], Learned)>,
+    learned: VecDeque<([u8; 8], Arc<Learned>)>,
     /// A hub: the base that each box named. A box: its own, under no device.
     bases: HashMap<Option<DeviceId>, Base>,
     /// Ends that asked to be told everything in full. A box: the hub, under no device.
@@ -59,12 +59,12 @@ impl Packing {
         self.purges
     }
 
-    fn find(&self, check: [u8; 8]) -> Option<Learned> {
+    fn find(&self, check: [u8; 8]) -> Option<Arc<Learned>> {
         let found = self.learned.iter().find(|(known, _)| *known == check)?;
         Some(found.1.clone())
     }
 
-    fn keep(&mut self, check: [u8; 8], learned: &Learned, purges: u64) {
+    fn keep(&mut self, check: [u8; 8], learned: &Arc<Learned>, purges: u64) {
         if self.purges != purges {
             return;
         }
@@ -262,7 +262,7 @@ impl Store {
     }
 
     /// The base for messages to the other end, learned.
-    fn base_for(&self, sql: &Connection, device: Option<DeviceId>) -> Option<(Base, Learned)> {
+    fn base_for(&self, sql: &Connection, device: Option<DeviceId>) -> Option<(Base, Arc<Learned>)> {
         let mut base = self.packing(|packing| packing.bases.get(&device).cloned());
         if base.is_none() && device.is_none() {
             let ranges = choose(sql, self.device()).ok()?;
@@ -276,7 +276,7 @@ impl Store {
     }
 
     /// What is learned from a base, where its changes are here.
-    fn learn(&self, sql: &Connection, base: &Base) -> Option<Learned> {
+    fn learn(&self, sql: &Connection, base: &Base) -> Option<Arc<Learned>> {
         if let Some(learned) = self.packing(|packing| packing.find(base.check)) {
             return Some(learned);
         }
@@ -285,13 +285,13 @@ impl Store {
         if Base::of(base.ranges.clone(), &changes) != *base {
             return None;
         }
-        let learned = Learned::of_base(&changes);
+        let learned = Arc::new(Learned::of_base(&changes));
         self.packing(|packing| packing.keep(base.check, &learned, purges));
         Some(learned)
     }
 
     /// The base that a message of the other end names, learned, where its changes are here.
-    fn base_of(&self, sql: &Connection, device: Option<DeviceId>, wanted: &Base) -> Option<Learned> {
+    fn base_of(&self, sql: &Connection, device: Option<DeviceId>, wanted: &Base) -> Option<Arc<Learned>> {
         // A box's base is made of its own changes, for both directions.
         let owner = device.unwrap_or_else(|| self.device());
         let own = wanted.ranges.iter().all(|range| range.actor.device == owner);
@@ -338,7 +338,10 @@ impl Store {
             let in_full = store.packing(|packing| packing.in_full.contains(&device));
             let known: &dyn Known = if in_full { &Nothing } else { &view };
             let worth = !in_full && (more || items_of(&message) >= WORTH_A_BASE);
-            let base = || worth.then(|| store.base_for(sql, device)).flatten();
+            let base = || {
+                let (base, learned) = worth.then(|| store.base_for(sql, device)).flatten()?;
+                Some((base, Arc::unwrap_or_clone(learned)))
+            };
             Ok(Answer::packed(lane, &message, more, learned, base, known))
         })
         .await
@@ -358,7 +361,7 @@ impl Store {
                 sql,
                 at_box: device.is_none(),
             };
-            let base = |wanted: &Base| store.base_of(sql, device, wanted);
+            let base = |wanted: &Base| store.base_of(sql, device, wanted).map(Arc::unwrap_or_clone);
             Ok(Answer::unpacked(lane, &bytes, learned, base, &view))
         })
         .await
