@@ -12,7 +12,7 @@ use records::ids::{BlobId, ClinicCode, DocId, EcgId, FormId, ObservationId, Pati
 use records::time::Stamp;
 use records::tree::Edit;
 use records::vitals::{PersonAge, add_observation};
-use store::{AuditAct, By, Commit, CommitError, Lane, Store, Target, Write};
+use store::{AuditAct, By, Commit, CommitError, Store, Target, Write};
 use tokio::sync::Notify;
 
 use super::attachment::{Opener, TrayReason, Verdict};
@@ -407,11 +407,7 @@ fn commit(ready: &Ready, target: Target, opener: Opener, person: &PersonAge) -> 
             (records::ecgs::add_ecg(&meta), blobs, AuditAct::EcgRecord)
         }
     };
-    let lane = if shown(ready, person).critical {
-        Lane::P0
-    } else {
-        Lane::P2
-    };
+    let lane = super::shown::lane(shown(ready, person).critical);
     let write = Write::new(target, edits);
     Commit {
         blobs,

@@ -2,6 +2,7 @@
 
 use records::ids::BlobId;
 use records::vitals::{Flag, Measured, PersonAge, flag};
+use store::Lane;
 
 /// The word beside a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,11 @@ pub struct Shown {
 
 /// The mark of a temperature that was taken at a surface: it is not judged by the limits of the body.
 pub const SURFACE: &str = "surface";
+
+/// How urgently results travel: one that is critical for its person goes before everything else.
+pub fn lane(critical: bool) -> Lane {
+    if critical { Lane::P0 } else { Lane::P2 }
+}
 
 impl Shown {
     /// A reading of this person.

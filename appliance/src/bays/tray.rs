@@ -6,14 +6,13 @@ use records::ids::{DocId, EcgId, ObservationId, PatientId, StaffId, TrayId};
 use records::patients::Chart;
 use records::text::{fold, fold_name, fold_phone};
 use records::time::{BirthDate, Stamp, WallTime};
-use records::vitals::{Withdrawal, add_observation, withdraw_observation};
-use store::{
-    AuditAct, By, Commit, CommitError, Lane, LocalEffect, StoreError, Target, TrayItem, TrayState, Write,
-};
+use records::vitals::{PersonAge, Withdrawal, add_observation, withdraw_observation};
+use store::{AuditAct, By, Commit, CommitError, LocalEffect, StoreError, Target, TrayItem, TrayState, Write};
 
 use super::attachment::{Opener, TrayReason};
 use super::keeper::month;
 use super::readings::{Found, from_tray, observation};
+use super::shown::Shown;
 use super::{ecgs, shown};
 use crate::state::AppState;
 
@@ -132,7 +131,7 @@ impl Waiting {
     pub fn numbers(&self) -> Vec<(String, &'static str)> {
         match &self.what {
             What::Reading(found) => shown::numbers(&found.measured),
-            What::Ecg(meta) => shown::Shown::ecg(meta.blob, meta.heart_rate, None).numbers,
+            What::Ecg(meta) => Shown::ecg(meta.blob, meta.heart_rate, None).numbers,
             What::Unknown => Vec::new(),
         }
     }
@@ -195,20 +194,26 @@ pub async fn claim(
     }
     let clinic = state.store.clinic().await?.ok_or(ClaimRefusal::NoClinic)?;
     let fresh = state.store.fresh();
-    let (edits, blobs, taken) = match (
+    let taken = super::readings::taken_of(&item.content).ok_or(ClaimRefusal::NoReading)?;
+    let day = taken.at.china_date();
+    let person = PersonAge::on(chart.value.birth, chart.value.sex, day);
+    let (edits, blobs, shown) = match (
         from_tray(&item.content),
         ecgs::from_tray(&item.content, EcgId(fresh), staff),
     ) {
         (Some(kept), _) => {
             let id = ObservationId(fresh);
             let opener = Opener::Doctor(staff);
-            let observation = observation(id, &kept.found, &kept.device, &kept.serial, opener, kept.taken);
-            (add_observation(&observation), Vec::new(), kept.taken)
+            let observation = observation(id, &kept.found, &kept.device, &kept.serial, opener, taken);
+            let shown = Shown::of(&kept.found.measured, &kept.found.marks, &person);
+            (add_observation(&observation), Vec::new(), shown)
         }
-        (None, Some(meta)) => (add_ecg(&meta), blobs_of(state, &meta).await?, meta.taken),
+        (None, Some(meta)) => {
+            let shown = Shown::ecg(meta.blob, meta.heart_rate, Some(&person));
+            (add_ecg(&meta), blobs_of(state, &meta).await?, shown)
+        }
         (None, None) => return Err(ClaimRefusal::NoReading),
     };
-    let day = taken.at.china_date();
     let visit = state.store.open_encounter_of(patient, day).await?;
     let series = Target::Series {
         patient,
@@ -222,8 +227,13 @@ pub async fn claim(
         write: 0,
         entry: ObservationId(fresh),
     };
-    let write = Write::new(target, edits);
-    let done = save(state, write, blobs, AuditAct::ReadingClaim, staff, settle).await?;
+    let commit = Commit {
+        blobs,
+        lane: shown::lane(shown.critical),
+        settle: vec![settle],
+        ..Commit::new(By::Staff(staff), AuditAct::ReadingClaim, vec![Write::new(target, edits)])
+    };
+    let done = save(state, commit).await?;
     done.docs.first().copied().ok_or(ClaimRefusal::NoReading)
 }
 
@@ -255,35 +265,15 @@ pub async fn give_back(
         None => withdraw_ecg(EcgId(entry.0), &withdrawal),
     };
     let write = Write::new(Target::Existing(doc), edits);
-    save(
-        state,
-        write,
-        Vec::new(),
-        AuditAct::ReadingReturn,
-        staff,
-        LocalEffect::ReleaseTray(id),
-    )
-    .await?;
+    let commit = Commit {
+        settle: vec![LocalEffect::ReleaseTray(id)],
+        ..Commit::new(By::Staff(staff), AuditAct::ReadingReturn, vec![write])
+    };
+    save(state, commit).await?;
     Ok(())
 }
 
-async fn save(
-    state: &AppState,
-    write: Write,
-    blobs: Vec<Vec<u8>>,
-    act: AuditAct,
-    staff: StaffId,
-    settle: LocalEffect,
-) -> Result<store::Committed, ClaimRefusal> {
-    let commit = Commit {
-        writes: vec![write],
-        blobs,
-        by: By::Staff(staff),
-        act,
-        lane: Lane::P2,
-        form: None,
-        settle: vec![settle],
-    };
+async fn save(state: &AppState, commit: Commit) -> Result<store::Committed, ClaimRefusal> {
     match state.store.commit(commit).await {
         Ok(done) => Ok(done),
         Err(CommitError::TrayMoved) => Err(ClaimRefusal::Moved),

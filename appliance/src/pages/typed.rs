@@ -17,7 +17,7 @@ use shell::drafts::{self, Opened};
 use shell::errors::{Page as Answer, PageError};
 use shell::forms::new_form;
 use shell::person::Person;
-use store::{AuditAct, Commit, CommitError, Lane, LocalEffect, Target, Write};
+use store::{AuditAct, Commit, CommitError, LocalEffect, Target, Write};
 use web::checks::Checked;
 use web::fields::Fields;
 use web::forms::{Area, Faults, Form, Input, Pick};
@@ -29,6 +29,7 @@ use web::trouble::Trouble;
 use web::vitals::{kind_name, unit_of};
 use web::words;
 
+use crate::bays::shown;
 use crate::pages::visitor::{Visitor, go_to};
 
 /// Longest reason for a withdrawal, in characters.
@@ -189,7 +190,7 @@ pub async fn save(visitor: Visitor, Path(id): Path<String>, fields: Fields) -> A
         blobs: Vec::new(),
         by: visitor.by(),
         act: AuditAct::ReadingType,
-        lane: if alarming { Lane::P0 } else { Lane::P2 },
+        lane: shown::lane(alarming),
         form: Some(form),
         settle: vec![LocalEffect::DropDraft(form)],
     };

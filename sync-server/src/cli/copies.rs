@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use shell::checking;
 use shell::progress::{follow, things};
 use shell::verbs::{Failure, Outcome, chain, say};
@@ -31,7 +31,7 @@ pub(super) async fn check(args: CheckCopyArgs) -> Outcome {
     let (hub, copy) = (beside(&args.place).await?, copy(&args.place, address).await?);
     let failed =
         |error: store::StoreError| Failure::new(format!("the copy cannot be checked: {}", chain(&error)));
-    let mark = Value::String(hub.fresh().iter().map(|byte| format!("{byte:02x}")).collect());
+    let mark = json!(hub.fresh());
     hub.put_setting(MARK, &mark).await.map_err(failed)?;
     if copy.setting(MARK).await.map_err(failed)? == Some(mark) {
         return Err(Failure::new(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use records::ids::PatientId;
 use records::vitals::{Measured, Origin};
+use store::Lane;
 
 use super::{found, founded, register};
 use crate::workbench::{Bench, bay, id_number, pressure};
@@ -192,6 +193,26 @@ async fn an_unclaimed_reading_needs_two_identifiers_and_goes_back_with_a_trace()
     assert!(tray.has("撤销"), "{}", tray.text());
     let tray = tablet.send(&tray, &format!("{item}/restore"), &[]).await;
     assert!(tray.has("151/93"));
+}
+
+#[tokio::test]
+async fn a_critical_reading_from_the_tray_goes_before_everything_else() {
+    for (mmhg, is_urgent) in [((138, 86), false), ((230, 130), true)] {
+        let mut bench = Bench::new(&[bay("诊桌", "omron-hbp9030")]).await;
+        let mut tablet = found(&bench).await;
+        let birth = ("birth", "1958-04-01");
+        let path = register(&mut tablet, "王秀英", &[birth, ("phone", "13800001234")]).await;
+        bench.device(0, pressure(mmhg.0, mmhg.1, None)).await;
+        let item = tablet.get("/tray").await.attribute("href=\"/tray/", "href").unwrap();
+        let page = tablet
+            .get(&format!("{item}?patient={}", patient(&path)))
+            .await;
+        let named = [("name", "王秀英"), ("phone_tail", "1234")];
+        let claimed = tablet.send(&page, &format!("{item}/claim"), &named).await;
+        assert_eq!(claimed.path, path);
+        let urgent = &bench.state.store.link_status().await.unwrap().queue[Lane::P0.index()];
+        assert_eq!(urgent.items > 0, is_urgent, "{mmhg:?}");
+    }
 }
 
 #[tokio::test]

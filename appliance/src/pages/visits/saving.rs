@@ -9,7 +9,7 @@ use records::staff::Action;
 use records::tree::Edit;
 use shell::errors::Page as Answer;
 use shell::forms::new_form;
-use store::{AuditAct, CommitError, Committed, Lane, Target};
+use store::{AuditAct, CommitError, Committed, Target};
 use sync_core::document::Heads;
 use web::checks::Checked;
 use web::fields::Fields;
@@ -20,6 +20,7 @@ use web::visits::form::names;
 use super::closed::closed_meanwhile;
 use super::form::{View, draw_form, note, of_visit, on_form, work_on_diagnoses};
 use super::{Open, commit};
+use crate::bays::shown;
 use crate::pages::typed;
 use crate::pages::visitor::{Visitor, go_to};
 
@@ -152,9 +153,7 @@ async fn write(
         AuditAct::VisitSave,
         Some(form),
     );
-    if critical {
-        first.lane = Lane::P0;
-    }
+    first.lane = shown::lane(critical);
     let done = store.commit(first).await?;
     if !done.already {
         return Ok(Saved {
