@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What each crate of the workspace may use; dev-dependencies count too.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("context-mixing", &[]),
     ("records", &[]),
     ("ecg", &["records"]),
@@ -36,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "shell",
             "device-drivers",
             "card",
+            "machine",
         ],
     ),
     (
@@ -58,7 +59,8 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ),
     ("card", &[]),
     ("image-builder", &["card"]),
-    ("card-init", &["card"]),
+    ("machine", &["card"]),
+    ("card-init", &["card", "machine"]),
     ("simulation", &["records", "sync-core", "store"]),
     ("compat", &["records", "sync-core", "store"]),
     (

@@ -101,8 +101,9 @@ fn each_direct_dependency_says_why_it_is_there() {
 }
 
 /// Crates of this workspace.
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "card",
+    "machine",
     "records",
     "ecg",
     "sync-core",

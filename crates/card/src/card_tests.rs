@@ -8,7 +8,9 @@ mod identities;
 mod layouts;
 mod lives;
 mod permits;
+mod pins;
 mod starts;
+mod vestibules;
 
 use std::io::{Cursor, Write};
 

@@ -93,6 +93,9 @@ pub enum DataFault {
         "the data are locked: this machine's key does not open them; put the card back into its own box, or use the county's recovery key"
     )]
     Locked,
+    /// They are closed until a person opens them: the ordinary state of such a site's box after a start.
+    #[error("the data wait for the start PIN")]
+    WaitsForPerson,
     /// They are to be encrypted, and this machine has no key.
     #[error("the data are to be encrypted, and this machine has no key of its own: nothing was made")]
     NoKey,

@@ -4,7 +4,8 @@
 //! [`layout`] says what stands where, [`select`] which of the two systems starts, [`state`] what the card remembers.
 //! [`slots`] brings a new system in: install, read back, try, commit or roll back; [`starting`] decides what a start
 //! does with them. `difference` makes the new system of the old one. [`first_start`] makes the data partition; [`protection`] says
-//! how the data are protected, [`luks`] and [`recovery`] how their key is kept; [`radio`] tells what tablets join,
+//! how the data are protected, [`luks`] and [`recovery`] how their key is kept, [`pin`] what a person types to open them,
+//! [`vestibule`] what a box keeps before they are open, [`sealed`] what only an open box reads; [`radio`] tells what tablets join,
 //! [`technician`] whom a county lets in for a while. [`firmware`] tells what a Raspberry Pi would start;
 //! [`power_cut`] cuts the power at every write.
 
@@ -24,11 +25,13 @@ pub mod layout;
 pub mod luks;
 pub mod mbr;
 pub mod part;
+pub mod pin;
 pub mod power_cut;
 pub mod protection;
 pub mod radio;
 pub mod random;
 pub mod recovery;
+pub mod sealed;
 pub mod select;
 pub mod signed;
 pub mod simulated;
@@ -37,6 +40,7 @@ pub mod starting;
 pub mod state;
 pub mod technician;
 pub mod verity;
+pub mod vestibule;
 
 #[cfg(test)]
 mod card_tests;

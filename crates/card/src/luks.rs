@@ -3,23 +3,33 @@
 //!
 //! The volume is ciphered by the kernel with Adiantum, which is quick on processors without AES instructions. The
 //! first slot opens with the device's key, the second with the recovery key, which lies beside it sealed to the county.
+//! Where a person opens the data at each start, a slot of the start PIN takes the place of the first ([`set_pin`]).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use stretch::Stretch;
 use zeroize::Zeroizing;
 
 use crate::device::{BLOCK, BlockDevice, DeviceFault};
 use crate::mbr::Extent;
 use crate::protection::{DeviceKey, Source};
 use crate::random::Random;
+use crate::vestibule;
 
+mod change;
 mod slot;
+mod stretch;
+
+pub use change::{ChangeFault, PinSlot, set_pin, settle};
+pub use stretch::Cost;
 
 /// Bytes of one copy of the header: 4 KiB binary, 12 KiB text.
 const HEADER: u64 = 16 << 10;
 /// Bytes of its binary part.
 const BINARY: usize = 4096;
+/// Bytes of a text, with the zero that ends it left out.
+const TEXT_MAX: usize = HEADER as usize - BINARY - 1;
 /// Bytes before the data: both copies of the header and the slots. Cryptsetup's usual place.
 pub const DATA_OFFSET: u64 = 16 << 20;
 /// How the kernel ciphers the data.
@@ -30,8 +40,6 @@ pub const DATA_SECTOR: u64 = BLOCK;
 const ROUNDS: u32 = 1000;
 /// Rounds over a secret that can be guessed: about a second on a Raspberry Pi 3.
 const ROUNDS_OF_SERIAL: u32 = 100_000;
-/// Most rounds that are counted: a forged header must not hold up a start.
-const ROUNDS_MAX: u32 = 10_000_000;
 /// Most slots that are tried.
 const SLOTS_MAX: usize = 8;
 const MAGICS: [&[u8; 6]; 2] = [b"LUKS\xba\xbe", b"SKUL\xba\xbe"];
@@ -46,9 +54,12 @@ const UUID_LEN: usize = 40;
 const OFFSET_AT: usize = 256;
 const SUM_AT: usize = 448;
 const SUM_LEN: usize = 64;
-/// The kinds of our two tokens: who may open which slot.
+/// The kinds of our tokens: who may open which slot.
 const DEVICE_TOKEN: &str = "clinic-device";
 const RECOVERY_TOKEN: &str = "clinic-recovery";
+const PIN_TOKEN: &str = "clinic-pin";
+/// The kind of the token that says that a person opens the data, and that a vestibule lies before them.
+const PERSON_TOKEN: &str = "clinic-person";
 
 /// The key that the data are ciphered with; wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,14 +89,8 @@ pub struct New<'a> {
     pub recovery: &'a str,
     /// The sealed form.
     pub sealed: &'a str,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Kdf {
-    r#type: String,
-    hash: String,
-    iterations: u32,
-    salt: String,
+    /// Whether a person is to open it at each start, from the first start PIN on.
+    pub by_person: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -94,7 +99,7 @@ struct KeySlot {
     key_size: u32,
     af: Value,
     area: Area,
-    kdf: Kdf,
+    kdf: Stretch,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -117,13 +122,14 @@ struct Check {
     digest: String,
 }
 
-/// The text of a header, as far as a box reads it.
-#[derive(Debug, Clone, Deserialize)]
+/// The text of a header.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Text {
     keyslots: serde_json::Map<String, Value>,
     tokens: serde_json::Map<String, Value>,
     segments: serde_json::Map<String, Value>,
     digests: serde_json::Map<String, Value>,
+    config: Value,
 }
 
 /// A volume's header.
@@ -132,6 +138,10 @@ pub struct Header {
     /// The number of the volume.
     pub id: [u8; 16],
     text: Text,
+    /// The number of its version, which copy it stands in, and whether the other copy says the same.
+    sequence: u64,
+    copy: usize,
+    is_twin: bool,
 }
 
 /// Makes the header of a new volume. What stood in the partition before must be of no worth.
@@ -155,12 +165,10 @@ pub fn make<D: BlockDevice + ?Sized>(
         (new.recovery.as_bytes(), ROUNDS),
     ];
     for (number, (secret, rounds)) in secrets.into_iter().enumerate() {
-        let at = 2 * HEADER + number as u64 * slot::AREA;
         let salt: Zeroizing<[u8; 32]> = random.draw();
-        let material = slot::wrap(&key.0, secret, &*salt, rounds, random);
-        device.write_at(extent.at + at, &material)?;
-        device.flush()?;
-        slots.insert(number.to_string(), json!(described(at, rounds, &*salt)));
+        let stretch = Stretch::by_rounds(rounds, &*salt);
+        let described = put_slot(device, extent, number, &key, secret, stretch, random)?;
+        slots.insert(number.to_string(), described);
     }
     // The slots are on the medium before a header names them.
     let salt: Zeroizing<[u8; 32]> = random.draw();
@@ -173,12 +181,18 @@ pub fn make<D: BlockDevice + ?Sized>(
         salt: to_base64(&*salt),
         digest: to_base64(&digest(&key, &*salt, ROUNDS)),
     };
+    let mut tokens = json!({
+        "0": { "type": DEVICE_TOKEN, "keyslots": ["0"], "source": new.device_key.source().word() },
+        "1": { "type": RECOVERY_TOKEN, "keyslots": ["1"], "sealed": new.sealed },
+    });
+    let mut slots_end = DATA_OFFSET;
+    if new.by_person {
+        tokens["2"] = json!({ "type": PERSON_TOKEN, "keyslots": [] });
+        slots_end = vestibule::AT;
+    }
     let text = json!({
         "keyslots": slots,
-        "tokens": {
-            "0": { "type": DEVICE_TOKEN, "keyslots": ["0"], "source": new.device_key.source().word() },
-            "1": { "type": RECOVERY_TOKEN, "keyslots": ["1"], "sealed": new.sealed },
-        },
+        "tokens": tokens,
         "segments": { "0": {
             "type": "crypt", "offset": DATA_OFFSET.to_string(), "size": "dynamic", "iv_tweak": "0",
             "encryption": CIPHER, "sector_size": DATA_SECTOR,
@@ -186,20 +200,34 @@ pub fn make<D: BlockDevice + ?Sized>(
         "digests": { "0": check },
         "config": {
             "json_size": (HEADER - BINARY as u64).to_string(),
-            "keyslots_size": (DATA_OFFSET - 2 * HEADER).to_string(),
+            "keyslots_size": (slots_end - 2 * HEADER).to_string(),
         },
     })
     .to_string();
     for (copy, at) in [(1, HEADER), (0, 0)] {
         let salt: Zeroizing<[u8; 64]> = random.draw();
-        device.write_at(extent.at + at, &header_bytes(copy, at, new.id, &salt, &text))?;
+        device.write_at(extent.at + at, &header_bytes(copy, at, 1, new.id, &salt, &text))?;
         device.flush()?;
     }
     Ok(key)
 }
 
-fn described(at: u64, rounds: u32, salt: &[u8]) -> KeySlot {
-    KeySlot {
+/// Writes the material of a slot, which no header names yet; returns what one will say about it.
+fn put_slot<D: BlockDevice + ?Sized>(
+    device: &mut D,
+    extent: Extent,
+    number: usize,
+    key: &VolumeKey,
+    secret: &[u8],
+    stretch: Stretch,
+    random: &mut Random,
+) -> Result<Value, DeviceFault> {
+    let no_memory = || DeviceFault::Other("there is no memory for the key of a slot".to_owned());
+    let stretched = stretch.of(secret).ok_or_else(no_memory)?;
+    let at = slot_at(number);
+    device.write_at(extent.at + at, &slot::wrap(&key.0, &stretched, random))?;
+    device.flush()?;
+    Ok(json!(KeySlot {
         r#type: "luks2".to_owned(),
         key_size: 32,
         af: json!({ "type": "luks1", "stripes": slot::STRIPES, "hash": "sha256" }),
@@ -210,30 +238,29 @@ fn described(at: u64, rounds: u32, salt: &[u8]) -> KeySlot {
             encryption: slot::CIPHER.to_owned(),
             key_size: 64,
         },
-        kdf: Kdf {
-            r#type: "pbkdf2".to_owned(),
-            hash: "sha256".to_owned(),
-            iterations: rounds,
-            salt: to_base64(salt),
-        },
-    }
+        kdf: stretch,
+    }))
 }
 
-fn header_bytes(copy: usize, at: u64, id: [u8; 16], salt: &[u8; 64], text: &str) -> Vec<u8> {
+/// Where the material of a slot of ours lies.
+fn slot_at(number: usize) -> u64 {
+    2 * HEADER + number as u64 * slot::AREA
+}
+
+fn header_bytes(copy: usize, at: u64, sequence: u64, id: [u8; 16], salt: &[u8; 64], text: &str) -> Vec<u8> {
     let mut bytes = vec![0; HEADER as usize];
     let mut put = |at: usize, what: &[u8]| bytes[at..at + what.len()].copy_from_slice(what);
     put(0, MAGICS[copy]);
     put(6, &2_u16.to_be_bytes());
     put(SIZE_AT, &HEADER.to_be_bytes());
-    put(SEQUENCE_AT, &1_u64.to_be_bytes());
+    put(SEQUENCE_AT, &sequence.to_be_bytes());
     put(LABEL_AT, b"clinic-data");
     put(HASH_AT, b"sha256");
     put(SALT_AT, salt);
     put(UUID_AT, dashed(id).as_bytes());
     put(OFFSET_AT, &at.to_be_bytes());
-    // A text that is too long would be a fault of this file: it has about 1,700 bytes.
-    let room = HEADER as usize - BINARY - 1;
-    put(BINARY, &text.as_bytes()[..text.len().min(room)]);
+    // A text that is too long would be a fault of this file: it has about 1,700 bytes, and 700 more for a PIN.
+    put(BINARY, &text.as_bytes()[..text.len().min(TEXT_MAX)]);
     let sum = Sha256::digest(&bytes);
     bytes[SUM_AT..SUM_AT + 32].copy_from_slice(&sum);
     bytes
@@ -244,7 +271,7 @@ fn header_bytes(copy: usize, at: u64, id: [u8; 16], salt: &[u8; 64], text: &str)
 /// # Errors
 /// What the device reports, except for places that cannot be read: the other copy is there for that.
 pub fn read<D: BlockDevice + ?Sized>(device: &mut D, extent: Extent) -> Result<Option<Header>, DeviceFault> {
-    let mut newest: Option<(u64, Header)> = None;
+    let mut newest: Option<Header> = None;
     for (copy, at) in [(0, 0), (1, HEADER)] {
         let mut bytes = vec![0; HEADER as usize];
         match device.read_at(extent.at + at, &mut bytes) {
@@ -252,17 +279,20 @@ pub fn read<D: BlockDevice + ?Sized>(device: &mut D, extent: Extent) -> Result<O
             Err(DeviceFault::CannotRead { .. } | DeviceFault::Outside { .. }) => continue,
             Err(fault) => return Err(fault),
         }
-        if let Some(found) = parse(copy, at, bytes)
-            && newest.as_ref().is_none_or(|newest| newest.0 < found.0)
-        {
-            newest = Some(found);
+        let Some(found) = parse(copy, at, bytes) else {
+            continue;
+        };
+        match &mut newest {
+            Some(newest) if newest.sequence == found.sequence => newest.is_twin = true,
+            Some(newest) if newest.sequence > found.sequence => {}
+            Some(_) | None => newest = Some(found),
         }
     }
-    Ok(newest.map(|(_, header)| header))
+    Ok(newest)
 }
 
-/// One copy of a header, with the number of its version.
-fn parse(copy: usize, at: u64, mut bytes: Vec<u8>) -> Option<(u64, Header)> {
+/// One copy of a header.
+fn parse(copy: usize, at: u64, mut bytes: Vec<u8>) -> Option<Header> {
     let number = |bytes: &[u8], at: usize| Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     let is_ours = bytes.starts_with(*MAGICS.get(copy)?)
         && bytes.get(6..8)? == 2_u16.to_be_bytes()
@@ -289,13 +319,29 @@ fn parse(copy: usize, at: u64, mut bytes: Vec<u8>) -> Option<(u64, Header)> {
     let text = bytes.get(BINARY..)?;
     let text = text.split(|byte| *byte == 0).next()?;
     let text = serde_json::from_slice(text).ok()?;
-    Some((number(&bytes, SEQUENCE_AT)?, Header { id, text }))
+    Some(Header {
+        id,
+        text,
+        sequence: number(&bytes, SEQUENCE_AT)?,
+        copy,
+        is_twin: false,
+    })
 }
 
 impl Header {
     /// Whose key opens the first slot; `None` where no token of ours says so.
     pub fn source(&self) -> Option<Source> {
         Source::named(self.token(DEVICE_TOKEN)?.get("source")?.as_str()?)
+    }
+
+    /// Whether a person is to open the data at each start, once there is a start PIN.
+    pub fn is_by_person(&self) -> bool {
+        self.token(PERSON_TOKEN).is_some()
+    }
+
+    /// Whose key is mixed into the start PIN; `None` where there is no such PIN.
+    pub fn pin_source(&self) -> Option<Source> {
+        Source::named(self.token(PIN_TOKEN)?.get("source")?.as_str()?)
     }
 
     /// The recovery key, sealed to the county.
@@ -330,45 +376,49 @@ impl Header {
         extent: Extent,
         secret: &[u8],
     ) -> Result<Option<VolumeKey>, DeviceFault> {
-        for described in self.text.keyslots.values().take(SLOTS_MAX) {
-            let Some((at, salt, rounds)) = place(described) else {
-                continue;
-            };
-            let mut material = vec![0; slot::AREA as usize];
-            match device.read_at(extent.at + at, &mut material) {
-                Ok(()) => {}
-                // The other slots are there for that.
-                Err(DeviceFault::CannotRead { .. } | DeviceFault::Outside { .. }) => continue,
-                Err(fault) => return Err(fault),
-            }
-            let key = VolumeKey(slot::unwrap(material, secret, &salt, rounds));
-            if self.confirms(&key) {
+        for number in self.text.keyslots.keys().take(SLOTS_MAX) {
+            if let Some(key) = self.open_slot(device, extent, number, secret)? {
                 return Ok(Some(key));
             }
         }
         Ok(None)
     }
 
+    /// The same by one slot.
+    fn open_slot<D: BlockDevice + ?Sized>(
+        &self,
+        device: &mut D,
+        extent: Extent,
+        number: &str,
+        secret: &[u8],
+    ) -> Result<Option<VolumeKey>, DeviceFault> {
+        let Some((at, stretch)) = self.text.keyslots.get(number).and_then(place) else {
+            return Ok(None);
+        };
+        let mut material = vec![0; slot::AREA as usize];
+        match device.read_at(extent.at + at, &mut material) {
+            Ok(()) => {}
+            // The other slots are there for that.
+            Err(DeviceFault::CannotRead { .. } | DeviceFault::Outside { .. }) => return Ok(None),
+            Err(fault) => return Err(fault),
+        }
+        let Some(stretched) = stretch.of(secret) else {
+            return Ok(None);
+        };
+        let key = VolumeKey(slot::unwrap(material, &stretched));
+        Ok(self.confirms(&key).then_some(key))
+    }
+
     fn confirms(&self, key: &VolumeKey) -> bool {
         let checks = self.text.digests.values();
         checks
             .filter_map(|check| serde_json::from_value::<Check>(check.clone()).ok())
-            .filter(|check| {
-                check.r#type == "pbkdf2"
-                    && check.hash == "sha256"
-                    && (1..=ROUNDS_MAX).contains(&check.iterations)
-            })
-            .any(|check| {
-                let (Some(salt), Some(expected)) = (of_base64(&check.salt), of_base64(&check.digest)) else {
-                    return false;
-                };
-                digest(key, &salt, check.iterations)[..] == expected[..]
-            })
+            .any(|check| check.confirms(key))
     }
 }
 
-/// Where a slot of our kind lies, with its salt and its rounds.
-fn place(described: &Value) -> Option<(u64, Vec<u8>, u32)> {
+/// Where a slot of our kind lies, and how its secret is stretched.
+fn place(described: &Value) -> Option<(u64, Stretch)> {
     let slot: KeySlot = serde_json::from_value(described.clone()).ok()?;
     let stripes = slot.af.get("stripes").and_then(Value::as_u64);
     let is_ours = slot.r#type == "luks2"
@@ -376,13 +426,24 @@ fn place(described: &Value) -> Option<(u64, Vec<u8>, u32)> {
         && stripes == Some(slot::STRIPES as u64)
         && slot.area.encryption == slot::CIPHER
         && slot.area.key_size == 64
-        && slot.kdf.r#type == "pbkdf2"
-        && slot.kdf.hash == "sha256"
-        && (1..=ROUNDS_MAX).contains(&slot.kdf.iterations);
+        && slot.kdf.salt().is_some();
     let at: u64 = slot.area.offset.parse().ok()?;
     let fits = at.is_multiple_of(BLOCK) && (2 * HEADER..=DATA_OFFSET - slot::AREA).contains(&at);
-    (is_ours && fits).then_some(())?;
-    Some((at, of_base64(&slot.kdf.salt)?, slot.kdf.iterations))
+    (is_ours && fits).then_some((at, slot.kdf))
+}
+
+impl Check {
+    fn confirms(&self, key: &VolumeKey) -> bool {
+        let is_counted = self.r#type == "pbkdf2"
+            && self.hash == "sha256"
+            && (1..=stretch::ROUNDS_MAX).contains(&self.iterations);
+        match (of_base64(&self.salt), of_base64(&self.digest)) {
+            (Some(salt), Some(expected)) if is_counted => {
+                digest(key, &salt, self.iterations)[..] == expected[..]
+            }
+            _ => false,
+        }
+    }
 }
 
 fn digest(key: &VolumeKey, salt: &[u8], rounds: u32) -> [u8; 32] {
@@ -418,8 +479,9 @@ pub fn fuzz_one(bytes: &[u8]) {
     header[SUM_AT..SUM_AT + SUM_LEN].fill(0);
     let sum = Sha256::digest(&header);
     header[SUM_AT..SUM_AT + 32].copy_from_slice(&sum);
-    if let Some((_, header)) = parse(0, 0, header) {
+    if let Some(header) = parse(0, 0, header) {
         let _ = (header.source(), header.sealed_recovery(), header.is_ours());
+        let _ = (header.pin_source(), header.dead_slots());
         for described in header.text.keyslots.values().take(SLOTS_MAX) {
             let _ = place(described);
         }

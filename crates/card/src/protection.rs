@@ -16,6 +16,8 @@ pub enum Protection {
     Plain,
     /// They are encrypted, and the machine opens them by its own key.
     Device,
+    /// They are encrypted, and a person opens them once at each start.
+    Pin,
 }
 
 /// Where a machine's key comes from.

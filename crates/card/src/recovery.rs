@@ -1,17 +1,13 @@
 //! The recovery key of a box's data: drawn on the box, written down nowhere but on the card, sealed so that only the
-//! county's key opens it. X25519 with a key pair for this one message, then ChaCha20-Poly1305.
+//! county's key opens it ([`crate::sealed`]).
 
-use chacha20poly1305::aead::Aead;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
-use curve25519_dalek::MontgomeryPoint;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::random::Random;
+use crate::sealed;
 use crate::signed::{PublicKey, SecretKey};
 
-/// Bytes of the sender's half before the sealed text.
-const POINT: usize = 32;
+const PURPOSE: &[u8] = b"clinic box recovery key 1\n";
 /// Longest sealed text that is looked at, in hex digits.
 const SEALED_MAX: usize = 1024;
 
@@ -27,13 +23,7 @@ pub fn draw(random: &mut Random) -> Zeroizing<String> {
 
 /// Seals a recovery key to the county.
 pub fn seal(text: &str, to: &PublicKey, random: &mut Random) -> String {
-    let once: Zeroizing<[u8; 32]> = random.draw();
-    let ours = MontgomeryPoint::mul_base_clamped(*once);
-    let theirs = to.to_montgomery();
-    let cipher = cipher(theirs.mul_clamped(*once), ours, theirs);
-    // The key serves this one message: its number may be any.
-    let sealed = cipher.encrypt(&Default::default(), text.as_bytes());
-    hex::encode([&ours.to_bytes()[..], &sealed.unwrap_or_default()].concat())
+    hex::encode(sealed::seal(PURPOSE, text.as_bytes(), to.to_montgomery(), random))
 }
 
 /// Opens what was sealed to the public half of this key.
@@ -43,23 +33,9 @@ pub fn seal(text: &str, to: &PublicKey, random: &mut Random) -> String {
 pub fn open(sealed: &str, key: &SecretKey) -> Result<Zeroizing<String>, DoesNotOpen> {
     let bytes = (sealed.len() <= SEALED_MAX).then(|| hex::decode(sealed).ok());
     let bytes = bytes.flatten().ok_or(DoesNotOpen)?;
-    let (point, sealed) = bytes.split_first_chunk::<POINT>().ok_or(DoesNotOpen)?;
-    let theirs = MontgomeryPoint(*point);
-    let ours = key.public().to_montgomery();
-    let shared = theirs.mul_clamped(*key.to_scalar_bytes());
-    let text = cipher(shared, theirs, ours).decrypt(&Default::default(), sealed);
-    let text = String::from_utf8(text.map_err(|_| DoesNotOpen)?);
+    let text = sealed::open(PURPOSE, &bytes, &key.to_scalar_bytes()).ok_or(DoesNotOpen)?;
+    let text = String::from_utf8(text.to_vec());
     text.map(Zeroizing::new).map_err(|_| DoesNotOpen)
-}
-
-fn cipher(shared: MontgomeryPoint, sender: MontgomeryPoint, receiver: MontgomeryPoint) -> ChaCha20Poly1305 {
-    let mut hash = Sha256::new();
-    hash.update(b"clinic box recovery key 1\n");
-    for point in [shared, sender, receiver] {
-        hash.update(point.to_bytes());
-    }
-    let key = Zeroizing::new(<[u8; 32]>::from(hash.finalize()));
-    ChaCha20Poly1305::new(&(*key).into())
 }
 
 #[cfg(test)]

@@ -2,28 +2,24 @@
 //! for it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use card::first_start::{DataFault, Volume};
 use card::identity;
 use card::layout::Layout;
-use card::luks::{self, CIPHER, DATA_OFFSET, DATA_SECTOR, Header, New, VolumeKey, dashed};
+use card::luks::{self, Header, New, VolumeKey};
 use card::mbr::Extent;
 use card::protection::{DeviceKeys, Protection, Source};
 use card::random::Random;
 use card::recovery;
 use card::signed::PublicKey;
-use card::{BLOCK, BlockDevice, DeviceFault, FileDevice, SECTOR};
-use zeroize::Zeroizing;
-
-use crate::{dm, keys};
+use card::{BLOCK, BlockDevice, DeviceFault, FileDevice, vestibule};
+use machine::data::Tools;
+use machine::keys;
 
 /// Where the superblock of an ext4 stands, its mark and its number in it.
 const SUPERBLOCK: usize = 1024;
 const MARK: (usize, [u8; 2]) = (0x38, [0x53, 0xef]);
 const NUMBER: usize = 0x68;
-/// The device over the data.
-const NAME: &str = "clinic-data";
 /// The county's key, in the root.
 const COUNTY_KEY: &str = "etc/clinic/county.pub";
 
@@ -46,6 +42,8 @@ pub(crate) struct Data<'a, K> {
     pub(crate) keys: &'a K,
     /// What was opened, once it was.
     pub(crate) opened: Option<Opened>,
+    /// Whose key opens the data or is mixed into the PIN that does, where a person is to open them.
+    pub(crate) by_person: Option<Source>,
 }
 
 fn volume(error: impl ToString) -> DataFault {
@@ -65,22 +63,20 @@ impl<K: DeviceKeys> Data<'_, K> {
             return Ok(opened.clone());
         }
         match luks::read(device, extent)? {
-            Some(header) => self.unlock(device, extent, &header),
+            Some(header) => {
+                let mut random = Random::new(keys::random().map_err(volume)?);
+                let header = luks::settle(device, extent, header, &mut random)?;
+                if header.is_by_person() {
+                    self.by_person = header.pin_source().or(header.source());
+                }
+                self.unlock(device, extent, &header)
+            }
             None => self.plain(extent),
         }
     }
 
-    /// The kernel's table does not know a partition that was made just now; a device of our own need not ask it.
     fn plain(&mut self, extent: Extent) -> Result<Opened, DataFault> {
-        let path = dm::device(&dm::Target {
-            name: NAME,
-            number: "",
-            kind: "linear",
-            sectors: extent.len / SECTOR,
-            parameters: &format!("{} {}", self.disk.display(), extent.at / SECTOR),
-            is_read_only: false,
-            is_secret: false,
-        });
+        let path = machine::data::open_plain(self.disk, extent);
         Ok(self.keep(path.map_err(volume)?, None))
     }
 
@@ -95,6 +91,14 @@ impl<K: DeviceKeys> Data<'_, K> {
                 "the data are encrypted in a way that this system does not know",
             ));
         }
+        if let Some(source) = header.pin_source() {
+            let has_key = self.keys.key(source).is_some();
+            return Err(if has_key {
+                DataFault::WaitsForPerson
+            } else {
+                DataFault::Locked
+            });
+        }
         let source = header.source().ok_or(DataFault::Locked)?;
         let own = self.keys.key(source).ok_or(DataFault::Locked)?;
         let key = header.open(device, extent, own.secret())?;
@@ -108,20 +112,7 @@ impl<K: DeviceKeys> Data<'_, K> {
         key: &VolumeKey,
         source: Source,
     ) -> Result<Opened, DataFault> {
-        let sectors = extent.len.checked_sub(DATA_OFFSET).ok_or(DataFault::TooSmall)? / SECTOR;
-        let (key, disk) = (key.to_hex(), self.disk.display());
-        let at = (extent.at + DATA_OFFSET) / SECTOR;
-        let parameters = format!("{CIPHER} {} 0 {disk} {at} 1 sector_size:{DATA_SECTOR}", *key);
-        let path = dm::device(&dm::Target {
-            name: NAME,
-            // As cryptsetup names it: programs that ask whether a disk is encrypted look here.
-            number: &format!("CRYPT-LUKS2-{}-{NAME}", hex::encode(id)),
-            kind: "crypt",
-            sectors: sectors / (BLOCK / SECTOR) * (BLOCK / SECTOR),
-            parameters: &Zeroizing::new(parameters),
-            is_read_only: false,
-            is_secret: true,
-        });
+        let path = machine::data::open_encrypted(self.disk, extent, id, key);
         Ok(self.keep(path.map_err(volume)?, Some(source)))
     }
 
@@ -131,26 +122,13 @@ impl<K: DeviceKeys> Data<'_, K> {
         opened
     }
 
-    /// A program of the root, started from outside of it.
-    fn tool(&self, name: &str) -> Command {
-        let loader = self.root.join("usr/lib/ld-linux-aarch64.so.1");
-        let mut command = Command::new(loader);
-        command
-            .arg("--library-path")
-            .arg(self.root.join("usr/lib/aarch64-linux-gnu"))
-            .arg(self.root.join("usr/sbin").join(name))
-            .env("MKE2FS_CONFIG", self.root.join("etc/mke2fs.conf"));
-        command
+    fn tools(&self) -> Tools<'_> {
+        Tools { root: self.root }
     }
 
-    /// Plays the journal back and mends what needs no decision; says in words what remained.
+    /// Plays the journal back; says in words what remained.
     pub(crate) fn check(&self, device: &Path) -> Option<String> {
-        // 0: well, 1: mended; anything above is left to a person.
-        match self.tool("e2fsck").arg("-p").arg(device).status() {
-            Ok(status) if status.code().is_some_and(|code| code <= 1) => None,
-            Ok(status) => Some(format!("e2fsck ends with {status}")),
-            Err(error) => Some(error.to_string()),
-        }
+        self.tools().check(device)
     }
 
     /// An encrypted volume, and its device.
@@ -159,6 +137,7 @@ impl<K: DeviceKeys> Data<'_, K> {
         device: &mut FileDevice,
         extent: Extent,
         id: [u8; 16],
+        by_person: bool,
     ) -> Result<Opened, DataFault> {
         let own = self.keys.strongest().ok_or(DataFault::NoKey)?;
         let no_county = || DataFault::NoPolicy("the system has no county's key".to_owned());
@@ -170,7 +149,12 @@ impl<K: DeviceKeys> Data<'_, K> {
             device_key: &own,
             recovery: &recovery,
             sealed: &recovery::seal(&recovery, &county, &mut random),
+            by_person,
         };
+        if by_person {
+            self.by_person = Some(own.source());
+            vestibule::make(device, extent)?;
+        }
         let key = luks::make(device, extent, &new, &mut random)?;
         self.cipher(extent, id, &key, own.source())
     }
@@ -183,20 +167,10 @@ impl<K: DeviceKeys> Volume<FileDevice> for Data<'_, K> {
         let policy = identity::protection_on(device, &layout, &county);
         let opened = match policy.map_err(|fault| DataFault::NoPolicy(fault.to_string()))? {
             Protection::Plain => self.plain(extent)?,
-            Protection::Device => self.make_encrypted(device, extent, id)?,
+            Protection::Device => self.make_encrypted(device, extent, id, false)?,
+            Protection::Pin => self.make_encrypted(device, extent, id, true)?,
         };
-        let status = self
-            .tool("mke2fs")
-            .args(["-q", "-F", "-t", "ext4", "-m", "1", "-L", NAME, "-U"])
-            .arg(dashed(id))
-            .arg(&opened.path)
-            .status()
-            .map_err(volume)?;
-        if !status.success() {
-            return Err(volume(format!("mke2fs ends with {status}")));
-        }
-        let file = std::fs::File::open(&opened.path).map_err(volume)?;
-        file.sync_all().map_err(volume)
+        self.tools().make(&opened.path, id).map_err(volume)
     }
 
     fn find(&mut self, device: &mut FileDevice, extent: Extent) -> Result<Option<[u8; 16]>, DataFault> {

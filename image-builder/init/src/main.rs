@@ -5,8 +5,6 @@
 
 mod data;
 mod disk;
-mod dm;
-mod keys;
 mod told;
 
 use std::convert::Infallible;
@@ -28,6 +26,7 @@ use card::starting::{self, Step};
 use card::state::Why;
 use card::verity::Word;
 use card::{BLOCK, FileDevice, SECTOR};
+use machine::{dm, keys};
 use rustix::mount::{MountFlags, mount, mount_move};
 
 use crate::data::Data;
@@ -266,9 +265,13 @@ fn open_data(disk: &Path, card: &mut Card<FileDevice>) -> Result<(), Failure> {
         disk,
         keys: &keys::Files,
         opened: None,
+        by_person: None,
     };
     let opened = first_start::start(device, state, &mut volume, id)
         .and_then(|ready| Ok((ready, volume.open(device, ready.extent)?)));
+    if volume.by_person.is_some() {
+        told::by_person()?;
+    }
     match opened {
         Ok((ready, opened)) => {
             let device = opened.path;
@@ -281,14 +284,12 @@ fn open_data(disk: &Path, card: &mut Card<FileDevice>) -> Result<(), Failure> {
             if let Some(what) = volume.check(&device) {
                 say(&format!("the data partition is not in order: {what}"));
             }
-            let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
-            mount_at(
-                &device.display().to_string(),
-                DATA,
-                "ext4",
-                flags,
-                "errors=remount-ro",
-            )
+            machine::data::mount_at(&device, Path::new(DATA)).map_err(step(format!("mounting {DATA}")))
+        }
+        Err(DataFault::WaitsForPerson) => {
+            say("the data wait for the start PIN");
+            told::protection(volume.by_person)?;
+            told::waits()
         }
         Err(fault @ (DataFault::Device(_) | DataFault::TooSmall)) => Err(Failure::Step {
             what: "the data partition".to_owned(),

@@ -55,6 +55,16 @@ pub(crate) fn protection(source: Option<Source>) -> Result<(), Failure> {
     put("data", &format!("{}\n", source.map_or("plain", Source::word)))
 }
 
+/// Tells that a person is to open the data: the system then starts what asks for the start PIN.
+pub(crate) fn waits() -> Result<(), Failure> {
+    put("waits", "pin\n")
+}
+
+/// Tells that this box has data that a person opens: its opener is started, and its pages know of it.
+pub(crate) fn by_person() -> Result<(), Failure> {
+    put("person", "yes\n")
+}
+
 /// Tells why the data do not open, for the screen of a box without pages.
 pub(crate) fn locked(why: &str) -> Result<(), Failure> {
     put("locked", &format!("{why}\n"))

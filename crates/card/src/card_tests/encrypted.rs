@@ -16,10 +16,10 @@ use crate::protection::{DeviceKey, DeviceKeys, Source};
 use crate::random::Random;
 use crate::state::Data;
 
-const RECOVERY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(super) const RECOVERY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// A machine with these keys.
-struct Board(Vec<(Source, Vec<u8>)>);
+pub(super) struct Board(Vec<(Source, Vec<u8>)>);
 
 impl DeviceKeys for Board {
     fn bytes(&self, source: Source) -> Option<Zeroizing<Vec<u8>>> {
@@ -28,7 +28,7 @@ impl DeviceKeys for Board {
     }
 }
 
-fn board(number: u8) -> Board {
+pub(super) fn board(number: u8) -> Board {
     let otp = (0..32).map(|byte: u8| byte ^ number).collect();
     Board(vec![
         (Source::Serial, b"10000000abcd1234\0".to_vec()),
@@ -42,14 +42,28 @@ fn make<D: BlockDevice + ?Sized>(
     id: [u8; 16],
     key: &DeviceKey,
 ) -> Result<VolumeKey, DeviceFault> {
-    let new = New {
+    make_with(device, extent, id, key, false)
+}
+
+pub(super) fn new(id: [u8; 16], key: &DeviceKey, by_person: bool) -> New<'_> {
+    New {
         id,
         device_key: key,
         recovery: RECOVERY,
         sealed: "sealed",
-    };
+        by_person,
+    }
+}
+
+pub(super) fn make_with<D: BlockDevice + ?Sized>(
+    device: &mut D,
+    extent: Extent,
+    id: [u8; 16],
+    key: &DeviceKey,
+    by_person: bool,
+) -> Result<VolumeKey, DeviceFault> {
     let mut random = Random::new(Zeroizing::new([id[0]; 32]));
-    luks::make(device, extent, &new, &mut random)
+    luks::make(device, extent, &new(id, key, by_person), &mut random)
 }
 
 /// An encrypted volume, and behind it a block that stands for the file system.
@@ -187,6 +201,29 @@ fn cryptsetup(arguments: &[&str], volume: &Path, key: &Path) -> std::process::Ou
         .expect("cryptsetup of the package cryptsetup-bin")
 }
 
+/// The key that cryptsetup finds by a secret, in hex; `None` where the secret opens nothing.
+pub(super) fn cryptsetup_key(volume: &Path, secret: &[u8]) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("secret"), folder.path().join("key"));
+    std::fs::write(&file, secret).unwrap();
+    let dump = [
+        "luksDump",
+        "--batch-mode",
+        "--dump-volume-key",
+        "--volume-key-file",
+    ];
+    let ran = cryptsetup(&[&dump[..], &[out.to_str().unwrap()]].concat(), volume, &file);
+    ran.status.success().then(|| {
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let header = FileDevice::open_to_read(volume).map(|mut device| {
+            let len = device.capacity();
+            luks::read(&mut device, Extent { at: 0, len }).unwrap().unwrap()
+        });
+        assert!(said.contains(&luks::dashed(header.unwrap().id)), "{said}");
+        hex::encode(std::fs::read(&out).unwrap())
+    })
+}
+
 /// What a technician's machine makes of a volume: the same key, by either secret.
 #[test]
 fn cryptsetup_opens_a_volume_of_ours_and_finds_the_same_key() {
@@ -199,24 +236,8 @@ fn cryptsetup_opens_a_volume_of_ours_and_finds_the_same_key() {
     let key = make(&mut device, extent, *b"0123456789abcdef", &own).unwrap();
     drop(device);
     std::fs::write(at("other"), [1; 32]).unwrap();
-    for (number, secret) in [own.secret(), RECOVERY.as_bytes()].into_iter().enumerate() {
-        std::fs::write(at("secret"), secret).unwrap();
-        let out = at(&format!("key-{number}"));
-        let dump = [
-            "luksDump",
-            "--batch-mode",
-            "--dump-volume-key",
-            "--volume-key-file",
-        ];
-        let ran = cryptsetup(
-            &[&dump[..], &[out.to_str().unwrap()]].concat(),
-            &at("volume"),
-            &at("secret"),
-        );
-        assert!(ran.status.success(), "{ran:?}");
-        assert_eq!(hex::encode(std::fs::read(&out).unwrap()), *key.to_hex());
-        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
-        assert!(said.contains("30313233-3435-3637-3839-616263646566"), "{said}");
+    for secret in [own.secret(), RECOVERY.as_bytes()] {
+        assert_eq!(cryptsetup_key(&at("volume"), secret).unwrap(), *key.to_hex());
     }
     let ran = cryptsetup(&["open", "--test-passphrase"], &at("volume"), &at("other"));
     assert!(!ran.status.success());

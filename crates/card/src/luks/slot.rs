@@ -20,7 +20,7 @@ const KEY: usize = 32;
 pub(super) const AREA: u64 = ((KEY * STRIPES) as u64).next_multiple_of(BLOCK);
 
 /// The slot's bytes.
-pub(super) fn wrap(key: &[u8; KEY], secret: &[u8], salt: &[u8], rounds: u32, random: &mut Random) -> Vec<u8> {
+pub(super) fn wrap(key: &[u8; KEY], stretched: &[u8; 64], random: &mut Random) -> Vec<u8> {
     let mut material = vec![0; AREA as usize];
     let mut mixed = [0; KEY];
     let (stripes, _) = material.split_at_mut(KEY * (STRIPES - 1));
@@ -35,13 +35,13 @@ pub(super) fn wrap(key: &[u8; KEY], secret: &[u8], salt: &[u8], rounds: u32, ran
     {
         *place = key ^ mixed;
     }
-    cipher(secret, salt, rounds).encrypt_area(&mut material, SECTOR as usize, 0, get_tweak_default);
+    cipher(stretched).encrypt_area(&mut material, SECTOR as usize, 0, get_tweak_default);
     material
 }
 
 /// The key behind a slot's bytes; another one where the secret is another one.
-pub(super) fn unwrap(mut material: Vec<u8>, secret: &[u8], salt: &[u8], rounds: u32) -> Zeroizing<[u8; KEY]> {
-    cipher(secret, salt, rounds).decrypt_area(&mut material, SECTOR as usize, 0, get_tweak_default);
+pub(super) fn unwrap(mut material: Vec<u8>, stretched: &[u8; 64]) -> Zeroizing<[u8; KEY]> {
+    cipher(stretched).decrypt_area(&mut material, SECTOR as usize, 0, get_tweak_default);
     let material = Zeroizing::new(material);
     let mut mixed = [0; KEY];
     let mut stripes = material.chunks_exact(KEY);
@@ -68,8 +68,7 @@ fn mix(mixed: [u8; KEY], stripe: &[u8]) -> [u8; KEY] {
     hash.finalize().into()
 }
 
-fn cipher(secret: &[u8], salt: &[u8], rounds: u32) -> Xts128<Aes256> {
-    let stretched = Zeroizing::new(pbkdf2::pbkdf2_hmac_array::<Sha256, 64>(secret, salt, rounds));
+fn cipher(stretched: &[u8; 64]) -> Xts128<Aes256> {
     let (mut first, mut second) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));
     first.copy_from_slice(&stretched[..32]);
     second.copy_from_slice(&stretched[32..]);

@@ -15,7 +15,7 @@ const SERIAL: &str = "/proc/device-tree/serial-number";
 const BYTES_MAX: u64 = 256;
 
 /// The keys as the kernel shows them in files.
-pub(crate) struct Files;
+pub struct Files;
 
 impl DeviceKeys for Files {
     fn bytes(&self, source: Source) -> Option<Zeroizing<Vec<u8>>> {
@@ -31,7 +31,10 @@ impl DeviceKeys for Files {
 }
 
 /// Random bytes, once the kernel has gathered enough of them.
-pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, rustix::io::Errno> {
+///
+/// # Errors
+/// What the kernel says.
+pub fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, rustix::io::Errno> {
     let mut bytes = Zeroizing::new([0; N]);
     let mut at = 0;
     while at < N {

@@ -1,5 +1,5 @@
 //! The kernel's device mapper by its control file (`linux/dm-ioctl.h`, version 4.0.0). The only unsafe code of the
-//! first program stands here.
+//! workspace stands here.
 #![expect(unsafe_code, reason = "the kernel is asked by ioctl")]
 
 use std::ffi::c_void;
@@ -22,6 +22,7 @@ const READ_ONLY: u32 = 1;
 const SECRET: u32 = 1 << 15;
 const KIND: u8 = 0xfd;
 const CREATE: u8 = 3;
+const REMOVE: u8 = 4;
 const SUSPEND: u8 = 6;
 const LOAD: u8 = 9;
 const STATUS: u8 = 12;
@@ -37,21 +38,21 @@ const NUMBER_AT: usize = 176;
 const NUMBER_MAX: usize = 128;
 
 /// A device of one target.
-pub(crate) struct Target<'a> {
+pub struct Target<'a> {
     /// Its name.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// What tools know it by; empty where nobody asks.
-    pub(crate) number: &'a str,
+    pub number: &'a str,
     /// The kernel's name of what it does.
-    pub(crate) kind: &'a str,
+    pub kind: &'a str,
     /// Its length.
-    pub(crate) sectors: u64,
+    pub sectors: u64,
     /// What the target is told.
-    pub(crate) parameters: &'a str,
+    pub parameters: &'a str,
     /// Whether it takes no writes.
-    pub(crate) is_read_only: bool,
+    pub is_read_only: bool,
     /// Whether its parameters hold a key.
-    pub(crate) is_secret: bool,
+    pub is_secret: bool,
 }
 
 /// One call of the control file: a buffer that the kernel reads and writes.
@@ -102,52 +103,66 @@ fn call(control: &File, number: u8, buffer: &mut [u8; ROOM]) -> io::Result<()> {
     unsafe { ioctl(control, Call { number, buffer }) }.map_err(io::Error::from)
 }
 
-/// Makes a device and says where its file is.
+fn control() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/mapper/control")
+}
+
+/// Makes a device and says where its file is. Where the kernel does not take its table, its name is free again.
 ///
 /// # Errors
 /// What the kernel says.
-pub(crate) fn device(target: &Target<'_>) -> io::Result<PathBuf> {
-    let control = File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/mapper/control")?;
+pub fn device(target: &Target<'_>) -> io::Result<PathBuf> {
+    let control = control()?;
     let parameters = target.parameters.as_bytes();
     if parameters.len() + 1 + HEADER + TARGET > ROOM || target.number.len() > NUMBER_MAX {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
     let name = target.name;
-    let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
-    let flags = flag(target.is_read_only, READ_ONLY);
+    let flags = if target.is_read_only { READ_ONLY } else { 0 };
     let mut made = header(name, 0);
     put(&mut made, NUMBER_AT, target.number.as_bytes());
     call(&control, CREATE, &mut made)?;
     let mut number = [0; 8];
     number.copy_from_slice(&made[DEVICE_AT..DEVICE_AT + 8]);
-    let mut table = Zeroizing::new(header(name, flags | flag(target.is_secret, SECRET)));
-    put(&mut table, TARGETS_AT, &1_u32.to_ne_bytes());
-    put(&mut table, HEADER + 8, &target.sectors.to_ne_bytes());
-    let kind = target.kind.as_bytes();
-    put(&mut table, HEADER + 24, &kind[..kind.len().min(15)]);
-    put(&mut table, HEADER + TARGET, parameters);
-    call(&control, LOAD, &mut table)?;
-    // Without its flag, the call resumes: the device becomes alive.
-    call(&control, SUSPEND, &mut header(name, flags))?;
+    if let Err(error) = load(&control, target, flags) {
+        call(&control, REMOVE, &mut header(name, 0))?;
+        return Err(error);
+    }
     // Minor number: the low byte and the bits from 20 on (`new_encode_dev`).
     let number = u64::from_ne_bytes(number);
     let minor = (number & 0xff) | ((number >> 12) & 0x000f_ff00);
     Ok(PathBuf::from(format!("/dev/dm-{minor}")))
 }
 
+/// Gives a new device its table and makes it alive.
+fn load(control: &File, target: &Target<'_>, flags: u32) -> io::Result<()> {
+    let name = target.name;
+    let secret = if target.is_secret { SECRET } else { 0 };
+    let mut table = Zeroizing::new(header(name, flags | secret));
+    put(&mut table, TARGETS_AT, &1_u32.to_ne_bytes());
+    put(&mut table, HEADER + 8, &target.sectors.to_ne_bytes());
+    let kind = target.kind.as_bytes();
+    put(&mut table, HEADER + 24, &kind[..kind.len().min(15)]);
+    put(&mut table, HEADER + TARGET, target.parameters.as_bytes());
+    call(control, LOAD, &mut table)?;
+    // Without its flag, the call resumes: the device becomes alive.
+    call(control, SUSPEND, &mut header(name, flags))
+}
+
+/// Takes a device away.
+///
+/// # Errors
+/// What the kernel says: a device that is mounted is busy.
+pub fn remove(name: &str) -> io::Result<()> {
+    call(&control()?, REMOVE, &mut header(name, 0))
+}
+
 /// Whether the kernel met a damaged block of a checked device: the status of its one target, `V` or `C`.
 ///
 /// # Errors
 /// What the kernel says.
-pub(crate) fn found_corrupt(name: &str) -> io::Result<bool> {
-    let control = File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/mapper/control")?;
+pub fn found_corrupt(name: &str) -> io::Result<bool> {
     let mut buffer = header(name, 0);
-    call(&control, STATUS, &mut buffer)?;
+    call(&control()?, STATUS, &mut buffer)?;
     Ok(buffer.get(HEADER + TARGET) == Some(&b'C'))
 }
