@@ -6,7 +6,9 @@ mod export;
 mod import;
 mod keep;
 mod lamp;
+mod locked;
 mod open;
+mod opener;
 mod rekey;
 mod serve;
 mod status;
@@ -66,6 +68,10 @@ enum Verb {
     /// Opens the box by SSH for the key of a county's permit, for the permit's minutes and while the permit is there; ends
     /// at once where there is none. Needs the system's rights.
     Technician(technician::TechnicianArgs),
+    /// Opens the data of a box by its start PIN, for the box's own programs. Needs the system's rights.
+    Opener(opener::OpenerArgs),
+    /// Serves the pages of a box whose data wait for the start PIN.
+    Locked(locked::LockedArgs),
     /// Says by the board's lamp and on a plugged-in screen how the box is. Needs the system's rights.
     Lamp(lamp::LampArgs),
     /// Measures an ECG record: heart rate, beats, drawing.
@@ -231,6 +237,8 @@ impl Verb {
             | Self::Export(_)
             | Self::RecoveryKey(_)
             | Self::Technician(_)
+            | Self::Opener(_)
+            | Self::Locked(_)
             | Self::Lamp(_) => false,
             Self::Bundle(verb) => verb.wants_json(),
             Self::Update(verb) => verb.wants_json(),
@@ -260,6 +268,8 @@ impl Verb {
             Self::RecoveryKey(args) => on_runtime(keep::recovery_key(args)),
             Self::Update(verb) => update::run(&verb),
             Self::Technician(arguments) => technician::run(&arguments),
+            Self::Opener(arguments) => opener::run(&arguments),
+            Self::Locked(arguments) => locked::run(arguments),
             Self::Lamp(args) => lamp::run(args),
             Self::Ecg(args) => ecg::run(args),
         }

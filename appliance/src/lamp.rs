@@ -35,6 +35,8 @@ pub enum Standing {
     Starting,
     /// It answers, reads and writes.
     Working,
+    /// Its data wait until somebody types the start PIN.
+    Waiting,
     /// It runs without its data: another machine's card, or data that do not open.
     Locked,
     /// It does not answer, or does not save.
@@ -46,6 +48,8 @@ pub enum Standing {
 pub enum Look {
     /// The data partition is not there.
     NoData,
+    /// It waits for the start PIN.
+    Waits,
     /// The box was asked.
     Asked(Health),
 }
@@ -62,6 +66,7 @@ impl Seen {
     pub fn look(&mut self, look: &Look, up: Duration) -> Standing {
         match look {
             Look::NoData => Standing::Locked,
+            Look::Waits => Standing::Waiting,
             Look::Asked(Health::Well) => {
                 (self.was_well, self.unwell) = (true, 0);
                 Standing::Working
@@ -87,6 +92,7 @@ impl Standing {
             Self::Working => Some(1),
             Self::Locked => Some(2),
             Self::Ill => Some(3),
+            Self::Waiting => Some(4),
         }
     }
 
@@ -107,6 +113,10 @@ impl Standing {
         match self {
             Self::Starting => ["STARTING", "Please wait. Do not pull the plug."],
             Self::Working => ["WORKING", "Nothing is to be done here: use the tablet."],
+            Self::Waiting => [
+                "LOCKED, WAITS FOR THE START PIN",
+                "Type the start PIN at a tablet. Patients can measure at the kiosk meanwhile.",
+            ],
             Self::Locked => [
                 "DATA LOCKED",
                 "The data on this card do not open. Is it the card of this box? Call the county, and write nothing on the card.",
@@ -123,7 +133,8 @@ impl Standing {
         let digit = match self.flashes() {
             Some(1) => ["  ##  ", " ###  ", "  ##  ", "  ##  ", "######"],
             Some(2) => ["##### ", "    ##", " #### ", "##    ", "######"],
-            Some(_) => ["##### ", "    ##", " #### ", "    ##", "##### "],
+            Some(3) => ["##### ", "    ##", " #### ", "    ##", "##### "],
+            Some(_) => ["##  ##", "##  ##", "######", "    ##", "    ##"],
             None => ["      ", "      ", "## ## ", "      ", "      "],
         };
         let [name, todo] = self.words();
@@ -233,11 +244,18 @@ mod tests {
         let mut never = Seen::default();
         assert_eq!(never.look(&ill(), START_MAX), Standing::Ill);
         assert_eq!(never.look(&Look::NoData, early), Standing::Locked);
+        assert_eq!(never.look(&Look::Waits, early), Standing::Waiting);
     }
 
     #[test]
     fn a_person_counts_as_many_flashes_as_the_screen_says() {
-        for (standing, wanted) in [(Standing::Working, 1), (Standing::Locked, 2), (Standing::Ill, 3)] {
+        let all = [
+            Standing::Working,
+            Standing::Locked,
+            Standing::Ill,
+            Standing::Waiting,
+        ];
+        for (standing, wanted) in all.into_iter().zip(1..) {
             let round = standing.round();
             assert_eq!(round.iter().filter(|(is_lit, _)| *is_lit).count(), wanted);
             let (is_lit, last) = round[round.len() - 1];
@@ -266,6 +284,7 @@ mod tests {
         let all = [
             Standing::Starting,
             Standing::Working,
+            Standing::Waiting,
             Standing::Locked,
             Standing::Ill,
         ]

@@ -13,6 +13,7 @@ pub mod register;
 pub mod residents;
 pub mod staff;
 pub mod start;
+pub mod start_pin;
 pub mod status;
 pub(crate) mod systems;
 #[cfg(test)]
@@ -51,6 +52,8 @@ fn first_start(routes: Routes<AppState>) -> Routes<AppState> {
         .post("/start/clinic", Access::Open, start::set_clinic)
         .get("/start/doctor", Access::Open, start::doctor)
         .post("/start/doctor", Access::Open, start::set_doctor)
+        .get("/start/pin", Access::May(Action::ManageClinic), start::pin)
+        .post("/start/pin", Access::May(Action::ManageClinic), start::set_pin)
         .get("/start/hub", Access::May(Action::ManageLink), start::hub)
         .post("/start/hub", Access::May(Action::ManageLink), start::join)
         .post(
@@ -173,6 +176,8 @@ fn house(routes: Routes<AppState>) -> Routes<AppState> {
         .get("/update", Access::May(update::MAY), update::page)
         .post("/update/take", Access::May(update::MAY), update::take)
         .post("/update/restart", Access::May(update::MAY), update::restart)
+        .get("/start-pin", Access::May(Action::ManageClinic), start_pin::page)
+        .post("/start-pin", Access::May(Action::ManageClinic), start_pin::change)
         .get("/checkup", Access::May(Action::ManageDevices), checkup::page)
         .post("/checkup", Access::May(Action::ManageDevices), checkup::begin)
         .get("/staff", staff, staff::list)

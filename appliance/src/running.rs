@@ -196,6 +196,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         limits: Arc::default(),
         closing,
         notice: options.notice.as_deref().map(Arc::from),
+        unreadable: Arc::default(),
     };
     if let Some(card) = &options.card {
         // Before the link's first contact.
@@ -207,6 +208,9 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         running.tasks.push(tokio::spawn(fetching));
         let joining = card_identity::join(running.state.link.clone(), card, Mailbox::of(&options.data));
         running.tasks.push(tokio::spawn(joining));
+        if let Some(desk) = running.state.desk() {
+            running.tasks.push(tokio::spawn(desk.follow()));
+        }
     }
     let router = router::pages(running.state.clone(), Transport::Loopback);
     running.servers.push(pages.serve(router)?);
@@ -215,7 +219,8 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         let router = router::pages(running.state.clone(), Transport::Lan);
         running.servers.push(lan.serve_tls(router, tls.config())?);
         let clock = Arc::clone(&running.state.clock);
-        running.tasks.push(tokio::spawn(tls.keep_fresh(clock)));
+        let desk = running.state.desk();
+        running.tasks.push(tokio::spawn(tls.keep_fresh(clock, desk)));
     }
     if let Some(setup) = setup {
         running.setup = Some(setup.address);

@@ -1,6 +1,7 @@
 //! What every page needs: the store, the clock, the bays, live events, and the state of the box's own network.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -20,9 +21,11 @@ use crate::checkup::Checkup;
 use crate::clock::{Offer, SystemClock};
 use crate::config::{CardConfig, KioskConfig, LanConfig};
 use crate::hub_link::HubLink;
+use crate::inbox::Desk;
 use crate::kiosk::Kiosks;
 use crate::limits::Limits;
 use crate::live::Live;
+use crate::opener::client::Door;
 use crate::pages::update::Updates;
 use crate::setup::{Lan, Radio};
 
@@ -65,6 +68,8 @@ pub struct AppState {
     pub closing: Closing,
     /// Words above every page, such as 演示数据.
     pub notice: Option<Arc<str>>,
+    /// Readings of the locked box that cannot be read.
+    pub unreadable: Arc<AtomicUsize>,
 }
 
 impl AppState {
@@ -82,6 +87,20 @@ impl AppState {
             Offer::Worse => {}
             Offer::Implausible => tracing::warn!(source = source.word(), "an implausible time was offered"),
         }
+    }
+
+    /// The opener of a box whose data a person opens; `None` on any other.
+    pub(crate) fn door(&self) -> Option<Door> {
+        crate::inbox::door_of(self.card.as_ref().as_ref())
+    }
+
+    /// Where readings of the locked box are taken in; `None` where its data need no person.
+    pub(crate) fn desk(&self) -> Option<Desk> {
+        Desk::of(
+            self.card.as_ref().as_ref(),
+            &self.store,
+            Arc::clone(&self.unreadable),
+        )
     }
 
     /// The clinic that the box belongs to.

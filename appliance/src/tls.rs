@@ -16,6 +16,7 @@ use store::Clock;
 
 use crate::clock::BUILT_AT;
 use crate::config::LanConfig;
+use crate::inbox::Desk;
 use crate::setup::{Lan, words};
 
 /// Name of the folder with root and key, inside the data folder.
@@ -62,7 +63,7 @@ impl LanTls {
         let base = base_time(now, BUILT_AT);
         let ca = BoxCa::open(&data.join(FOLDER), &names, base)?;
         let leaf = ca.leaf(&names, base)?;
-        let served = RustlsConfig::from_config(server_config(&leaf)?);
+        let served = RustlsConfig::from_config(config_of(&leaf.certificate_pem, &leaf.key_pem)?);
         let lan = Lan {
             ca: ca.der().to_vec(),
             words: words::of_certificate(ca.der()),
@@ -88,21 +89,37 @@ impl LanTls {
         self.config.clone()
     }
 
-    /// Makes the certificate anew half a year before its end, and where a better clock shows that it must be.
-    pub(crate) async fn keep_fresh(mut self, clock: Arc<dyn Clock>) {
+    /// Makes the certificate anew half a year before its end, and where a better clock shows that it must be; leaves it
+    /// for the locked pages of the next start, where there are such.
+    pub(crate) async fn keep_fresh(mut self, clock: Arc<dyn Clock>, desk: Option<Desk>) {
         let mut every = tokio::time::interval(LOOK_EVERY);
+        let mut is_left = false;
         loop {
             every.tick().await;
+            if let Some(desk) = &desk
+                && !is_left
+            {
+                // A key of its own: what lies before the data is less well kept than they are.
+                let base = base_time(clock.now(), BUILT_AT);
+                is_left = match self.ca.leaf(&self.names, base) {
+                    Ok(leaf) => desk.leave(&leaf).await,
+                    Err(error) => {
+                        tracing::error!(%error, "no certificate could be made for the locked pages");
+                        false
+                    }
+                };
+            }
             let base = base_time(clock.now(), BUILT_AT);
             if !wants_renewal(self.leaf.not_after, base) {
                 continue;
             }
             let renewed = self.ca.leaf(&self.names, base).map_err(TlsFault::from);
-            match renewed.and_then(|leaf| Ok((server_config(&leaf)?, leaf))) {
+            match renewed.and_then(|leaf| Ok((config_of(&leaf.certificate_pem, &leaf.key_pem)?, leaf))) {
                 Ok((config, leaf)) => {
                     tracing::info!(until = %leaf.not_after.rfc3339(), "the box's certificate was made anew");
                     self.config.reload_from_config(config);
                     self.leaf = leaf;
+                    is_left = false;
                 }
                 Err(error) => tracing::error!(%error, "the box's certificate could not be made anew"),
             }
@@ -142,10 +159,11 @@ fn setup_address(config: &LanConfig, setup: SocketAddr) -> String {
     format!("http://{host}{}/", port(setup, HTTP_PORT))
 }
 
-fn server_config(leaf: &LanLeaf) -> Result<Arc<ServerConfig>, TlsFault> {
+/// What a listener serves with this certificate and its key (PEM).
+pub(crate) fn config_of(certificate: &str, key: &str) -> Result<Arc<ServerConfig>, TlsFault> {
     let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(leaf.certificate_pem.as_bytes()).collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes())?;
+        CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -124,6 +124,7 @@ impl Bench {
             limits: Arc::default(),
             closing,
             notice: None,
+            unreadable: Arc::default(),
         };
         Self {
             clock,

@@ -156,11 +156,13 @@ pub enum TrayReason {
     PersonBefore,
     /// The patient's record did not take it.
     RecordRefused,
+    /// It was taken while the data were locked, and does not say for certain whose it is and of which day.
+    TakenLocked,
 }
 
 impl TrayReason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoSession,
         Self::TooEarly,
         Self::TooSoonAfterAnother,
@@ -169,6 +171,7 @@ impl TrayReason {
         Self::FromMemory,
         Self::PersonBefore,
         Self::RecordRefused,
+        Self::TakenLocked,
     ];
 
     /// The word in the tray's table and the bay's log.
@@ -182,6 +185,7 @@ impl TrayReason {
             Self::FromMemory => "from_memory",
             Self::PersonBefore => "person_before",
             Self::RecordRefused => "record_refused",
+            Self::TakenLocked => "taken_locked",
         }
     }
 

@@ -130,6 +130,15 @@ impl Queue {
         self.lock().push_front(job);
     }
 
+    /// The next thing to save, for who saves nothing twice; `None` once the queue is closed and empty.
+    pub async fn take(&self) -> Option<Keep> {
+        loop {
+            if let Job::New(keep) = self.next().await? {
+                return Some(keep);
+            }
+        }
+    }
+
     async fn next(&self) -> Option<Job> {
         loop {
             if let Some(item) = self.pop() {
@@ -418,7 +427,7 @@ fn commit(ready: &Ready, target: Target, opener: Opener, person: &PersonAge) -> 
 }
 
 /// The month of a series document.
-pub(super) fn month(day: records::time::Date) -> String {
+pub(crate) fn month(day: records::time::Date) -> String {
     format!("{:04}-{:02}", day.year(), day.month())
 }
 

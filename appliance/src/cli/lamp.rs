@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::sleep;
@@ -11,6 +10,7 @@ use std::time::Instant;
 
 use card::starting::Health;
 use clap::Args;
+use machine::data::is_mounted;
 use shell::verbs::{Failure, Outcome, complain, say};
 
 use super::technician::own_address;
@@ -99,7 +99,8 @@ fn look(arguments: &LampArgs, shown: &Mutex<Standing>) {
 
 fn look_once(arguments: &LampArgs, round: u32) -> Look {
     if !is_mounted(&arguments.data) {
-        return Look::NoData;
+        let waits = arguments.run.join("waits").exists();
+        return if waits { Look::Waits } else { Look::NoData };
     }
     // A box that is not well is asked for its reason, which writes nothing that lasts.
     Look::Asked(match health::ask_page(arguments.pages) {
@@ -108,17 +109,10 @@ fn look_once(arguments: &LampArgs, round: u32) -> Look {
     })
 }
 
-/// Whether a folder lies on another device than the folder that it stands in.
-fn is_mounted(folder: &Path) -> bool {
-    let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
-    let above = folder.parent().unwrap_or(folder);
-    device(folder).is_some_and(|own| device(above) != Some(own))
-}
-
 /// What stands below: where the pages are, or what is wrong.
 fn lines(arguments: &LampArgs, look: &Look, standing: Standing) -> Vec<String> {
     let text = match (standing, look) {
-        (Standing::Working, _) => format!("https://{}", own_address()),
+        (Standing::Working | Standing::Waiting, _) => format!("https://{}", own_address()),
         (Standing::Locked, _) => {
             let said = fs::read_to_string(arguments.run.join("locked"));
             said.unwrap_or_else(|_| "the first program did not say why".to_owned())

@@ -1,4 +1,5 @@
-//! First start, in five steps that can each be taken up again: language, clinic, first doctor, hub, tablet.
+//! First start, in five steps that can each be taken up again: language, clinic, first doctor, hub, tablet; in six where
+//! a person opens the data, with the start PIN behind the doctor.
 //!
 //! Until somebody works here, the first three steps are open to whoever stands before the box; the doctor who is
 //! entered there is signed in and goes on.
@@ -26,8 +27,10 @@ use web::trouble::Trouble;
 
 use crate::founding::{self, Mark, NewDoctor};
 use crate::hub_link::JoinFault;
+use crate::locked::pages::{new_pin, read_new_pin};
 use crate::pages::is_fresh;
 use crate::pages::staff::{read_member, secrets, who};
+use crate::pages::start_pin;
 use crate::pages::visitor::{Visitor, go_to};
 use crate::state::{AppState, Transport};
 
@@ -40,15 +43,17 @@ enum Step {
     Language,
     Clinic,
     Doctor,
+    Pin,
     Hub,
     Tablet,
 }
 
 impl Step {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Language,
         Self::Clinic,
         Self::Doctor,
+        Self::Pin,
         Self::Hub,
         Self::Tablet,
     ];
@@ -58,6 +63,7 @@ impl Step {
             Self::Language => "/start/language",
             Self::Clinic => "/start/clinic",
             Self::Doctor => "/start/doctor",
+            Self::Pin => "/start/pin",
             Self::Hub => "/start/hub",
             Self::Tablet => "/start/tablet",
         }
@@ -68,9 +74,30 @@ impl Step {
             Self::Language => lang.t("start-language"),
             Self::Clinic => lang.t("start-clinic"),
             Self::Doctor => lang.t("start-doctor"),
+            Self::Pin => lang.t("start-pin"),
             Self::Hub => lang.t("start-hub"),
             Self::Tablet => lang.t("start-tablet"),
         }
+    }
+}
+
+/// In which language, and whether a person opens the data of this box.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    lang: Lang,
+    by_person: bool,
+}
+
+impl Way {
+    fn of(state: &AppState, lang: Lang) -> Self {
+        let by_person = state.door().is_some();
+        Self { lang, by_person }
+    }
+
+    /// The steps of this box.
+    fn steps(self) -> Vec<Step> {
+        let all = Step::ALL.into_iter();
+        all.filter(|step| self.by_person || *step != Step::Pin).collect()
     }
 }
 
@@ -80,6 +107,7 @@ struct Progress {
     language: bool,
     clinic: bool,
     doctor: bool,
+    pin: bool,
     hub: bool,
     done: bool,
 }
@@ -90,6 +118,7 @@ async fn progress(state: &AppState) -> Page<Progress> {
         language: founding::is_marked(store, Mark::Language).await?,
         clinic: store.clinic_document().await?.is_some(),
         doctor: !is_fresh(state).await?,
+        pin: start_pin::is_set_or_needless(state).await?,
         hub: founding::is_marked(store, Mark::Hub).await? || state.link.is_joined().await?,
         done: founding::is_marked(store, Mark::Done).await?,
     })
@@ -97,7 +126,14 @@ async fn progress(state: &AppState) -> Page<Progress> {
 
 impl Progress {
     fn next(self) -> Option<Step> {
-        let done = [self.language, self.clinic, self.doctor, self.hub, self.done];
+        let done = [
+            self.language,
+            self.clinic,
+            self.doctor,
+            self.pin,
+            self.hub,
+            self.done,
+        ];
         Step::ALL
             .into_iter()
             .zip(done)
@@ -120,20 +156,22 @@ async fn only_fresh(state: &AppState) -> Page<()> {
     }
 }
 
-fn page(lang: Lang, step: Step, faults: &Faults, body: &Markup) -> Markup {
+fn page(way: Way, step: Step, faults: &Faults, body: &Markup) -> Markup {
+    let (lang, steps) = (way.lang, way.steps());
     let title = step.title(lang);
-    let at = Step::ALL.iter().position(|one| *one == step).unwrap_or(0);
+    let at = steps.iter().position(|one| *one == step).unwrap_or(0);
+    let (n, of) = ((at + 1).to_string(), steps.len().to_string());
     let body = html! {
         div.gate {
             div.gate-head {
                 (web::layout::mark())
                 div {
-                    p.quiet { (lang.t("start-title")) " · " (lang.t_with("start-step", &[("n", &(at + 1).to_string()), ("of", "5")])) }
+                    p.quiet { (lang.t("start-title")) " · " (lang.t_with("start-step", &[("n", &n), ("of", &of)])) }
                     h1 { (title) }
                 }
             }
             ol.start-steps aria-hidden="true" {
-                @for (place, one) in Step::ALL.iter().enumerate() {
+                @for (place, one) in steps.iter().enumerate() {
                     li.done[place < at] aria-current=[(place == at).then_some("step")] { (one.title(lang)) }
                 }
             }
@@ -144,18 +182,19 @@ fn page(lang: Lang, step: Step, faults: &Faults, body: &Markup) -> Markup {
     bare_page(lang, Screen::Tablet, &title, !faults.is_empty(), &body)
 }
 
-fn answer(lang: Lang, step: Step, faults: &Faults, body: &Markup) -> Page {
+fn answer(way: Way, step: Step, faults: &Faults, body: &Markup) -> Page {
     let status = if faults.is_empty() {
         StatusCode::OK
     } else {
         StatusCode::UNPROCESSABLE_ENTITY
     };
-    Ok((status, page(lang, step, faults, body)).into_response())
+    Ok((status, page(way, step, faults, body)).into_response())
 }
 
 /// `GET /start/language`.
 pub async fn language(State(state): State<AppState>, lang: Lang) -> Page {
     only_fresh(&state).await?;
+    let way = Way::of(&state, lang);
     let options = Lang::ALL
         .map(|one| (one.code().to_owned(), lang.t(language_name(one))))
         .to_vec();
@@ -170,11 +209,11 @@ pub async fn language(State(state): State<AppState>, lang: Lang) -> Page {
         ..Form::default()
     };
     let body = html! {
-        p.lead { (lang.t("start-welcome")) }
+        p.lead { (lang.t_with("start-welcome", &[("n", &way.steps().len().to_string())])) }
         (form.around(lang, &fields, &html! {}))
         p.quiet { (lang.t("start-restore")) }
     };
-    answer(lang, Step::Language, &none, &body)
+    answer(way, Step::Language, &none, &body)
 }
 
 fn language_name(lang: Lang) -> &'static str {
@@ -201,10 +240,11 @@ pub async fn clinic(State(state): State<AppState>, lang: Lang) -> Page {
     if let Some(code) = state.store.clinic().await? {
         fields.put("code", code.as_str());
     }
-    clinic_form(lang, &fields, &Faults::none())
+    clinic_form(Way::of(&state, lang), &fields, &Faults::none())
 }
 
-fn clinic_form(lang: Lang, fields: &Fields, faults: &Faults) -> Page {
+fn clinic_form(way: Way, fields: &Fields, faults: &Faults) -> Page {
+    let lang = way.lang;
     let (name, code) = (lang.t("field-clinic-name"), lang.t("field-code"));
     let (name_hint, code_hint) = (lang.t("start-clinic-hint"), lang.t("start-code-hint"));
     let submit = lang.t("start-next");
@@ -218,7 +258,7 @@ fn clinic_form(lang: Lang, fields: &Fields, faults: &Faults) -> Page {
         submit: &submit,
         ..Form::default()
     };
-    answer(lang, Step::Clinic, faults, &form.around(lang, &inner, &html! {}))
+    answer(way, Step::Clinic, faults, &form.around(lang, &inner, &html! {}))
 }
 
 /// `POST /start/clinic`.
@@ -239,7 +279,7 @@ pub async fn set_clinic(State(state): State<AppState>, lang: Lang, fields: Field
         faults.add("code", lang.t("start-code-hint"));
     }
     if !faults.is_empty() {
-        return clinic_form(lang, &fields, &faults);
+        return clinic_form(Way::of(&state, lang), &fields, &faults);
     }
     founding::found_clinic(&state.store, &clinic).await?;
     go_to("/start")
@@ -248,10 +288,11 @@ pub async fn set_clinic(State(state): State<AppState>, lang: Lang, fields: Field
 /// `GET /start/doctor`.
 pub async fn doctor(State(state): State<AppState>, lang: Lang) -> Page {
     only_fresh(&state).await?;
-    doctor_form(lang, &Fields::default(), &Faults::none())
+    doctor_form(Way::of(&state, lang), &Fields::default(), &Faults::none())
 }
 
-fn doctor_form(lang: Lang, fields: &Fields, faults: &Faults) -> Page {
+fn doctor_form(way: Way, fields: &Fields, faults: &Faults) -> Page {
+    let lang = way.lang;
     let submit = lang.t("start-next");
     let inner =
         html! { offer-clock name="clock" {} (who(lang, fields, faults)) (secrets(lang, faults, false)) };
@@ -262,7 +303,7 @@ fn doctor_form(lang: Lang, fields: &Fields, faults: &Faults) -> Page {
         ..Form::default()
     };
     let body = html! { p { (lang.t("start-doctor-about")) } (form.around(lang, &inner, &html! {})) };
-    answer(lang, Step::Doctor, faults, &body)
+    answer(way, Step::Doctor, faults, &body)
 }
 
 /// `POST /start/doctor`: the first doctor, who looks after the clinic too until somebody else does.
@@ -288,7 +329,7 @@ pub async fn set_doctor(
         faults.add(fault.field, secret_sentence(lang, fault));
     }
     if !faults.is_empty() {
-        return doctor_form(lang, &fields, &faults);
+        return doctor_form(Way::of(&state, lang), &fields, &faults);
     }
     state.signed_in(&fields).await;
     let (password, pin) = (fields.get("password").to_owned(), fields.get("pin").to_owned());
@@ -311,26 +352,60 @@ pub async fn set_doctor(
     Ok(response)
 }
 
+/// `GET /start/pin`: the start PIN, where a person opens the data.
+pub async fn pin(visitor: Visitor) -> Page {
+    pin_form(&visitor, &Faults::none())
+}
+
+fn pin_form(visitor: &Visitor, faults: &Faults) -> Page {
+    let lang = visitor.lang;
+    let submit = lang.t("start-next");
+    let form = Form {
+        action: "/start/pin",
+        faults: Some(faults),
+        submit: &submit,
+        ..Form::default()
+    };
+    let inner = new_pin(lang, faults);
+    let body = html! { p { (lang.t("start-pin-about")) } (form.around(lang, &inner, &html! {})) };
+    answer(Way::of(&visitor.state, lang), Step::Pin, faults, &body)
+}
+
+/// `POST /start/pin`.
+pub async fn set_pin(visitor: Visitor, fields: Fields) -> Page {
+    let mut faults = Faults::none();
+    let new = read_new_pin(visitor.lang, &fields, &mut faults);
+    if faults.is_empty() && !start_pin::is_set_or_needless(&visitor.state).await? {
+        start_pin::set(&visitor, String::new().into(), new, &mut faults).await?;
+    }
+    if !faults.is_empty() {
+        return pin_form(&visitor, &faults);
+    }
+    go_to("/start")
+}
+
 /// `GET /start/hub`.
 pub async fn hub(visitor: Visitor) -> Page {
-    let lang = visitor.lang;
+    let way = Way::of(&visitor.state, visitor.lang);
     if visitor.state.link.is_joined().await? {
-        return hub_joined(lang);
+        return hub_joined(way);
     }
     let mut fields = Fields::default();
     fields.put("url", visitor.state.link.url().unwrap_or_default());
-    hub_form(lang, &fields, &Faults::none())
+    hub_form(way, &fields, &Faults::none())
 }
 
-fn hub_joined(lang: Lang) -> Page {
+fn hub_joined(way: Way) -> Page {
+    let lang = way.lang;
     let body = html! {
         (panel(lang, Class::Done, &lang.t("start-hub-joined"), &html! {}))
         form method="post" action="/start/hub/later" { button.button.button-main type="submit" { (lang.t("start-next")) } }
     };
-    answer(lang, Step::Hub, &Faults::none(), &body)
+    answer(way, Step::Hub, &Faults::none(), &body)
 }
 
-fn hub_form(lang: Lang, fields: &Fields, faults: &Faults) -> Page {
+fn hub_form(way: Way, fields: &Fields, faults: &Faults) -> Page {
+    let lang = way.lang;
     let (url, token, file) = (
         lang.t("start-hub-url"),
         lang.t("start-hub-token"),
@@ -355,7 +430,7 @@ fn hub_form(lang: Lang, fields: &Fields, faults: &Faults) -> Page {
         (form.around(lang, &inner, &html! {}))
         form method="post" action="/start/hub/later" { button.button type="submit" { (lang.t("start-hub-later")) } }
     };
-    answer(lang, Step::Hub, faults, &body)
+    answer(way, Step::Hub, faults, &body)
 }
 
 /// `POST /start/hub`: joins with a one-time token, pasted or in a file.
@@ -381,7 +456,7 @@ pub async fn join(visitor: Visitor, multipart: Multipart) -> Page {
         faults.add(field, words);
     }
     if !faults.is_empty() {
-        return hub_form(lang, &fields, &faults);
+        return hub_form(Way::of(&visitor.state, lang), &fields, &faults);
     }
     visitor
         .state
@@ -442,7 +517,12 @@ pub async fn tablet(visitor: Visitor) -> Page {
         }
         form method="post" action="/start/tablet" { button.button type="submit" { (lang.t("start-finish")) } }
     };
-    answer(lang, Step::Tablet, &Faults::none(), &body)
+    answer(
+        Way::of(&visitor.state, lang),
+        Step::Tablet,
+        &Faults::none(),
+        &body,
+    )
 }
 
 /// `POST /start/tablet`: first start is over.

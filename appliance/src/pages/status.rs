@@ -1,5 +1,7 @@
 //! The page behind the status light: what waits, since when, why, and what is tried next. Stored facts only.
 
+use std::sync::atomic::Ordering;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use card::protection::Source;
@@ -217,6 +219,11 @@ async fn attention(visitor: &Visitor, link: &LinkStatus, backup: Option<StateRow
         let words = format!("{} {}", call.place, moments::clock(call.at.at));
         rows.push(row(Level::Bad, lang.t("status-call"), words));
     }
+    let unreadable = visitor.state.unreadable.load(Ordering::Acquire) as u64;
+    if unreadable > 0 {
+        let words = lang.t_n("inbox-unreadable-n", unreadable);
+        rows.push(row(Level::Bad, lang.t("inbox-title"), words));
+    }
     rows.extend(backup);
     if rows.is_empty() {
         rows.push(row(
@@ -246,7 +253,12 @@ fn box_rows(visitor: &Visitor, backup: Option<StateRow>) -> Vec<StateRow> {
         ClockSource::Network => row(Level::Good, lang.t("status-clock"), lang.t("clock-network")),
     };
     let protected = Protected::of(&visitor.state.storage(), visitor.state.card.as_ref().as_ref());
+    let by_person = visitor.state.door().is_some();
     let (level, words) = match protected {
+        Protected::Encrypted(Some(Source::Otp | Source::Emulated)) if by_person => {
+            (Level::Good, "storage-pin")
+        }
+        Protected::Encrypted(Some(Source::Serial)) if by_person => (Level::Known, "storage-pin-serial"),
         Protected::Encrypted(None) => (Level::Good, "storage-encrypted"),
         Protected::Encrypted(Some(Source::Otp)) => (Level::Good, "storage-key-otp"),
         Protected::Encrypted(Some(Source::Serial)) => (Level::Known, "storage-key-serial"),

@@ -123,6 +123,7 @@ fn reason_words(lang: Lang, reason: Option<TrayReason>) -> String {
         TrayReason::FromMemory => lang.t("tray-reason-from-memory"),
         TrayReason::PersonBefore => lang.t("tray-reason-person-before"),
         TrayReason::RecordRefused => lang.t("tray-reason-record-refused"),
+        TrayReason::TakenLocked => lang.t("tray-reason-taken-locked"),
     }
 }
 

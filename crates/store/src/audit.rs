@@ -101,6 +101,8 @@ acts! {
     Setup = "setup",
     /// Joined a hub.
     Enroll = "enroll",
+    /// Set or changed the start PIN.
+    StartPin = "start_pin",
     /// A record was purged for ever by the county.
     Purge = "purge",
     /// Registered a patient.

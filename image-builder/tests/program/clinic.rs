@@ -35,8 +35,25 @@ impl Clinic {
         Self::on("1", hub, authority, token, words)
     }
 
+    /// A clinic whose hub cannot be reached, and whose data a person opens.
+    pub(crate) fn by_person() -> Self {
+        let hub = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+        Self::made(
+            "1",
+            "https://10.0.2.99:8444",
+            hub,
+            "AAAAAAAA-BBBBBBBB-0001,口令",
+            &[],
+        )
+    }
+
     /// The same with the image of this folder.
     pub(crate) fn on(image: &str, hub: &str, authority: &str, token: &str, words: &[&str]) -> Self {
+        Self::made(image, hub, authority, &format!("{token},"), words)
+    }
+
+    /// The same; behind the token stands how the data are protected.
+    fn made(image: &str, hub: &str, authority: &str, token: &str, words: &[&str]) -> Self {
         let images =
             std::env::var_os("CLINIC_IMAGES").expect("CLINIC_IMAGES names the folder of three images");
         let this = Self {
@@ -44,7 +61,7 @@ impl Clinic {
             images: PathBuf::from(images),
         };
         card_of(&this.image(image), &this.at("card"));
-        let table = format!("机构代码,名称,入网码\n0017,石门村卫生室,{token}\n");
+        let table = format!("机构代码,名称,入网码,数据加密\n0017,石门村卫生室,{token}\n");
         fs::write(this.at("clinics.csv"), table).unwrap();
         fs::write(this.at("hub.pem"), authority).unwrap();
         let key = this.key();
@@ -148,7 +165,13 @@ impl Clinic {
 
 /// First start by the pages: the doctor is signed in then.
 pub(crate) fn found(machine: &mut Machine) {
-    let steps: [(&str, &[(&str, &str)]); 5] = [
+    found_with(machine, None);
+}
+
+/// The same, with a start PIN where the box asks for one.
+pub(crate) fn found_with(machine: &mut Machine, pin: Option<&str>) {
+    let pin = pin.map(|pin| [("new", pin), ("again", pin)]);
+    let mut steps: Vec<(&str, &[(&str, &str)])> = vec![
         ("/start/language", &[("language", "zh")]),
         (
             "/start/clinic",
@@ -166,6 +189,9 @@ pub(crate) fn found(machine: &mut Machine) {
         ("/start/hub/later", &[]),
         ("/start/tablet", &[]),
     ];
+    if let Some(fields) = &pin {
+        steps.insert(3, ("/start/pin", fields));
+    }
     machine.get("/start");
     for (path, fields) in steps {
         let (last, page) = machine.post(path, fields);

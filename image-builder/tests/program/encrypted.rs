@@ -11,7 +11,7 @@ use card::layout::Layout;
 use card::luks::DATA_OFFSET;
 use card::{BlockDevice, FileDevice};
 
-use crate::clinic::{Clinic, found, shows, sign_in};
+use crate::clinic::{Clinic, found, found_with, shows, sign_in};
 use crate::qemu::OWN_KEY;
 use crate::running::run;
 
@@ -234,4 +234,67 @@ fn the_same_look_finds_the_patients_on_a_card_without_encryption() {
         &["recover", "card", "recovery", "--key", &key],
     );
     assert!(ran.error().contains("not encrypted"), "{ran:?}");
+}
+
+#[test]
+fn a_box_that_a_person_opens_waits_for_its_pin_after_each_start() {
+    const PIN: &str = "红旗渠1969";
+    let person = &people()[512];
+    let clinic = Clinic::by_person();
+    let mut machine = clinic.follow("first", None, false);
+    found_with(&mut machine, Some(PIN));
+    let list = format!(
+        "姓名,身份证号,电话\n{},{},{}\n",
+        person.name, person.number, person.phone
+    );
+    fs::write(clinic.at("residents.csv"), list).unwrap();
+    let (last, page) = machine.upload("/residents", "file", &clinic.at("residents.csv"));
+    assert!(
+        last.ends_with(" 200") && page.contains("新登记 1 人"),
+        "{last} {page}"
+    );
+    shows(&mut machine, "/status", "每次启动要输入开机密码");
+    drop(machine);
+
+    // The power comes back in the night, and a patient stands before the kiosk before anybody else comes.
+    let mut machine = clinic.start("second", None, false);
+    shows(&mut machine, "/", "请输入开机密码");
+    let who = [("name", person.name.as_str()), ("number", &person.number)];
+    let (last, page) = machine.post("/kiosk/person", &who);
+    assert!(
+        last.ends_with(" 200") && page.contains("仪器上显示多少"),
+        "{last} {page}"
+    );
+    let typed = [("form", "000102030405060708090a0b0c0d0e0f"), ("bp", "151/97")];
+    for _ in 0..2 {
+        let (last, page) = machine.post("/kiosk/values", &[&who[..], &typed].concat());
+        assert!(
+            last.ends_with(" 200") && page.contains("已密封保存"),
+            "{last} {page}"
+        );
+    }
+    let (last, page) = machine.post("/open", &[("pin", "红旗渠1968")]);
+    assert!(
+        last.ends_with(" 422") && page.contains("开机密码不对"),
+        "{last} {page}"
+    );
+    let (last, page) = machine.post("/open", &[("pin", PIN)]);
+    assert!(
+        last.ends_with(" 200") && page.contains("盒子正在启动"),
+        "{last} {page}"
+    );
+    shows(&mut machine, "/sign-in", "name=\"user\"");
+    sign_in(&mut machine);
+    let (_, list) = machine.get("/residents.csv");
+    assert!(
+        list.contains(&person.number) && list.contains(&person.phone),
+        "{list}"
+    );
+    // The emulated board has no clock: of which day the reading is, nobody knows for certain.
+    shows(&mut machine, "/tray", "数据上锁期间测量");
+    let (_, tray) = machine.get("/tray");
+    assert!(tray.matches("151/97").count() == 1, "{tray}");
+    drop(machine);
+    let sought = Sought::new(&people());
+    assert_eq!(sought.found_on(&clinic.at("card")), [0; 3]);
 }

@@ -34,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     target("card_image", card::firmware::fuzz_one),
     target("card_permit", card::technician::fuzz_one),
     target("card_state", card::state::fuzz_one),
+    target("card_vestibule", card::vestibule::fuzz_one),
     target("card_volume", card::luks::fuzz_one),
     target("clinic_table", image_builder::provision::rows::fuzz_one),
     target("devices", devices),
@@ -45,8 +46,10 @@ pub const TARGETS: &[Target] = &[
     target("hub_address", |bytes| text(bytes, hub_address)),
     target("identity", |bytes| text(bytes, records::identity::fuzz_one)),
     target("import_lines", store::fuzzing::import_lines),
+    target("inbox_message", appliance::inbox::fuzz_one),
     target("log_body", store::fuzzing::log_body),
     target("names", |bytes| text(bytes, records::pinyin::fuzz_one)),
+    target("opener", appliance::opener::protocol::fuzz_one),
     target("release", sync_core::wire::fuzz_release),
     target("resident_list", |bytes| {
         drop(appliance::residents_csv::read(bytes))

@@ -41,6 +41,7 @@ pub fn of(name: &str) -> Result<Vec<Vec<u8>>> {
             };
             vec![card::state::State::new(system).to_sector().to_vec()]
         }
+        "card_vestibule" => vec![b"clinic-item-1\r\n\0-------id-------\0\x05hello".to_vec()],
         "card_volume" => vec![[vec![0; 4096], VOLUME.as_bytes().to_vec()].concat()],
         "clinic_table" => texts(&[
             "clinic,name,token,hub\n0017,甲,AAAAAAAAAAAAAAAA1,https://hub:1\n",
@@ -68,9 +69,15 @@ pub fn of(name: &str) -> Result<Vec<Vec<u8>>> {
             "１１０１０５１９４９１２３１００２ｘ",
             "130503670401001",
         ]),
+        "inbox_message" => texts(&[INBOX]),
         "import_lines" => texts(&[LINES]),
         "log_body" => log_bodies()?,
         "names" => texts(&["王秀英", "古丽·示例", "单于 lǚxiaolan"]),
+        "opener" => texts(&[
+            r#"{"ask":"open","pin":"482759"}"#,
+            r#"{"ask":"put","id":"000102030405060708090a0b0c0d0e0f","message":"00ff"}"#,
+            r#"{"answer":"wrong-pin","wait_seconds":15}"#,
+        ]),
         "release" => {
             let pieces = vec![(BlobId([5; 32]), 1 << 20), (BlobId([6; 32]), 7)];
             let offer = ReleaseOffer { version: 3, pieces };
@@ -106,6 +113,7 @@ pub fn of(name: &str) -> Result<Vec<Vec<u8>>> {
     })
 }
 
+const INBOX: &str = r#"{"form":1,"bay":"","name":"示例","number":"11010519491231002X","content":{"kind":"bp","numbers":[151,97],"marks":[],"subject":null,"device":"","serial":"","taken":1760000000000,"clock":"tablet"}}"#;
 const IDENTITY: &str = r#"{"form":1,"row":"ab12","disk_signature":5,"clinic":"0017","clinic_name":"示例","hub":"https://hub:1","hub_ca":"-----BEGIN CERTIFICATE-----","wifi_name":"x","wifi_password":"abcd-efgh","country":"CN","locale":"zh-CN","time_zone":"Asia/Shanghai","admin_key":null,"secrets_sha256":"0000000000000000000000000000000000000000000000000000000000000000","issued":"2026-11-26T00:00:00Z"}"#;
 const BUNDLE: &str = r#"{"form":2,"county":"x","hardware":["pi"],"system":{"version":3,"boot":{"len":6,"sha256":"00"},"root":{"len":6,"sha256":"00"}},"base":null,"boot":{"len":1,"pieces":["00"]},"root":{"len":1,"pieces":["00"]}}"#;
 const PERMIT: &str = r#"{"form":1,"number":"0505050505050505","county":"441802","clinic":"0017","key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGNqzPM6jgKPyXb1gUXoEKZbkBvO5sZTb8L0ks1nGGbT","minutes":60}"#;

@@ -57,6 +57,7 @@ pub fn act(lang: Lang, word: &str) -> String {
         "pair" => lang.t("act-pair"),
         "setup" => lang.t("act-setup"),
         "enroll" => lang.t("act-enroll"),
+        "start_pin" => lang.t("act-start-pin"),
         "purge" => lang.t("act-purge"),
         "link_propose" => lang.t("act-link-propose"),
         "link_decide" => lang.t("act-link-decide"),

@@ -24,6 +24,7 @@ act-unlock = Unlocked with PIN
 act-pair = Paired a screen or tablet
 act-setup = First start
 act-enroll = Joined the county hub
+act-start-pin = Start PIN set or changed
 act-purge = The county purged a record for ever
 act-link-propose = Proposed that two records are one person
 act-link-decide = Decided whether two records are one person

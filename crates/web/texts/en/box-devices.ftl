@@ -109,6 +109,7 @@ tray-reason-other-subject = The device names somebody else
 tray-reason-from-memory = Out of the device's memory
 tray-reason-person-before = The person before had just left; it may be theirs
 tray-reason-record-refused = The record did not take it
+tray-reason-taken-locked = Taken while the data were locked: see whose it is and of which day
 tray-reason-unknown = Unknown reason
 tray-find = Whose reading is this?
 tray-find-about = Find the resident first, then check two identifiers.

@@ -100,6 +100,7 @@ tray-reason-other-subject = 设备上是别人的编号
 tray-reason-from-memory = 来自设备内存里的旧记录
 tray-reason-person-before = 上一位刚离开,可能是他的
 tray-reason-record-refused = 档案当时不能写入
+tray-reason-taken-locked = 数据上锁期间测量,需核对是谁、哪一天
 tray-reason-unknown = 原因未知
 tray-find = 这是谁的测量值?
 tray-find-about = 先找到居民,再核对两项身份信息。

@@ -1,0 +1,323 @@
+//! The pages of a locked box: the start PIN, and the county's recovery key for who has lost it.
+
+use axum::Router;
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use card::pin::PinFault;
+use maud::{Markup, PreEscaped, html};
+use records::text::fold;
+use records::time::{ClockSource, WallTime};
+use serde::Deserialize;
+use shell::errors::Page;
+use web::fields::Fields;
+use web::forms::{Faults, Form, Input};
+use web::guard::layers;
+use web::layout::{Screen, bare_page, language_switch};
+use web::panels::{Class, panel};
+use web::texts::Lang;
+use web::trouble::Trouble;
+
+use super::{LockedState, kiosk};
+use crate::opener::protocol::{Answer, Request, Standing, bad_pin};
+use crate::setup::is_loopback_host;
+use crate::state::Transport;
+
+/// Seconds after which a page looks whether the box has started.
+const LOOK_AGAIN_SECONDS: u64 = 12;
+
+/// The pages as one listener serves them.
+pub fn router(state: LockedState, transport: Transport) -> Router {
+    let pages = Router::new()
+        .route("/", get(page))
+        .route("/open", post(open))
+        .route("/recover", get(recovery).post(recover))
+        .route("/kiosk", get(kiosk::page))
+        .route("/kiosk/person", post(kiosk::set_person))
+        .route("/kiosk/values", post(kiosk::save))
+        .route("/kiosk/clear", post(kiosk::clear))
+        .route("/kiosk/call", post(kiosk::call))
+        .route("/clock", post(offer_clock))
+        .route("/language", post(choose_language))
+        .route("/ping", get(|| async { StatusCode::NO_CONTENT }))
+        .merge(web::assets::router())
+        .fallback(|| async { Redirect::temporary("/") })
+        .with_state(state);
+    layers(pages).layer(from_fn(move |request: HttpRequest, next: Next| async move {
+        if transport == Transport::Loopback && !is_loopback_host(request.headers()) {
+            return StatusCode::MISDIRECTED_REQUEST.into_response();
+        }
+        next.run(request).await
+    }))
+}
+
+/// What plain HTTP on the local network says: where the pages are.
+pub fn signpost(state: LockedState) -> Router {
+    let pages = Router::new()
+        .route("/ping", get(|| async { StatusCode::NO_CONTENT }))
+        .merge(web::assets::router())
+        .fallback(elsewhere)
+        .with_state(state);
+    layers(pages)
+}
+
+async fn elsewhere(State(state): State<LockedState>, lang: Lang) -> Markup {
+    let title = lang.t("locked-title");
+    let body = gate(
+        lang,
+        &html! {
+            p { (lang.t("locked-about")) }
+            p { (lang.t("locked-address")) " " strong.address { (state.address) } }
+        },
+    );
+    bare_page(lang, Screen::Tablet, &title, false, &body)
+}
+
+fn gate(lang: Lang, body: &Markup) -> Markup {
+    html! {
+        div.gate {
+            div.gate-head { (web::layout::mark()) div { h1 { (lang.t("locked-title")) } p.quiet { (lang.t("locked-name")) } } }
+            (body)
+        }
+        div.bare-foot { (language_switch(lang, "/")) }
+    }
+}
+
+fn answer(lang: Lang, faults: &Faults, body: &Markup) -> Response {
+    let status = if faults.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
+    let title = lang.t("locked-title");
+    let page = bare_page(
+        lang,
+        Screen::Tablet,
+        &title,
+        !faults.is_empty(),
+        &gate(lang, body),
+    );
+    (status, page).into_response()
+}
+
+/// Loads the page anew by itself, also without a script.
+fn again_after(seconds: u64) -> Markup {
+    PreEscaped(format!(
+        "<meta http-equiv=\"refresh\" content=\"{seconds}; url=/\">"
+    ))
+}
+
+#[derive(Debug, Deserialize)]
+struct LanguageChoice {
+    to: String,
+}
+
+async fn choose_language(axum::Form(choice): axum::Form<LanguageChoice>) -> Response {
+    let mut response = Redirect::to("/").into_response();
+    if let Some(line) = Lang::from_code(&choice.to).and_then(web::cookies::keep_lang) {
+        response
+            .headers_mut()
+            .append(axum::http::header::SET_COOKIE, line);
+    }
+    response
+}
+
+/// A tablet's own time.
+#[derive(Debug, Deserialize)]
+struct TabletClock {
+    /// Milliseconds since 1970.
+    at: i64,
+}
+
+/// `POST /clock`: a tablet offers its time, which dates the readings of a box without one.
+async fn offer_clock(
+    State(state): State<LockedState>,
+    axum::Form(tablet): axum::Form<TabletClock>,
+) -> StatusCode {
+    if store::Clock::now(state.clock.as_ref()).source == ClockSource::None {
+        state.clock.offer(WallTime(tablet.at), ClockSource::Tablet);
+    }
+    StatusCode::NO_CONTENT
+}
+
+/// `GET /`: asks for the PIN.
+async fn page(State(state): State<LockedState>, lang: Lang) -> Page {
+    let standing = standing(&state).await?;
+    Ok(pin_page(lang, &standing, &Faults::none()))
+}
+
+async fn standing(state: &LockedState) -> Page<Standing> {
+    match ask(state, Request::State).await? {
+        Answer::State { standing } => Ok(standing),
+        _ => Err(Trouble::Unreadable.into()),
+    }
+}
+
+/// Asks the opener; what it could not do is a fault with a number.
+pub(super) async fn ask(state: &LockedState, request: Request) -> Page<Answer> {
+    match state.door.ask(request).await {
+        Ok(Answer::Failed { why }) => Err(Trouble::broken(&OpenerFault(why)).into()),
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(Trouble::broken(&error).into()),
+    }
+}
+
+/// A fault of card or system that the opener met.
+#[derive(Debug, thiserror::Error)]
+#[error("the opener: {0}")]
+struct OpenerFault(String);
+
+fn pin_page(lang: Lang, standing: &Standing, faults: &Faults) -> Response {
+    if standing.is_open {
+        return starting(lang);
+    }
+    let body = html! {
+        p { (lang.t("locked-about")) }
+        @if standing.wait_seconds > 0 {
+            (again_after(standing.wait_seconds))
+            (waiting(lang, standing))
+        } @else {
+            (pin_form(lang, faults))
+        }
+        p.quiet { (lang.t("locked-readings")) }
+        offer-clock action="/clock" {}
+        p.actions { a.button href="/recover" { (lang.t("locked-lost")) } }
+    };
+    answer(lang, faults, &body)
+}
+
+fn waiting(lang: Lang, standing: &Standing) -> Markup {
+    let words = lang.t_with("locked-wait", &[("n", &standing.wait_seconds.to_string())]);
+    let wrong = lang.t_with("locked-wrong-count", &[("n", &standing.wrong.to_string())]);
+    panel(
+        lang,
+        Class::Warning,
+        &words,
+        &html! { p { (wrong) } p { (lang.t("locked-wait-about")) } },
+    )
+}
+
+fn pin_form(lang: Lang, faults: &Faults) -> Markup {
+    let (label, hint, submit) = (
+        lang.t("field-start-pin"),
+        lang.t("locked-pin-hint"),
+        lang.t("locked-open"),
+    );
+    let field = Input::password("pin", &label)
+        .hint(&hint)
+        .fills("current-password")
+        .focus()
+        .markup(lang, faults);
+    let form = Form {
+        action: "/open",
+        faults: Some(faults),
+        submit: &submit,
+        ..Form::default()
+    };
+    form.around(lang, &field, &html! {})
+}
+
+/// A PIN as it counts: the same digits whether they were typed wide or narrow.
+pub fn pin_of(fields: &Fields, name: &str) -> zeroize::Zeroizing<String> {
+    zeroize::Zeroizing::new(fold(fields.get(name)))
+}
+
+/// `POST /open`.
+async fn open(State(state): State<LockedState>, lang: Lang, fields: Fields) -> Page {
+    let mut faults = Faults::none();
+    let pin = pin_of(&fields, "pin");
+    if pin.is_empty() {
+        faults.add("pin", lang.t("locked-pin-empty"));
+    } else {
+        match ask(&state, Request::Open { pin }).await? {
+            Answer::Opened => return Ok(starting(lang)),
+            Answer::WrongPin { .. } => faults.add("pin", lang.t("locked-wrong")),
+            _ => {}
+        }
+    }
+    let standing = standing(&state).await?;
+    Ok(pin_page(lang, &standing, &faults))
+}
+
+/// The data are open, and the box's own program takes the place of this one.
+fn starting(lang: Lang) -> Response {
+    let body = html! {
+        (again_after(LOOK_AGAIN_SECONDS))
+        (panel(lang, Class::Done, &lang.t("locked-opened"), &html! { p { (lang.t("locked-opened-about")) } }))
+        p.actions { a.button.button-main href="/" { (lang.t("locked-go-on")) } }
+    };
+    answer(lang, &Faults::none(), &body)
+}
+
+/// `GET /recover`.
+async fn recovery(lang: Lang) -> Response {
+    recovery_page(lang, &Faults::none())
+}
+
+fn recovery_page(lang: Lang, faults: &Faults) -> Response {
+    let (key, submit) = (lang.t("field-recovery-key"), lang.t("locked-recover"));
+    let hint = lang.t("locked-recover-hint");
+    let inner = html! {
+        (Input::password("key", &key).hint(&hint).fills("off").focus().markup(lang, faults))
+        (new_pin(lang, faults))
+    };
+    let form = Form {
+        action: "/recover",
+        faults: Some(faults),
+        submit: &submit,
+        back: Some("/"),
+        ..Form::default()
+    };
+    let body = html! { p { (lang.t("locked-recover-about")) } (form.around(lang, &inner, &html! {})) };
+    answer(lang, faults, &body)
+}
+
+/// The fields of a new start PIN, which is typed twice.
+pub fn new_pin(lang: Lang, faults: &Faults) -> Markup {
+    let (new, again) = (lang.t("field-new-start-pin"), lang.t("field-new-start-pin-again"));
+    let hint = lang.t("start-pin-hint");
+    html! {
+        (Input::password("new", &new).hint(&hint).fills("new-password").markup(lang, faults))
+        (Input::password("again", &again).fills("new-password").markup(lang, faults))
+    }
+}
+
+/// A new PIN, where it was typed twice the same; whether it is a good one the opener says.
+pub fn read_new_pin(lang: Lang, fields: &Fields, faults: &mut Faults) -> zeroize::Zeroizing<String> {
+    let (new, again) = (pin_of(fields, "new"), pin_of(fields, "again"));
+    if let Err(fault) = card::pin::StartPin::chosen(&new) {
+        faults.add("new", pin_sentence(lang, fault));
+    } else if new != again {
+        faults.add("again", lang.t("start-pin-not-same"));
+    }
+    new
+}
+
+/// What is wrong with a new PIN.
+pub fn pin_sentence(lang: Lang, fault: PinFault) -> String {
+    match fault {
+        PinFault::TooShort => lang.t("start-pin-short"),
+        PinFault::TooLong => lang.t("start-pin-long"),
+        PinFault::TooPlain => lang.t("start-pin-plain"),
+    }
+}
+
+/// `POST /recover`.
+async fn recover(State(state): State<LockedState>, lang: Lang, fields: Fields) -> Page {
+    let mut faults = Faults::none();
+    let key = zeroize::Zeroizing::new(fields.get("key").to_owned());
+    if key.is_empty() {
+        faults.add("key", lang.t("locked-recover-hint"));
+    }
+    let pin = read_new_pin(lang, &fields, &mut faults);
+    if faults.is_empty() {
+        match ask(&state, Request::Recover { key, pin }).await? {
+            Answer::Opened | Answer::Done => return Ok(starting(lang)),
+            Answer::BadPin { why } => faults.add("new", pin_sentence(lang, bad_pin(&why))),
+            _ => faults.add("key", lang.t("locked-wrong-key")),
+        }
+    }
+    Ok(recovery_page(lang, &faults))
+}

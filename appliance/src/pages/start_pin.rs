@@ -1,0 +1,110 @@
+//! The start PIN of a box whose data a person opens: set at first start, changed here by who manages the clinic.
+
+use axum::response::Response;
+use maud::html;
+use shell::errors::Page as Answer;
+use store::AuditAct;
+use web::fields::Fields;
+use web::forms::{Faults, Form, Input};
+use web::layout::{Page, heading};
+use web::panels::{Class, panel};
+use web::trouble::Trouble;
+use zeroize::Zeroizing;
+
+use crate::locked::pages::{new_pin, pin_of, pin_sentence, read_new_pin};
+use crate::opener::protocol::{Answer as Said, Request, bad_pin};
+use crate::pages::visitor::Visitor;
+use crate::state::AppState;
+
+/// The opener answered something that fits no question.
+#[derive(Debug, thiserror::Error)]
+#[error("the opener: {0}")]
+struct Strange(String);
+
+/// Whether the start PIN was set, or none is wanted on this box.
+pub(super) async fn is_set_or_needless(state: &AppState) -> Answer<bool> {
+    let Some(door) = state.door() else {
+        return Ok(true);
+    };
+    match door.ask(Request::State).await {
+        Ok(Said::State { standing }) => Ok(standing.has_pin),
+        Ok(Said::Failed { why }) => Err(Trouble::broken(&Strange(why)).into()),
+        Ok(_) => Err(Trouble::Unreadable.into()),
+        Err(error) => Err(Trouble::broken(&error).into()),
+    }
+}
+
+/// Sets the start PIN; what is wrong with it stands in the faults.
+pub(super) async fn set(
+    visitor: &Visitor,
+    old: Zeroizing<String>,
+    new: Zeroizing<String>,
+    faults: &mut Faults,
+) -> Answer<()> {
+    let lang = visitor.lang;
+    let door = visitor.state.door().ok_or(Trouble::NotFound)?;
+    match door.ask(Request::SetPin { old, new }).await {
+        Ok(Said::Done) => {
+            let store = &visitor.state.store;
+            store.audit_note(visitor.by(), AuditAct::StartPin, None).await?;
+        }
+        Ok(Said::BadPin { why }) => faults.add("new", pin_sentence(lang, bad_pin(&why))),
+        Ok(Said::WrongPin { .. }) => faults.add("old", lang.t("locked-wrong")),
+        Ok(Said::Wait { wait_seconds }) => {
+            faults.add(
+                "old",
+                lang.t_with("locked-wait", &[("n", &wait_seconds.to_string())]),
+            );
+        }
+        Ok(Said::Failed { why }) => return Err(Trouble::broken(&Strange(why)).into()),
+        Ok(_) => return Err(Trouble::Unreadable.into()),
+        Err(error) => return Err(Trouble::broken(&error).into()),
+    }
+    Ok(())
+}
+
+/// `GET /start-pin`.
+pub async fn page(visitor: Visitor) -> Answer {
+    if visitor.state.door().is_none() {
+        return Err(Trouble::NotFound.into());
+    }
+    let page = draw(&visitor, &Faults::none(), false);
+    visitor.page(&page).await
+}
+
+fn draw(visitor: &Visitor, faults: &Faults, is_done: bool) -> Page {
+    let lang = visitor.lang;
+    let title = lang.t("start-pin-change");
+    let (old, submit) = (lang.t("field-old-start-pin"), lang.t("save"));
+    let form = Form {
+        action: "/start-pin",
+        faults: Some(faults),
+        submit: &submit,
+        back: Some("/more"),
+        ..Form::default()
+    };
+    let inner = html! {
+        (Input::password("old", &old).fills("current-password").markup(lang, faults))
+        (new_pin(lang, faults))
+    };
+    let body = html! {
+        (heading(&title, &html! {}))
+        @if is_done { (panel(lang, Class::Done, &lang.t("start-pin-changed"), &html! {})) }
+        section.card.narrow { p { (lang.t("start-pin-change-about")) } (form.around(lang, &inner, &html! {})) }
+    };
+    Page::new(title.clone(), body).faulty(!faults.is_empty())
+}
+
+/// `POST /start-pin`.
+pub async fn change(visitor: Visitor, fields: Fields) -> Answer<Response> {
+    let mut faults = Faults::none();
+    let new = read_new_pin(visitor.lang, &fields, &mut faults);
+    if faults.is_empty() {
+        set(&visitor, pin_of(&fields, "old"), new, &mut faults).await?;
+    }
+    if !faults.is_empty() {
+        return visitor.refused(draw(&visitor, &faults, false)).await;
+    }
+    let page = draw(&visitor, &faults, true);
+    visitor.page(&page).await
+}
