@@ -10,6 +10,7 @@ mod locked;
 mod open;
 mod opener;
 mod rekey;
+mod screen;
 mod serve;
 mod status;
 mod sync;
@@ -74,6 +75,8 @@ enum Verb {
     Locked(locked::LockedArgs),
     /// Says by the board's lamp and on a plugged-in screen how the box is. Needs the system's rights.
     Lamp(lamp::LampArgs),
+    /// Runs the browser of the box's own screen while the box answers there.
+    Screen(screen::ScreenArgs),
     /// Measures an ECG record: heart rate, beats, drawing.
     Ecg(EcgArgs),
 }
@@ -96,6 +99,9 @@ pub(crate) struct ServeArgs {
     /// Address of the set-up page for tablets over plain HTTP.
     #[arg(long, value_name = "ADDR")]
     setup_listen: Option<SocketAddr>,
+    /// Loopback address of the box's own screen: the kiosk over plain HTTP, and no other page.
+    #[arg(long, value_name = "ADDR")]
+    screen_listen: Option<SocketAddr>,
     /// The hub's address for boxes: https://HOST:PORT.
     #[arg(long, value_name = "URL")]
     hub: Option<String>,
@@ -239,7 +245,8 @@ impl Verb {
             | Self::Technician(_)
             | Self::Opener(_)
             | Self::Locked(_)
-            | Self::Lamp(_) => false,
+            | Self::Lamp(_)
+            | Self::Screen(_) => false,
             Self::Bundle(verb) => verb.wants_json(),
             Self::Update(verb) => verb.wants_json(),
             Self::Backup(args) => args.json,
@@ -271,6 +278,7 @@ impl Verb {
             Self::Opener(arguments) => opener::run(&arguments),
             Self::Locked(arguments) => locked::run(arguments),
             Self::Lamp(args) => lamp::run(args),
+            Self::Screen(args) => screen::run(&args),
             Self::Ecg(args) => ecg::run(args),
         }
     }

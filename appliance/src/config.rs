@@ -83,6 +83,8 @@ pub struct HttpConfig {
     pub lan_listen: Option<SocketAddr>,
     /// The set-up page's plain HTTP.
     pub setup_listen: Option<SocketAddr>,
+    /// Loopback HTTP of the box's own screen.
+    pub screen_listen: Option<SocketAddr>,
 }
 
 /// The county hub.
@@ -213,7 +215,7 @@ impl Config {
 
     /// Checks what the types cannot say.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if let Some(listen) = self.http.listen {
+        for listen in [self.http.listen, self.http.screen_listen].into_iter().flatten() {
             check_loopback(listen)?;
         }
         check_bays(&self.bays)

@@ -28,6 +28,7 @@ pub mod protection;
 pub mod residents_csv;
 pub mod router;
 mod running;
+pub mod screen;
 pub mod setup;
 pub mod state;
 pub mod status;

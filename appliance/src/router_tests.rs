@@ -54,11 +54,15 @@ impl Browser {
 
     async fn ask(&self, method: Method, path: &str, form: &str) -> Answer {
         let mut request = Request::builder()
-            .method(method)
+            .method(method.clone())
             .uri(path)
             .header(header::HOST, self.host)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .extension(ConnectInfo(self.peer));
+        if method == Method::POST {
+            let scheme = if self.peer == HERE { "http" } else { "https" };
+            request = request.header(header::ORIGIN, format!("{scheme}://{}", self.host));
+        }
         if let Some(cookie) = &self.cookie {
             request = request.header(header::COOKIE, cookie);
         }
@@ -102,6 +106,44 @@ async fn a_kiosk_is_a_place_and_not_a_person() {
         tablet.post("/kiosk/press", "press=yes").await.status,
         StatusCode::FORBIDDEN
     );
+}
+
+#[tokio::test]
+async fn the_boxs_own_screen_is_a_kiosk_and_nothing_more() {
+    let bench = Bench::new(&bays()).await;
+    let (_, administrator) = bench.sign_in(Role::ClinicAdministrator).await;
+    let screen = Browser {
+        router: own_screen(bench.state.clone()),
+        cookie: Some(administrator),
+        ..Browser::new(&bench, Transport::Loopback)
+    };
+    assert_eq!(screen.get("/").await.headers[header::LOCATION], "/kiosk");
+    assert!(screen.get("/kiosk").await.text.contains("kiosk-top"));
+    assert!(screen.post("/kiosk/call", "").await.text.contains("已经呼叫医生"));
+    // What every listener has.
+    let common = ["/ping", "/language", "/awake"];
+    let mut shut = 0;
+    for line in table(&bench.state) {
+        if line.access == Access::Kiosk || common.contains(&line.path.as_str()) {
+            continue;
+        }
+        let path = line.path.replace(['{', '}', '*'], "1");
+        let answer = screen.ask(line.method.clone(), &path, "").await;
+        assert!(
+            [StatusCode::FORBIDDEN, StatusCode::SEE_OTHER].contains(&answer.status),
+            "{} {path}: {}",
+            line.method,
+            answer.status
+        );
+        if answer.status == StatusCode::SEE_OTHER {
+            assert_eq!(path, "/", "only the first page leads elsewhere");
+            continue;
+        }
+        // Nobody is there who could lead the browser back.
+        assert_eq!(answer.headers[header::REFRESH], LEAD_BACK);
+        shut += 1;
+    }
+    assert!(shut > 50, "{shut}");
 }
 
 #[tokio::test]

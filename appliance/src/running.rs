@@ -43,6 +43,8 @@ pub struct Options {
     pub lan_listen: Option<SocketAddr>,
     /// The set-up page's plain HTTP.
     pub setup_listen: Option<SocketAddr>,
+    /// Loopback HTTP of the box's own screen: the kiosk and nothing else.
+    pub screen_listen: Option<SocketAddr>,
     /// https://HOST:PORT of the hub, where it is not the one of the enrolment.
     pub hub: Option<String>,
     /// The box's own network.
@@ -73,6 +75,7 @@ impl Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             lan_listen: None,
             setup_listen: None,
+            screen_listen: None,
             hub: None,
             lan: LanConfig::default(),
             kiosk: KioskConfig::default(),
@@ -118,6 +121,8 @@ pub struct Running {
     pub lan: Option<SocketAddr>,
     /// Address of the set-up page.
     pub setup: Option<SocketAddr>,
+    /// Address of the box's own screen.
+    pub screen: Option<SocketAddr>,
     /// What its pages see.
     pub state: AppState,
     switch: watch::Sender<bool>,
@@ -130,11 +135,17 @@ pub struct Running {
 
 /// Starts a box. When this returns its listeners answer.
 pub async fn run(options: Options) -> Result<Running, StartError> {
-    check_loopback(options.listen)?;
+    for listen in [Some(options.listen), options.screen_listen]
+        .into_iter()
+        .flatten()
+    {
+        check_loopback(listen)?;
+    }
     check_bays(&options.bays)?;
     let pages = Bound::to(options.listen)?;
     let lan = options.lan_listen.map(Bound::to).transpose()?;
     let setup = options.setup_listen.map(Bound::to).transpose()?;
+    let screen = options.screen_listen.map(Bound::to).transpose()?;
     let system_clock = options.clock.is_none().then(|| Arc::new(SystemClock::start()));
     let clock: Arc<dyn Clock> = match (&options.clock, &system_clock) {
         (Some(clock), _) => Arc::clone(clock),
@@ -227,6 +238,11 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         let router = router::setup_page(running.state.clone());
         running.servers.push(setup.serve(router)?);
     }
+    if let Some(screen) = screen {
+        running.screen = Some(screen.address);
+        let router = router::own_screen(running.state.clone());
+        running.servers.push(screen.serve(router)?);
+    }
     Ok(running)
 }
 
@@ -260,6 +276,7 @@ fn start(
         pages,
         lan: None,
         setup: None,
+        screen: None,
         state,
         switch,
         servers: Vec::new(),
@@ -301,10 +318,12 @@ impl Running {
     pub fn addresses(&self) -> Vec<(&'static str, String)> {
         let lan = self.lan.map(|lan| ("lan", format!("https://{lan}/")));
         let setup = self.setup.map(|setup| ("setup", format!("http://{setup}/")));
+        let screen = self.screen.map(|screen| ("screen", format!("http://{screen}/")));
         [("pages", format!("http://{}/", self.pages))]
             .into_iter()
             .chain(lan)
             .chain(setup)
+            .chain(screen)
             .collect()
     }
 

@@ -89,6 +89,8 @@ impl ClinicBox {
             free,
             "--setup-listen",
             free,
+            "--screen-listen",
+            free,
         ];
         let mut program = Program::start("appliance", &arguments, &[], &self.logs());
         self.pages = program.url("pages");
@@ -110,7 +112,7 @@ impl ClinicBox {
         format!("{}{}", self.pages, path.trim_start_matches('/'))
     }
 
-    /// The listener of this name: `pages`, `lan` or `setup`.
+    /// The listener of this name: `pages`, `lan`, `setup` or `screen`.
     pub fn listener(&mut self, name: &str) -> String {
         self.program.as_mut().unwrap().url(name)
     }

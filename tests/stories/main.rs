@@ -13,6 +13,7 @@ mod fleet;
 mod kills;
 mod narrow_line;
 mod nodes;
+mod own_screen;
 mod page_list;
 mod pages_box;
 mod pages_hub;

@@ -35,6 +35,7 @@ fn options(args: ServeArgs, config: Config) -> Options {
         listen: args.listen.or(config.http.listen).unwrap_or(LISTEN),
         lan_listen: args.lan_listen.or(config.http.lan_listen),
         setup_listen: args.setup_listen.or(config.http.setup_listen),
+        screen_listen: args.screen_listen.or(config.http.screen_listen),
         hub: args.hub.or(config.hub.url),
         lan: config.lan,
         kiosk: config.kiosk,

@@ -55,6 +55,11 @@ pub fn ask_page(pages: SocketAddr) -> Health {
     judged(get(pages, "/sign-in").map(|(status, _)| (status, String::new())))
 }
 
+/// Whether anything answers as a box there, however it is.
+pub fn is_there(pages: SocketAddr) -> bool {
+    matches!(get(pages, "/ping"), Ok((204, _)))
+}
+
 fn judged(answer: io::Result<(u16, String)>) -> Health {
     match answer {
         Ok((200..=399, _)) => Health::Well,
