@@ -159,6 +159,16 @@ impl Browser {
         }
     }
 
+    /// Presses the middle of what the selector names with a button of a mouse: `left`, `middle` or `right`.
+    pub async fn press_with(&self, button: &str, selector: &str) {
+        let place = self.find(selector).await.rect().await.unwrap();
+        let (x, y) = (place.x + place.width / 2.0, place.y + place.height / 2.0);
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event = json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": 1 });
+            self.command("Input.dispatchMouseEvent", event).await;
+        }
+    }
+
     /// Clicks the element that a CSS selector names, found anew where the page put another in its place meanwhile.
     pub async fn click(&self, selector: &str) {
         let deadline = std::time::Instant::now() + crate::programs::PATIENCE;
