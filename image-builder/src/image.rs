@@ -16,6 +16,8 @@ pub mod tree;
 pub mod units;
 
 #[cfg(test)]
+mod manifest_tests;
+#[cfg(test)]
 mod tests;
 
 use std::io;

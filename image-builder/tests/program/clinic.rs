@@ -26,8 +26,19 @@ pub(crate) struct Clinic {
 impl Clinic {
     /// A card of release 1 that was provisioned for a clinic whose hub cannot be reached.
     pub(crate) fn new() -> Self {
+        Self::alone("1")
+    }
+
+    /// The same with the image of this folder.
+    pub(crate) fn alone(image: &str) -> Self {
         let hub = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
-        Self::of("https://10.0.2.99:8444", hub, "AAAAAAAA-BBBBBBBB-0001", &[])
+        Self::on(
+            image,
+            "https://10.0.2.99:8444",
+            hub,
+            "AAAAAAAA-BBBBBBBB-0001",
+            &[],
+        )
     }
 
     /// The same for this hub, with its certificate and its token, and with more words of `provision`.

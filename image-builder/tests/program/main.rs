@@ -17,6 +17,7 @@ mod county_hub;
 mod encrypted;
 mod inspect;
 mod joining;
+mod kiosk;
 mod pi3;
 #[path = "../../../tests/harness/programs.rs"]
 #[expect(dead_code, unreachable_pub, reason = "the stories' own use more of it")]
@@ -25,6 +26,7 @@ mod provision;
 mod qemu;
 mod radio;
 mod running;
+mod screen;
 mod technician;
 mod updates;
 mod updating;

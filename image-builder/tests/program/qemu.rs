@@ -132,6 +132,20 @@ impl Drop for Machine {
     }
 }
 
+/// A stick in a USB socket.
+fn stick_in(stick: &Path) -> Vec<String> {
+    let drive = format!("file={},format=raw,if=none,id=stick,readonly=on", stick.display());
+    let words = [
+        "-device",
+        "qemu-xhci",
+        "-drive",
+        &drive,
+        "-device",
+        "usb-storage,drive=stick",
+    ];
+    words.map(str::to_owned).to_vec()
+}
+
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
@@ -151,6 +165,12 @@ impl Machine {
         stick: Option<&Path>,
         flag: bool,
     ) -> Self {
+        let stick = stick.map(stick_in).unwrap_or_default();
+        Self::start_with(board, folder, name, flag, &stick)
+    }
+
+    /// The same with further arguments of the emulator.
+    pub(crate) fn start_with(board: Board, folder: &Path, name: &str, flag: bool, more: &[String]) -> Self {
         let (page, ssh, card) = (free_port(), free_port(), folder.join("card"));
         let (slot, words) = load(&card, folder, board, flag);
         let log = folder.join(format!("{name}.log"));
@@ -194,16 +214,8 @@ impl Machine {
                     .args(["-device", "usb-net,netdev=net"]);
             }
         }
-        if let Some(stick) = stick {
-            qemu.args(["-device", "qemu-xhci"])
-                .arg("-drive")
-                .arg(format!(
-                    "file={},format=raw,if=none,id=stick,readonly=on",
-                    stick.display()
-                ))
-                .args(["-device", "usb-storage,drive=stick"]);
-        }
         let qemu = qemu
+            .args(more)
             .stdin(Stdio::null())
             .spawn()
             .expect("qemu-system-aarch64 of the package qemu-system-arm");

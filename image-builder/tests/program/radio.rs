@@ -6,14 +6,7 @@ use crate::clinic::Clinic;
 
 #[test]
 fn a_tablet_joins_by_the_label_and_reaches_the_pages_and_nothing_else() {
-    let hub = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
-    let clinic = Clinic::on(
-        "radio",
-        "https://10.0.2.99:8444",
-        hub,
-        "AAAAAAAA-BBBBBBBB-0001",
-        &[],
-    );
+    let clinic = Clinic::alone("radio");
     let mut machine = clinic.start("radio", None, false);
     let log = machine.until("the tablet has tried everything", |machine| {
         let log = machine.log();
