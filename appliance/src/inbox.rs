@@ -20,12 +20,13 @@ use records::time::ClockSource;
 use records::vitals::{Observation, Origin, PersonAge, add_observation, flag};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{AuditAct, By, Commit, CommitError, Lane, Store, StoreError, Target, Write};
+use store::{AuditAct, By, Commit, CommitError, Store, StoreError, Target, Write};
 use zeroize::Zeroizing;
 
 use crate::bays::attachment::TrayReason;
 use crate::bays::keeper::month;
 use crate::bays::readings::{Kept, from_tray};
+use crate::bays::shown;
 use crate::config::CardConfig;
 use crate::opener::client::{Door, NoAnswer};
 use crate::opener::protocol::{Answer, Request};
@@ -329,7 +330,7 @@ fn commit(item: [u8; 16], target: Target, charts: &[(PatientId, Chart)], kept: &
     let is_critical = flag(&kept.found.measured, &person).is_some_and(records::vitals::Flag::is_critical);
     let write = Write::new(target, add_observation(&observation));
     Commit {
-        lane: if is_critical { Lane::P0 } else { Lane::P2 },
+        lane: shown::lane(is_critical),
         form: Some(FormId(item)),
         ..Commit::new(By::Kiosk, AuditAct::ReadingAttach, vec![write])
     }
