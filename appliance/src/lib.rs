@@ -24,6 +24,9 @@ pub mod live;
 pub mod locked;
 pub mod opener;
 pub mod pages;
+#[cfg(test)]
+#[path = "../../image-builder/tests/clinic_card/person.rs"]
+mod person_card;
 pub mod protection;
 pub mod residents_csv;
 pub mod router;

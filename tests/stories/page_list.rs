@@ -6,7 +6,7 @@ use axum::http::Method;
 use web::guard::RouteLine;
 
 /// Addresses of the box that are no page of their own: streams, files, parts that pages renew, redirects.
-const NO_PAGE_OF_BOX: [&str; 14] = [
+const NO_PAGE_OF_BOX: [&str; 16] = [
     "/bays/{number}/ecg",
     "/diagnoses",
     "/health",
@@ -20,6 +20,9 @@ const NO_PAGE_OF_BOX: [&str; 14] = [
     "/setup/ca.crt",
     "/setup/worker.js",
     "/start",
+    // On a box whose data a person opens only: `locked_start` looks at them.
+    "/start-pin",
+    "/start/pin",
     "/visits/{id}/readings",
 ];
 /// The same of the hub; its front page leads to where a person works.

@@ -1,5 +1,7 @@
 //! The pages of a locked box: the start PIN, and the county's recovery key for who has lost it.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::StatusCode;
@@ -27,6 +29,8 @@ use crate::state::Transport;
 
 /// Seconds after which a page looks whether the box has started.
 const LOOK_AGAIN_SECONDS: u64 = 12;
+/// How long a page waits for the opener: less than a page may take at all. The opener goes on.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The pages as one listener serves them.
 pub fn router(state: LockedState, transport: Transport) -> Router {
@@ -43,7 +47,7 @@ pub fn router(state: LockedState, transport: Transport) -> Router {
         .route("/language", post(choose_language))
         .route("/ping", get(|| async { StatusCode::NO_CONTENT }))
         .merge(web::assets::router())
-        .fallback(|| async { Redirect::temporary("/") })
+        .fallback(|| async { Redirect::to("/") })
         .with_state(state);
     layers(pages).layer(from_fn(move |request: HttpRequest, next: Next| async move {
         if transport == Transport::Loopback && !is_loopback_host(request.headers()) {
@@ -144,14 +148,23 @@ async fn offer_clock(
 
 /// `GET /`: asks for the PIN.
 async fn page(State(state): State<LockedState>, lang: Lang) -> Page {
-    let standing = standing(&state).await?;
-    Ok(pin_page(lang, &standing, &Faults::none()))
+    standing(&state, lang, &Faults::none()).await
 }
 
-async fn standing(state: &LockedState) -> Page<Standing> {
-    match ask(state, Request::State).await? {
-        Answer::State { standing } => Ok(standing),
-        _ => Err(Trouble::Unreadable.into()),
+/// The page of how the data stand.
+async fn standing(state: &LockedState, lang: Lang, faults: &Faults) -> Page {
+    match ask_or_wait(state, lang, Request::State).await? {
+        Ok(Answer::State { standing }) => Ok(pin_page(lang, &standing, faults)),
+        Ok(_) => Err(Trouble::Unreadable.into()),
+        Err(busy) => Ok(busy),
+    }
+}
+
+/// Asks the opener, and says in the page that it is busy where it takes longer than a page may.
+async fn ask_or_wait(state: &LockedState, lang: Lang, request: Request) -> Page<Result<Answer, Response>> {
+    match tokio::time::timeout(PATIENCE, ask(state, request)).await {
+        Ok(answer) => Ok(Ok(answer?)),
+        Err(_) => Ok(Err(opening(lang))),
     }
 }
 
@@ -231,14 +244,23 @@ async fn open(State(state): State<LockedState>, lang: Lang, fields: Fields) -> P
     if pin.is_empty() {
         faults.add("pin", lang.t("locked-pin-empty"));
     } else {
-        match ask(&state, Request::Open { pin }).await? {
-            Answer::Opened => return Ok(starting(lang)),
-            Answer::WrongPin { .. } => faults.add("pin", lang.t("locked-wrong")),
-            _ => {}
+        match ask_or_wait(&state, lang, Request::Open { pin }).await? {
+            Ok(Answer::Opened) => return Ok(starting(lang)),
+            Ok(Answer::WrongPin { .. }) => faults.add("pin", lang.t("locked-wrong")),
+            Ok(_) => {}
+            Err(busy) => return Ok(busy),
         }
     }
-    let standing = standing(&state).await?;
-    Ok(pin_page(lang, &standing, &faults))
+    standing(&state, lang, &faults).await
+}
+
+/// The opener still works at it.
+fn opening(lang: Lang) -> Response {
+    let body = html! {
+        (again_after(LOOK_AGAIN_SECONDS))
+        (panel(lang, Class::Must, &lang.t("locked-opening"), &html! { p { (lang.t("locked-opening-about")) } }))
+    };
+    answer(lang, &Faults::none(), &body)
 }
 
 /// The data are open, and the box's own program takes the place of this one.
@@ -313,10 +335,11 @@ async fn recover(State(state): State<LockedState>, lang: Lang, fields: Fields) -
     }
     let pin = read_new_pin(lang, &fields, &mut faults);
     if faults.is_empty() {
-        match ask(&state, Request::Recover { key, pin }).await? {
-            Answer::Opened | Answer::Done => return Ok(starting(lang)),
-            Answer::BadPin { why } => faults.add("new", pin_sentence(lang, bad_pin(&why))),
-            _ => faults.add("key", lang.t("locked-wrong-key")),
+        match ask_or_wait(&state, lang, Request::Recover { key, pin }).await? {
+            Ok(Answer::Opened | Answer::Done) => return Ok(starting(lang)),
+            Ok(Answer::BadPin { why }) => faults.add("new", pin_sentence(lang, bad_pin(&why))),
+            Ok(_) => faults.add("key", lang.t("locked-wrong-key")),
+            Err(busy) => return Ok(busy),
         }
     }
     Ok(recovery_page(lang, &faults))

@@ -1,26 +1,13 @@
 //! The opener over a card in a file: founded, locked, tried, recovered.
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use card::FileDevice;
-use card::layout::{ALIGN, Sizes};
-use card::protection::Source;
 use card::vestibule::Papers;
 use zeroize::Zeroizing;
 
 use super::*;
-
-const RECOVERY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-const ID: [u8; 16] = [5; 16];
-
-struct Board;
-
-impl DeviceKeys for Board {
-    fn bytes(&self, source: Source) -> Option<Zeroizing<Vec<u8>>> {
-        (source == Source::Otp).then(|| Zeroizing::new((0..32).collect()))
-    }
-}
+use crate::person_card::{Board, ID, RECOVERY, by_person};
 
 /// A system whose mount is a note of the key.
 #[derive(Default)]
@@ -52,61 +39,15 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// A card whose data a person opens, as its first start leaves it.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let card = folder.path().join("card");
-        File::create(&card).unwrap().set_len(256 << 20).unwrap();
-        let mut device = FileDevice::open_in_use(&card).unwrap();
-        let sizes = Sizes {
-            select: 9 * ALIGN,
-            boot: ALIGN,
-            root: ALIGN,
-        };
-        let layout = Layout::new(&sizes, 1).unwrap();
-        layout.write_new(&mut device).unwrap();
-        let mut bench = Self {
+        Self {
+            key: by_person(&card),
             _folder: folder,
             card,
-            key: luks::make(
-                &mut device,
-                layout.data_for(256 << 20).unwrap(),
-                &luks::New {
-                    id: ID,
-                    device_key: &Board.strongest().unwrap(),
-                    recovery: RECOVERY,
-                    sealed: "sealed",
-                    by_person: true,
-                },
-                &mut Random::new(Zeroizing::new([1; 32])),
-            )
-            .unwrap(),
             starts: 1,
-        };
-        bench.link(&mut device);
-        bench
-    }
-
-    /// Joins the data partition to the table, as a first start does.
-    fn link(&mut self, device: &mut FileDevice) {
-        use card::first_start::{self, Volume};
-        struct There;
-        impl Volume<FileDevice> for There {
-            fn make(&mut self, _: &mut FileDevice, _: Extent, _: [u8; 16]) -> Result<(), DataFault> {
-                unreachable!("the volume is there")
-            }
-            fn find(&mut self, _: &mut FileDevice, _: Extent) -> Result<Option<[u8; 16]>, DataFault> {
-                Ok(Some(ID))
-            }
         }
-        let content = card::state::Content::of(b"system");
-        let mut state = card::state::State::new(card::state::System {
-            version: card::state::Version(1),
-            boot: content,
-            root: content,
-        });
-        state.data = card::state::Data::Made(ID);
-        first_start::start(device, &mut state, &mut There, ID).unwrap();
     }
 
     /// The opener after a start of the machine.

@@ -7,6 +7,7 @@ use shell::errors::Page as Answer;
 use web::icons::Icon;
 use web::layout::{Page, heading};
 
+use crate::pages::start_pin;
 use crate::pages::visitor::Visitor;
 
 /// `GET /more`.
@@ -50,6 +51,13 @@ pub async fn page(visitor: Visitor) -> Answer {
             lang.t("keeping-about"),
         ),
         (
+            Some(Action::ManageClinic),
+            start_pin::PATH,
+            Icon::Lock,
+            lang.t("start-pin"),
+            lang.t("more-start-pin-about"),
+        ),
+        (
             Some(Action::ManageDevices),
             "/checkup",
             Icon::Check,
@@ -78,11 +86,13 @@ pub async fn page(visitor: Visitor) -> Answer {
             lang.t("more-help-about"),
         ),
     ];
+    // Only a box whose data a person opens has one.
+    let has_pin = visitor.state.door().is_some();
     let body = html! {
         (heading(&title, &html! {}))
         ul.lines {
             @for (action, href, icon, label, about) in &entries {
-                @if action.is_none_or(|action| visitor.may(action)) {
+                @if action.is_none_or(|action| visitor.may(action)) && (has_pin || *href != start_pin::PATH) {
                     li { a.line-row href=(href) { span.line-main { (icon.svg()) span.line-name { (label) } span.line-sub { (about) } } } }
                 }
             }
@@ -102,6 +112,7 @@ pub async fn help(visitor: Visitor) -> Answer<Response> {
         (lang.t("help-visit"), lang.t("help-visit-do")),
         (lang.t("help-tray"), lang.t("help-tray-do")),
         (lang.t("help-offline"), lang.t("help-offline-do")),
+        (lang.t("help-start-pin"), lang.t("help-start-pin-do")),
     ];
     let body = html! {
         (heading(&title, &html! {}))

@@ -13,8 +13,11 @@ use zeroize::Zeroizing;
 
 use crate::locked::pages::{new_pin, pin_of, pin_sentence, read_new_pin};
 use crate::opener::protocol::{Answer as Said, Request, bad_pin};
-use crate::pages::visitor::Visitor;
+use crate::pages::visitor::{Visitor, go_to};
 use crate::state::AppState;
+
+/// Where it is changed.
+pub(super) const PATH: &str = "/start-pin";
 
 /// The opener answered something that fits no question.
 #[derive(Debug, thiserror::Error)]
@@ -63,10 +66,10 @@ pub(super) async fn set(
     Ok(())
 }
 
-/// `GET /start-pin`.
+/// `GET /start-pin`. A box that opens its data by itself has none to change.
 pub async fn page(visitor: Visitor) -> Answer {
     if visitor.state.door().is_none() {
-        return Err(Trouble::NotFound.into());
+        return go_to("/more");
     }
     let page = draw(&visitor, &Faults::none(), false);
     visitor.page(&page).await
@@ -77,7 +80,7 @@ fn draw(visitor: &Visitor, faults: &Faults, is_done: bool) -> Page {
     let title = lang.t("start-pin-change");
     let (old, submit) = (lang.t("field-old-start-pin"), lang.t("save"));
     let form = Form {
-        action: "/start-pin",
+        action: PATH,
         faults: Some(faults),
         submit: &submit,
         back: Some("/more"),

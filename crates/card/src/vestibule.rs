@@ -27,6 +27,8 @@ const STATE: u64 = 32 << 10;
 const INBOX_AT: u64 = AT + 2 * STATE;
 /// Most items that wait.
 pub const ITEMS_MAX: usize = 2048;
+/// Places that are read at once.
+const AT_ONCE: usize = 64;
 /// Where it ends.
 const END: u64 = INBOX_AT + ITEMS_MAX as u64 * BLOCK;
 /// Bytes that are wiped at once when it is made.
@@ -49,7 +51,7 @@ const ITEM_AT: usize = 34;
 /// Longest item.
 pub const ITEM_BYTES_MAX: usize = BLOCK as usize - ITEM_AT - SUM;
 
-const _: () = assert!(END <= DATA_OFFSET && END.is_multiple_of(BLOCK));
+const _: () = assert!(END <= DATA_OFFSET && END.is_multiple_of(BLOCK) && ITEMS_MAX.is_multiple_of(AT_ONCE));
 
 /// What the open box leaves for the locked one.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,15 +166,32 @@ impl Vestibule {
                 (this.sequence, this.state) = (sequence, state);
             }
         }
-        for number in 0..ITEMS_MAX {
-            let place = match this.item(device, number)? {
+        for first in (0..ITEMS_MAX).step_by(AT_ONCE) {
+            this.read_places(device, first)?;
+        }
+        Ok(this)
+    }
+
+    /// Reads what some places hold: together, or one by one where the card does not read them all.
+    fn read_places<D: BlockDevice + ?Sized>(
+        &mut self,
+        device: &mut D,
+        first: usize,
+    ) -> Result<(), DeviceFault> {
+        let mut blocks = vec![0; AT_ONCE * BLOCK as usize];
+        let is_whole = readable(device.read_at(self.at(first), &mut blocks))?;
+        for (number, block) in (first..).zip(blocks.chunks(BLOCK as usize)) {
+            let item = match is_whole {
+                true => item_of(block.to_vec(), self.volume),
+                false => self.item(device, number)?,
+            };
+            self.places.push(match item {
                 None => Place::Free,
                 Some(Item::Whole(id, _)) => Place::Taken(id),
                 Some(Item::Damaged(_)) => Place::Damaged,
-            };
-            this.places.push(place);
+            });
         }
-        Ok(this)
+        Ok(())
     }
 
     /// How many start PINs did not open the data since one did.
@@ -359,10 +378,8 @@ impl Vestibule {
         let Some(place) = self.places.get_mut(number) else {
             return Ok(());
         };
-        device.write_at(
-            self.extent.at + INBOX_AT + number as u64 * BLOCK,
-            &vec![0; BLOCK as usize],
-        )?;
+        let at = self.extent.at + INBOX_AT + number as u64 * BLOCK;
+        device.write_at(at, &vec![0; BLOCK as usize])?;
         device.flush()?;
         *place = Place::Free;
         Ok(())

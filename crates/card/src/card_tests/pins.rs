@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::encrypted::{RECOVERY, board, cryptsetup_key, make_with};
 use super::*;
+use crate::device::DeviceFault;
 use crate::file_device::FileDevice;
 use crate::luks::{self, ChangeFault, Cost, Header, PinSlot, VolumeKey};
 use crate::pin::StartPin;
@@ -56,9 +57,12 @@ fn opens(card: &mut LoggedCard, secret: &[u8]) -> Option<VolumeKey> {
     header.open(card, extent(), secret).unwrap()
 }
 
-/// After a cut and the next start, exactly one of these opens the volume, and the recovery key does.
-fn one_opens(card: &mut LoggedCard, key: &VolumeKey, old: &[u8], new: &[u8]) -> bool {
+/// After a cut and the next start, exactly one of these opens the volume, and the recovery key does. Where it is the new
+/// one, the old one opens nothing by the header of before either: its slot is overwritten.
+fn one_opens(card: &mut LoggedCard, before: &Header, key: &VolumeKey, old: &[u8], new: &[u8]) -> bool {
     settled(card);
+    let by_before = before.open(card, extent(), old).unwrap().is_some();
+    assert_eq!(by_before, opens(card, old).is_some(), "what the old slot held");
     assert_eq!(opens(card, RECOVERY.as_bytes()).as_ref(), Some(key));
     let (old, new) = (opens(card, old), opens(card, new));
     assert!(
@@ -72,7 +76,7 @@ fn one_opens(card: &mut LoggedCard, key: &VolumeKey, old: &[u8], new: &[u8]) -> 
 }
 
 /// Cuts a change at every write, and what ends it at every write again.
-fn cut(changed: &LoggedCard, key: &VolumeKey, old: &[u8], new: &[u8]) {
+fn cut(changed: &LoggedCard, before: &Header, key: &VolumeKey, old: &[u8], new: &[u8]) {
     let (mut number, mut by_old, mut by_new, mut again) = (0_u32, 0, 0, 0);
     let count = changed.cuts(7, |mut card| {
         number += 1;
@@ -80,11 +84,11 @@ fn cut(changed: &LoggedCard, key: &VolumeKey, old: &[u8], new: &[u8]) {
         if !number.is_multiple_of(97) {
             return;
         }
-        let before = card.clone().settled();
-        let is_new = one_opens(&mut card, key, old, new);
+        let left = card.clone().settled();
+        let is_new = one_opens(&mut card, before, key, old, new);
         by_old += u32::from(!is_new);
         by_new += u32::from(is_new);
-        let mut ending = before;
+        let mut ending = left;
         settled(&mut ending);
         if ending.events() > 0 && number.is_multiple_of(97 * 13) {
             let mut step = 0_u32;
@@ -92,7 +96,7 @@ fn cut(changed: &LoggedCard, key: &VolumeKey, old: &[u8], new: &[u8]) {
                 step += 1;
                 if step.is_multiple_of(499) {
                     again += 1;
-                    assert_eq!(one_opens(&mut card, key, old, new), is_new);
+                    assert_eq!(one_opens(&mut card, before, key, old, new), is_new);
                 }
             });
         }
@@ -106,8 +110,9 @@ fn cut(changed: &LoggedCard, key: &VolumeKey, old: &[u8], new: &[u8]) {
 #[test]
 fn a_cut_while_the_first_start_pin_is_set_leaves_the_machine_or_the_pin_and_the_recovery_key() {
     let (mut card, key) = volume();
+    let before = luks::read(&mut card, extent()).unwrap().unwrap();
     set(&mut card, &key, "482759").unwrap();
-    cut(&card, &key, own().secret(), &*secret("482759"));
+    cut(&card, &before, &key, own().secret(), &*secret("482759"));
 }
 
 #[test]
@@ -115,8 +120,36 @@ fn a_cut_while_a_start_pin_is_changed_leaves_the_old_or_the_new_one_and_the_reco
     let (mut card, key) = volume();
     set(&mut card, &key, "482759").unwrap();
     let mut card = card.settled();
+    let before = luks::read(&mut card, extent()).unwrap().unwrap();
     set(&mut card, &key, "红旗渠1969年").unwrap();
-    cut(&card, &key, &*secret("482759"), &*secret("红旗渠1969年"));
+    cut(&card, &before, &key, &*secret("482759"), &*secret("红旗渠1969年"));
+}
+
+#[test]
+fn a_header_of_which_one_copy_stayed_behind_is_never_taken_back_by_a_cut() {
+    let (mut card, key) = volume();
+    let before = luks::read(&mut card, extent()).unwrap().unwrap();
+    let behind = extent().at + (16 << 10);
+    let mut old = vec![0; 16 << 10];
+    card.read_at(behind, &mut old).unwrap();
+    set(&mut card, &key, "482759").unwrap();
+    card.write_at(behind, &old).unwrap();
+    let mut card = card.settled();
+    settled(&mut card);
+    let mut number = 0_u32;
+    let count = card.cuts(13, |mut card| {
+        number += 1;
+        if number.is_multiple_of(7) {
+            assert!(one_opens(
+                &mut card,
+                &before,
+                &key,
+                own().secret(),
+                &*secret("482759")
+            ));
+        }
+    });
+    assert!(count > 500, "{count}");
 }
 
 #[test]
@@ -180,6 +213,46 @@ fn a_volume_that_its_machine_opens_takes_no_start_pin_and_is_not_settled() {
     );
     assert_eq!(set(&mut card, &key, "482759"), Err(ChangeFault::OtherVolume));
     assert_ne!(other.unwrap(), key);
+}
+
+/// A card that takes no writes where the slot of a first PIN lies, and does not say so.
+struct Deaf(LoggedCard);
+
+impl BlockDevice for Deaf {
+    fn capacity(&self) -> u64 {
+        self.0.capacity()
+    }
+
+    fn grain(&self) -> u64 {
+        self.0.grain()
+    }
+
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<(), DeviceFault> {
+        self.0.read_at(at, into)
+    }
+
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), DeviceFault> {
+        let third = extent().at + (32 << 10) + 2 * (128 << 10);
+        if at == third {
+            return Ok(());
+        }
+        self.0.write_at(at, bytes)
+    }
+
+    fn flush(&mut self) -> Result<(), DeviceFault> {
+        self.0.flush()
+    }
+}
+
+#[test]
+fn a_pin_that_the_card_did_not_keep_takes_nobodys_place() {
+    let (card, key) = volume();
+    let mut card = Deaf(card);
+    assert_eq!(set(&mut card, &key, "482759"), Err(ChangeFault::NotVerified));
+    let header = luks::read(&mut card.0, extent()).unwrap().unwrap();
+    assert_eq!((header.source(), header.pin_source()), (Some(Source::Otp), None));
+    assert_eq!(opens(&mut card.0, own().secret()), Some(key));
+    assert_eq!(opens(&mut card.0, &*secret("482759")), None);
 }
 
 #[test]

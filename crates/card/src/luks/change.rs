@@ -68,11 +68,8 @@ pub fn set_pin<D: BlockDevice + ?Sized>(
     header.write(device, extent, random)?;
 
     let mut header = read(device, extent)?.ok_or(ChangeFault::OtherVolume)?;
-    if header
-        .open_slot(device, extent, &number.to_string(), pin.secret)?
-        .as_ref()
-        != Some(key)
-    {
+    let opened = header.open_slot(device, extent, &number.to_string(), pin.secret)?;
+    if opened.as_ref() != Some(key) {
         settle(device, extent, header, random)?;
         return Err(ChangeFault::NotVerified);
     }
