@@ -49,7 +49,7 @@ fn the_own_screens_browser_may_reach_its_page_and_nothing_else() {
     assert!(unit.contains(&format!("--pages 127.0.0.1:{port} ")));
     assert!(unit.contains(&format!("http://localhost:{port}/kiosk")));
     assert!(text("etc/clinic/box.toml").contains(&format!("screen_listen = \"127.0.0.1:{port}\"")));
-    let wall = text("etc/nftables.d/kiosk.nft");
+    let wall = text("etc/nftables-kiosk.conf");
     let rules: Vec<&str> = wall
         .lines()
         .filter(|line| line.contains("skuid"))
@@ -57,7 +57,7 @@ fn the_own_screens_browser_may_reach_its_page_and_nothing_else() {
         .collect();
     let door = format!("meta skuid {number} oif lo tcp dport {port} accept");
     assert_eq!(rules, [door, format!("meta skuid {number} reject")]);
-    assert!(text("etc/nftables.conf").contains("include \"/etc/nftables.d/*.nft\""));
+    assert!(text("etc/systemd/system/nftables.service.d/kiosk.conf").contains("-f /etc/nftables-kiosk.conf"));
     // The settings of the clinic's image hold in this one too.
     let base = fs::read_to_string(manifests().join("../files/base/etc/clinic/box.toml")).unwrap();
     assert!(text("etc/clinic/box.toml").starts_with(&base));
