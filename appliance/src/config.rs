@@ -215,20 +215,18 @@ impl Config {
 
     /// Checks what the types cannot say.
     pub fn check(&self) -> Result<(), ConfigError> {
-        for listen in [self.http.listen, self.http.screen_listen].into_iter().flatten() {
-            check_loopback(listen)?;
-        }
+        check_loopback([self.http.listen, self.http.screen_listen])?;
         check_bays(&self.bays)
     }
 }
 
-/// Refuses plain HTTP for the pages on anything but loopback.
-pub fn check_loopback(listen: SocketAddr) -> Result<(), ConfigError> {
-    if listen.ip().is_loopback() {
-        Ok(())
-    } else {
-        Err(ConfigError::NotLoopback(listen))
-    }
+/// Refuses plain HTTP for the pages, and for the box's own screen, on anything but loopback.
+pub fn check_loopback(listens: [Option<SocketAddr>; 2]) -> Result<(), ConfigError> {
+    let open = listens
+        .into_iter()
+        .flatten()
+        .find(|listen| !listen.ip().is_loopback());
+    open.map_or(Ok(()), |listen| Err(ConfigError::NotLoopback(listen)))
 }
 
 /// Refuses bays without a usable name, of an unknown device, or twice on one port.

@@ -46,6 +46,8 @@ pub struct Options {
     pub lan_listen: Option<SocketAddr>,
     /// Plain HTTP on the local network, which only says where the pages are.
     pub setup_listen: Option<SocketAddr>,
+    /// Loopback HTTP of the box's own screen: the kiosk and nothing else.
+    pub screen_listen: Option<SocketAddr>,
     /// The box's own network.
     pub lan: LanConfig,
     /// Device bays.
@@ -129,11 +131,12 @@ pub struct Running {
 /// # Errors
 /// [`StartError`].
 pub async fn run(options: Options) -> Result<Running, StartError> {
-    check_loopback(options.listen)?;
+    check_loopback([Some(options.listen), options.screen_listen])?;
     check_bays(&options.bays)?;
     let inside = Bound::to(options.listen)?;
     let lan = options.lan_listen.map(Bound::to).transpose()?;
     let setup = options.setup_listen.map(Bound::to).transpose()?;
+    let screen = options.screen_listen.map(Bound::to).transpose()?;
     let clock = Arc::new(SystemClock::start());
     let papers = match options.door.ask(Request::Papers).await? {
         Answer::Papers { papers } => papers,
@@ -178,7 +181,13 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         running
             .addresses
             .push(("setup", format!("http://{}/", setup.address)));
-        running.servers.push(setup.serve(pages::signpost(state))?);
+        running.servers.push(setup.serve(pages::signpost(state.clone()))?);
+    }
+    if let Some(screen) = screen {
+        running
+            .addresses
+            .push(("screen", format!("http://{}/", screen.address)));
+        running.servers.push(screen.serve(pages::own_screen(state))?);
     }
     Ok(running)
 }

@@ -135,12 +135,7 @@ pub struct Running {
 
 /// Starts a box. When this returns its listeners answer.
 pub async fn run(options: Options) -> Result<Running, StartError> {
-    for listen in [Some(options.listen), options.screen_listen]
-        .into_iter()
-        .flatten()
-    {
-        check_loopback(listen)?;
-    }
+    check_loopback([Some(options.listen), options.screen_listen])?;
     check_bays(&options.bays)?;
     let pages = Bound::to(options.listen)?;
     let lan = options.lan_listen.map(Bound::to).transpose()?;

@@ -47,6 +47,7 @@ pub(super) fn run(arguments: LockedArgs) -> Outcome {
         listen: arguments.listen,
         lan_listen: arguments.lan_listen,
         setup_listen: arguments.setup_listen,
+        screen_listen: config.http.screen_listen,
         lan: config.lan,
         bays: config.bays,
     }))

@@ -34,21 +34,34 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The pages as one listener serves them.
 pub fn router(state: LockedState, transport: Transport) -> Router {
-    let pages = Router::new()
+    let pages = kiosk_routes()
         .route("/", get(page))
         .route("/open", post(open))
         .route("/recover", get(recovery).post(recover))
+        .route("/clock", post(offer_clock))
+        .fallback(|| async { Redirect::to("/") });
+    served(pages.with_state(state), transport)
+}
+
+/// The listener of the box's own screen: the kiosk and nothing else.
+pub fn own_screen(state: LockedState) -> Router {
+    let pages = kiosk_routes().fallback(|| async { Redirect::to("/kiosk") });
+    served(pages.with_state(state), Transport::Loopback)
+}
+
+fn kiosk_routes() -> Router<LockedState> {
+    Router::new()
         .route("/kiosk", get(kiosk::page))
         .route("/kiosk/person", post(kiosk::set_person))
         .route("/kiosk/values", post(kiosk::save))
         .route("/kiosk/clear", post(kiosk::clear))
         .route("/kiosk/call", post(kiosk::call))
-        .route("/clock", post(offer_clock))
         .route("/language", post(choose_language))
         .route("/ping", get(|| async { StatusCode::NO_CONTENT }))
         .merge(web::assets::router())
-        .fallback(|| async { Redirect::to("/") })
-        .with_state(state);
+}
+
+fn served(pages: Router, transport: Transport) -> Router {
     layers(pages).layer(from_fn(move |request: HttpRequest, next: Next| async move {
         if transport == Transport::Loopback && !is_loopback_host(request.headers()) {
             return StatusCode::MISDIRECTED_REQUEST.into_response();
