@@ -11,6 +11,7 @@ mod county_and_city;
 mod first_start;
 mod fleet;
 mod kills;
+mod locked_start;
 mod narrow_line;
 mod nodes;
 mod own_screen;

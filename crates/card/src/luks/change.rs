@@ -172,8 +172,8 @@ impl Header {
     fn name_pin(&mut self, number: usize, source: Source) {
         let token = json!({ "type": PIN_TOKEN, "keyslots": [number.to_string()], "source": source.word() });
         let before = self.number_of(PIN_TOKEN);
-        let mut free = (0..SLOTS_MAX).map(|number| number.to_string());
-        let free = free.find(|number| !self.text.tokens.contains_key(number));
+        let mut numbers = (0..SLOTS_MAX).map(|number| number.to_string());
+        let free = numbers.find(|number| !self.text.tokens.contains_key(number));
         if let Some(number) = before.or(free) {
             self.text.tokens.insert(number, token);
         }
