@@ -53,7 +53,7 @@ impl Site {
         }
         std::fs::write(run.join("person"), "yes\n").unwrap();
         let settings = format!(
-            "[card]\ndevice = {:?}\ncounty_key = {:?}\nrun = {:?}\n[lan]\nname = \"localhost\"\naddresses = [\"127.0.0.1\"]\n",
+            "[card]\ndevice = {:?}\ncounty_key = {:?}\nrun = {:?}\n[http]\nscreen_listen = \"127.0.0.1:0\"\n[lan]\nname = \"localhost\"\naddresses = [\"127.0.0.1\"]\n",
             folder.path().join("card"),
             folder.path().join("none"),
             run
@@ -161,9 +161,14 @@ async fn a_locked_box_takes_a_reading_at_the_kiosk_and_is_opened_at_a_tablet_tha
     // A start without a person.
     let mounted = site.opener(false);
     let mut locked = site.program("locked", "memory");
-    let (pages, lan) = (locked.url("pages"), locked.url("lan"));
+    let (pages, lan, screen) = (locked.url("pages"), locked.url("lan"), locked.url("screen"));
     let lan = lan.replace("127.0.0.1", "localhost");
     let kiosk = Browser::start(Screen::Kiosk).await;
+    // From the box's own screen nothing leads to the start PIN.
+    kiosk.open(&screen.replace("127.0.0.1", "localhost")).await;
+    kiosk.find("[name=number]").await;
+    kiosk.open(&format!("{screen}recover")).await;
+    kiosk.find("[name=number]").await;
     kiosk.open(&format!("{pages}kiosk")).await;
     kiosk.screenshot("locked-kiosk").await;
     send(&kiosk, &[("name", NAME), ("number", NUMBER)]).await;
