@@ -231,7 +231,11 @@ pub async fn claim(
         blobs,
         lane: shown::lane(shown.critical),
         settle: vec![settle],
-        ..Commit::new(By::Staff(staff), AuditAct::ReadingClaim, vec![Write::new(target, edits)])
+        ..Commit::new(
+            By::Staff(staff),
+            AuditAct::ReadingClaim,
+            vec![Write::new(target, edits)],
+        )
     };
     let done = save(state, commit).await?;
     done.docs.first().copied().ok_or(ClaimRefusal::NoReading)

@@ -203,10 +203,12 @@ async fn a_critical_reading_from_the_tray_goes_before_everything_else() {
         let birth = ("birth", "1958-04-01");
         let path = register(&mut tablet, "王秀英", &[birth, ("phone", "13800001234")]).await;
         bench.device(0, pressure(mmhg.0, mmhg.1, None)).await;
-        let item = tablet.get("/tray").await.attribute("href=\"/tray/", "href").unwrap();
-        let page = tablet
-            .get(&format!("{item}?patient={}", patient(&path)))
-            .await;
+        let item = tablet
+            .get("/tray")
+            .await
+            .attribute("href=\"/tray/", "href")
+            .unwrap();
+        let page = tablet.get(&format!("{item}?patient={}", patient(&path))).await;
         let named = [("name", "王秀英"), ("phone_tail", "1234")];
         let claimed = tablet.send(&page, &format!("{item}/claim"), &named).await;
         assert_eq!(claimed.path, path);

@@ -142,9 +142,7 @@ impl Pace {
             Lane::P0 => at_once,
             Lane::P1 => at_once.filter(|_| self.requests < self.most().max(REQUESTS_LEAST)),
             Lane::P2 | Lane::P3 | Lane::P4 if self.sent < FIRST_FLIGHT => at_once,
-            Lane::P2 | Lane::P3 | Lane::P4 => {
-                (self.sent - self.told < self.most()).then(|| self.paid_at())
-            }
+            Lane::P2 | Lane::P3 | Lane::P4 => (self.sent - self.told < self.most()).then(|| self.paid_at()),
         }
     }
 
