@@ -206,7 +206,7 @@ impl Desk {
         }
     }
 
-    /// See [`Self::follow`].
+    /// Takes in what waits, and says how much that was.
     ///
     /// # Errors
     /// [`InboxFault`]; what was not taken in waits on.
