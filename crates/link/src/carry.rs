@@ -113,15 +113,6 @@ pub(crate) async fn prepare(
     Ok(None)
 }
 
-/// The answer to a long ask; where none is under way, there is never one.
-pub(crate) async fn answered(beside: &mut Option<Beside>) -> Result<Answer, StoreError> {
-    match beside {
-        // Only a panic ends it without an answer.
-        Some(answer) => answer.await.unwrap_or(Err(StoreError::Closed)),
-        None => std::future::pending().await,
-    }
-}
-
 /// Nobody waits for an answer any more, but it works in the store: whoever closes that next must find it free.
 pub(crate) async fn let_finish(beside: Option<Beside>) {
     if let Some(answer) = beside {
@@ -388,6 +379,13 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                 std::future::pending().await
             }
         };
+        let beside = async {
+            match beside {
+                // Only a panic ends it without an answer.
+                Some(answer) => answer.await.unwrap_or(Err(StoreError::Closed)),
+                None => std::future::pending().await,
+            }
+        };
         let look = async {
             match outside.look_every {
                 Some(pause) => tokio::time::sleep(pause).await,
@@ -406,7 +404,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                 Ok(count) => Happened::Wrote(count),
                 Err(error) => Happened::Cut(Some(error)),
             },
-            answer = answered(beside) => Happened::Answered(answer),
+            answer = beside => Happened::Answered(answer),
             count = read.read(buffer), if has_room => match count {
                 Ok(0) => Happened::Cut(None),
                 Ok(count) => Happened::Read(count),
