@@ -129,20 +129,22 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Whether a segment of this lane may go.
+    /// Whether a segment of this lane may go: notices always, requests where not too many of them are under way.
     pub(crate) fn has_room(&self, lane: Lane, now: Duration) -> bool {
-        self.room_at(lane).is_some_and(|at| at <= now)
+        match lane {
+            Lane::P0 => true,
+            Lane::P1 => self.requests < self.most().max(REQUESTS_LEAST),
+            Lane::P2 | Lane::P3 | Lane::P4 => self.room_at(lane).is_some_and(|at| at <= now),
+        }
     }
 
-    /// When a segment of this lane may go: notices always, requests where not too many of them are under way. Nothing
-    /// where only a word of progress makes room for it.
+    /// When a segment of this lane may go; nothing where only a word of progress makes room for it.
     pub(crate) fn room_at(&self, lane: Lane) -> Option<Duration> {
-        let at_once = Some(Duration::ZERO);
+        let first = self.sent < FIRST_FLIGHT;
         match lane {
-            Lane::P0 => at_once,
-            Lane::P1 => at_once.filter(|_| self.requests < self.most().max(REQUESTS_LEAST)),
-            Lane::P2 | Lane::P3 | Lane::P4 if self.sent < FIRST_FLIGHT => at_once,
-            Lane::P2 | Lane::P3 | Lane::P4 => (self.sent - self.told < self.most()).then(|| self.paid_at()),
+            Lane::P2 | Lane::P3 | Lane::P4 if first => Some(Duration::ZERO),
+            Lane::P2 | Lane::P3 | Lane::P4 if self.sent - self.told < self.most() => Some(self.paid_at()),
+            Lane::P0 | Lane::P1 | Lane::P2 | Lane::P3 | Lane::P4 => None,
         }
     }
 
