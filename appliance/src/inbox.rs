@@ -17,7 +17,7 @@ use records::ids::{DocId, FormId, ObservationId, PatientId, TrayId};
 use records::patients::Chart;
 use records::text::fold_name;
 use records::time::ClockSource;
-use records::vitals::{Observation, Origin, PersonAge, add_observation, flag};
+use records::vitals::{Observation, Origin, PersonAge, add_observation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{AuditAct, By, Commit, CommitError, Store, StoreError, Target, Write};
@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use crate::bays::attachment::TrayReason;
 use crate::bays::keeper::month;
 use crate::bays::readings::{Kept, from_tray};
-use crate::bays::shown;
+use crate::bays::shown::{self, Shown};
 use crate::config::CardConfig;
 use crate::opener::client::{Door, NoAnswer};
 use crate::opener::protocol::{Answer, Request};
@@ -327,10 +327,10 @@ fn commit(item: [u8; 16], target: Target, charts: &[(PatientId, Chart)], kept: &
     let person = charts.first().map_or(PersonAge::UNKNOWN, |(_, chart)| {
         PersonAge::on(chart.birth, chart.sex, kept.taken.at.china_date())
     });
-    let is_critical = flag(&kept.found.measured, &person).is_some_and(records::vitals::Flag::is_critical);
+    let shown = Shown::of(&kept.found.measured, &kept.found.marks, &person);
     let write = Write::new(target, add_observation(&observation));
     Commit {
-        lane: shown::lane(is_critical),
+        lane: shown::lane(shown.critical),
         form: Some(FormId(item)),
         ..Commit::new(By::Kiosk, AuditAct::ReadingAttach, vec![write])
     }

@@ -108,7 +108,7 @@ impl LockedState {
             inbox,
             &mut self.random.lock().unwrap_or_else(PoisonError::into_inner),
         );
-        match pages::ask(self, Request::Put { id, message }).await? {
+        match pages::ask(&self.door, Request::Put { id, message }).await? {
             Answer::Done => Ok(true),
             Answer::Full => Ok(false),
             _ => Err(Trouble::Unreadable.into()),

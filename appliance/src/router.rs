@@ -105,7 +105,7 @@ async fn lead_back(request: Request, next: Next) -> Response {
 
 /// Notes by which listener a request came. Over plain HTTP only this machine's own names are answered: a page
 /// elsewhere whose name was made to point here comes with its own.
-async fn arrive(transport: Transport, mut request: Request, next: Next) -> Response {
+pub(crate) async fn arrive(transport: Transport, mut request: Request, next: Next) -> Response {
     if transport == Transport::Loopback && !setup::is_loopback_host(request.headers()) {
         return StatusCode::MISDIRECTED_REQUEST.into_response();
     }

@@ -111,12 +111,14 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
+/// A language that was chosen.
 #[derive(Debug, Deserialize)]
-struct LanguageChoice {
+pub struct LanguageChoice {
     to: String,
 }
 
-async fn choose_language(Form(choice): Form<LanguageChoice>) -> Response {
+/// `POST /language` of pages that nobody has signed in to: keeps the choice, and goes to the first of them.
+pub async fn choose_language(Form(choice): Form<LanguageChoice>) -> Response {
     let mut response = Redirect::to("/").into_response();
     if let Some(line) = Lang::from_code(&choice.to).and_then(web::cookies::keep_lang) {
         response.headers_mut().append(header::SET_COOKIE, line);

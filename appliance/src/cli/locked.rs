@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use clap::Args;
 use shell::serving;
 use shell::verbs::{Failure, Outcome, chain, say};
-use tracing_subscriber::EnvFilter;
 
 use super::on_runtime;
+use super::serve::filter;
 use crate::config::Config;
 use crate::inbox::door_of;
 use crate::locked::{self, Options};
@@ -36,8 +36,7 @@ pub(crate) struct LockedArgs {
 
 pub(super) fn run(arguments: LockedArgs) -> Outcome {
     let config = Config::read(&arguments.config).map_err(|error| Failure::of("settings", &error))?;
-    let filter = EnvFilter::try_new(&config.log.level);
-    serving::start_log(filter.map_err(|error| Failure::of("log level", &error))?);
+    serving::start_log(filter(&config.log.level)?);
     web::guard::quiet_panics();
     let door = door_of(config.card.as_ref());
     let door = door.ok_or_else(|| Failure::new("this box opens its data without a person".to_owned()))?;

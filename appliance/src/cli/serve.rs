@@ -25,7 +25,8 @@ pub(super) fn run(args: ServeArgs) -> Outcome {
     on_runtime(serving::serve(crate::run(options(args, config))))
 }
 
-fn filter(level: &str) -> Result<EnvFilter, Failure> {
+/// Which lines a log of this level has.
+pub(super) fn filter(level: &str) -> Result<EnvFilter, Failure> {
     EnvFilter::try_new(level)
         .map_err(|error| Failure::new(format!("log level {level:?} is not usable: {error}")))
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request as HttpRequest, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use card::pin::PinFault;
@@ -23,8 +23,10 @@ use web::texts::Lang;
 use web::trouble::Trouble;
 
 use super::{LockedState, kiosk};
+use crate::opener::client::Door;
 use crate::opener::protocol::{Answer, Request, Standing, bad_pin};
-use crate::setup::is_loopback_host;
+use crate::router::arrive;
+use crate::setup::choose_language;
 use crate::state::Transport;
 
 /// Seconds after which a page looks whether the box has started.
@@ -62,12 +64,7 @@ fn kiosk_routes() -> Router<LockedState> {
 }
 
 fn served(pages: Router, transport: Transport) -> Router {
-    layers(pages).layer(from_fn(move |request: HttpRequest, next: Next| async move {
-        if transport == Transport::Loopback && !is_loopback_host(request.headers()) {
-            return StatusCode::MISDIRECTED_REQUEST.into_response();
-        }
-        next.run(request).await
-    }))
+    layers(pages).layer(from_fn(move |request, next| arrive(transport, request, next)))
 }
 
 /// What plain HTTP on the local network says: where the pages are.
@@ -126,21 +123,6 @@ fn again_after(seconds: u64) -> Markup {
     ))
 }
 
-#[derive(Debug, Deserialize)]
-struct LanguageChoice {
-    to: String,
-}
-
-async fn choose_language(axum::Form(choice): axum::Form<LanguageChoice>) -> Response {
-    let mut response = Redirect::to("/").into_response();
-    if let Some(line) = Lang::from_code(&choice.to).and_then(web::cookies::keep_lang) {
-        response
-            .headers_mut()
-            .append(axum::http::header::SET_COOKIE, line);
-    }
-    response
-}
-
 /// A tablet's own time.
 #[derive(Debug, Deserialize)]
 struct TabletClock {
@@ -175,15 +157,15 @@ async fn standing(state: &LockedState, lang: Lang, faults: &Faults) -> Page {
 
 /// Asks the opener, and says in the page that it is busy where it takes longer than a page may.
 async fn ask_or_wait(state: &LockedState, lang: Lang, request: Request) -> Page<Result<Answer, Response>> {
-    match tokio::time::timeout(PATIENCE, ask(state, request)).await {
+    match tokio::time::timeout(PATIENCE, ask(&state.door, request)).await {
         Ok(answer) => Ok(Ok(answer?)),
         Err(_) => Ok(Err(opening(lang))),
     }
 }
 
 /// Asks the opener; what it could not do is a fault with a number.
-pub(super) async fn ask(state: &LockedState, request: Request) -> Page<Answer> {
-    match state.door.ask(request).await {
+pub(crate) async fn ask(door: &Door, request: Request) -> Page<Answer> {
+    match door.ask(request).await {
         Ok(Answer::Failed { why }) => Err(Trouble::broken(&OpenerFault(why)).into()),
         Ok(answer) => Ok(answer),
         Err(error) => Err(Trouble::broken(&error).into()),

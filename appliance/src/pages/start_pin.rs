@@ -11,7 +11,7 @@ use web::panels::{Class, panel};
 use web::trouble::Trouble;
 use zeroize::Zeroizing;
 
-use crate::locked::pages::{new_pin, pin_of, pin_sentence, read_new_pin};
+use crate::locked::pages::{ask, new_pin, pin_of, pin_sentence, read_new_pin};
 use crate::opener::protocol::{Answer as Said, Request, bad_pin};
 use crate::pages::visitor::{Visitor, go_to};
 use crate::state::AppState;
@@ -19,21 +19,14 @@ use crate::state::AppState;
 /// Where it is changed.
 pub(super) const PATH: &str = "/start-pin";
 
-/// The opener answered something that fits no question.
-#[derive(Debug, thiserror::Error)]
-#[error("the opener: {0}")]
-struct Strange(String);
-
 /// Whether the start PIN was set, or none is wanted on this box.
 pub(super) async fn is_set_or_needless(state: &AppState) -> Answer<bool> {
     let Some(door) = state.door() else {
         return Ok(true);
     };
-    match door.ask(Request::State).await {
-        Ok(Said::State { standing }) => Ok(standing.has_pin),
-        Ok(Said::Failed { why }) => Err(Trouble::broken(&Strange(why)).into()),
-        Ok(_) => Err(Trouble::Unreadable.into()),
-        Err(error) => Err(Trouble::broken(&error).into()),
+    match ask(&door, Request::State).await? {
+        Said::State { standing } => Ok(standing.has_pin),
+        _ => Err(Trouble::Unreadable.into()),
     }
 }
 
@@ -46,22 +39,20 @@ pub(super) async fn set(
 ) -> Answer<()> {
     let lang = visitor.lang;
     let door = visitor.state.door().ok_or(Trouble::NotFound)?;
-    match door.ask(Request::SetPin { old, new }).await {
-        Ok(Said::Done) => {
+    match ask(&door, Request::SetPin { old, new }).await? {
+        Said::Done => {
             let store = &visitor.state.store;
             store.audit_note(visitor.by(), AuditAct::StartPin, None).await?;
         }
-        Ok(Said::BadPin { why }) => faults.add("new", pin_sentence(lang, bad_pin(&why))),
-        Ok(Said::WrongPin { .. }) => faults.add("old", lang.t("locked-wrong")),
-        Ok(Said::Wait { wait_seconds }) => {
+        Said::BadPin { why } => faults.add("new", pin_sentence(lang, bad_pin(&why))),
+        Said::WrongPin { .. } => faults.add("old", lang.t("locked-wrong")),
+        Said::Wait { wait_seconds } => {
             faults.add(
                 "old",
                 lang.t_with("locked-wait", &[("n", &wait_seconds.to_string())]),
             );
         }
-        Ok(Said::Failed { why }) => return Err(Trouble::broken(&Strange(why)).into()),
-        Ok(_) => return Err(Trouble::Unreadable.into()),
-        Err(error) => return Err(Trouble::broken(&error).into()),
+        _ => return Err(Trouble::Unreadable.into()),
     }
     Ok(())
 }
