@@ -50,6 +50,8 @@ pub(crate) struct Line {
     pub(crate) ways: [Way; 2],
     /// When each end is woken next.
     pub(crate) timers: [Option<Duration>; 2],
+    /// When each end goes on sending.
+    goes_on: [Option<Duration>; 2],
     /// Ends of the clinic's feed when the hub looked last.
     pub(crate) seen: [u64; Lane::COUNT],
     /// When it was made.
@@ -103,6 +105,7 @@ impl Line {
             hub_end: Some(ends.1),
             ways: [way.clone(), way],
             timers: [None; 2],
+            goes_on: [None; 2],
             seen: [0; Lane::COUNT],
             since: now,
             actor: None,
@@ -143,6 +146,16 @@ impl Line {
             way.free_at = way.free_at.max(now) + takes;
             sent.push((way.free_at + self.latency, bytes));
         }
+    }
+
+    /// Whether nothing yet lets this end go on sending by then: many causes make it look, and one wait is enough.
+    pub(crate) fn waits_for(&mut self, side: Side, again: Duration, now: Duration) -> bool {
+        let waits = &mut self.goes_on[side as usize];
+        let new = waits.is_none_or(|set| set <= now || again < set);
+        if new {
+            *waits = Some(again);
+        }
+        new
     }
 
     /// When something that is said now would be heard.

@@ -412,6 +412,7 @@ impl World {
             return;
         };
         let (sent, again) = line.send(side, now);
+        let again = again.filter(|again| line.waits_for(side, *again, now));
         let lost = line.ways[side as usize].cut_at.is_some_and(|cut| cut < now);
         if !lost {
             for (when, bytes) in sent {
