@@ -143,41 +143,49 @@ fn search(sql: &Connection, words: &[Vec<String>], limit: usize) -> Result<Vec<P
     let Some((first, rest)) = words.split_first() else {
         return Ok(Vec::new());
     };
-    let candidates = if rest.is_empty() {
-        let mut found = matching(sql, first, RANKED_MAX + 1)?;
-        if found.len() > RANKED_MAX {
-            found.truncate(BROAD);
-        }
-        found
+    let ranked = if rest.is_empty() {
+        let broad = is_broad(sql, first)?;
+        ranked(sql, first, if broad { BROAD } else { RANKED_MAX }, |_| true)?
     } else {
-        let mut found = matching(sql, first, CANDIDATES_MAX)?;
+        let mut others = Vec::new();
         for word in rest {
-            let others: HashSet<i64> = matching(sql, word, CANDIDATES_MAX)?.into_iter().collect();
-            found.retain(|d| others.contains(d));
+            let found: HashSet<i64> = matching(sql, word, CANDIDATES_MAX)?.into_iter().collect();
+            others.push(found);
         }
-        found
+        let bears_all = |d| others.iter().all(|found| found.contains(&d));
+        ranked(sql, first, CANDIDATES_MAX, bears_all)?
     };
     let mut find = sql.prepare_cached(&format!("SELECT {LINE} FROM patients p WHERE p.d = ?1"))?;
-    let mut lines = Vec::with_capacity(limit.min(candidates.len()));
-    for d in ranked(sql, first, &candidates)?.into_iter().take(limit) {
+    let mut lines = Vec::with_capacity(limit.min(ranked.len()));
+    for d in ranked.into_iter().take(limit) {
         lines.push(find.query_row([d], read_line)?);
     }
     links::counted(sql, lines)
 }
 
-/// The candidates, the best first: names that begin as was typed, then who was here last.
-fn ranked(sql: &Connection, first: &[String], candidates: &[i64]) -> Result<Vec<i64>, StoreError> {
+/// Those who are found by a word, the best first: names that begin as was typed, then who was here last. At most so many
+/// of each form are looked at, and those that `counts` leaves out are not ranked.
+fn ranked(
+    sql: &Connection,
+    forms: &[String],
+    most: usize,
+    counts: impl Fn(i64) -> bool,
+) -> Result<Vec<i64>, StoreError> {
     let mut find = sql.prepare_cached(
-        "SELECT p.name, p.id, (SELECT max(e.opened) FROM encounters e WHERE e.patient = p.id)
-         FROM patients p WHERE p.d = ?1",
+        "SELECT k.d, p.name, p.id, (SELECT max(e.opened) FROM encounters e WHERE e.patient = p.id)
+         FROM patient_keys k JOIN patients p ON p.d = k.d
+         WHERE k.key >= ?1 AND k.key < ?2 ORDER BY k.key, k.d LIMIT ?3",
     )?;
-    let mut ranks = Vec::with_capacity(candidates.len());
-    for d in candidates {
-        let mut rows = find.query([d])?;
+    let (mut ranks, mut seen) = (Vec::new(), HashSet::new());
+    for form in forms {
+        let mut rows = find.query(params![form, end_of(form), most as i64])?;
         while let Some(row) = rows.next()? {
-            let (name, id): (String, [u8; 16]) = (row.get(0)?, row.get(1)?);
-            let last: Option<i64> = row.get(2)?;
-            ranks.push(((!begins(&name, first), Reverse(last), name, id), *d));
+            let d: i64 = row.get(0)?;
+            if counts(d) && seen.insert(d) {
+                let (name, id): (String, [u8; 16]) = (row.get(1)?, row.get(2)?);
+                let last: Option<i64> = row.get(3)?;
+                ranks.push(((!begins(&name, forms), Reverse(last), name, id), d));
+            }
         }
     }
     ranks.sort_unstable();
@@ -198,6 +206,23 @@ fn begins(name: &str, forms: &[String]) -> bool {
     forms.iter().any(|form| folded.starts_with(form.as_str()))
 }
 
+/// Behind every key that begins with this form.
+fn end_of(form: &str) -> String {
+    format!("{form}{LAST}")
+}
+
+/// Whether more keys begin with one of the forms than are ranked.
+fn is_broad(sql: &Connection, forms: &[String]) -> Result<bool, StoreError> {
+    let mut find = sql.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM patient_keys WHERE key >= ?1 AND key < ?2 LIMIT ?3) AS found",
+    )?;
+    let (most, mut found) = (RANKED_MAX as i64, 0);
+    for form in forms {
+        found += find.query_row(params![form, end_of(form), most + 1], |row| row.get::<_, i64>(0))?;
+    }
+    Ok(found > most)
+}
+
 /// Rows of the charts that have a key which begins with one of the forms, shorter keys first: at most so many of each
 /// form.
 fn matching(sql: &Connection, forms: &[String], most: usize) -> Result<Vec<i64>, StoreError> {
@@ -205,8 +230,9 @@ fn matching(sql: &Connection, forms: &[String], most: usize) -> Result<Vec<i64>,
         .prepare_cached("SELECT d FROM patient_keys WHERE key >= ?1 AND key < ?2 ORDER BY key, d LIMIT ?3")?;
     let (mut found, mut seen) = (Vec::new(), HashSet::new());
     for form in forms {
-        let end = format!("{form}{LAST}");
-        let rows = find.query_map(params![form, end, most as i64], |row| row.get::<_, i64>(0))?;
+        let rows = find.query_map(params![form, end_of(form), most as i64], |row| {
+            row.get::<_, i64>(0)
+        })?;
         for d in rows {
             let d = d?;
             if seen.insert(d) {
