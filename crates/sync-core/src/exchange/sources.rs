@@ -11,8 +11,9 @@ const MESSAGES_UNDER_WAY: u64 = 16;
 const LANE_BACKLOG: usize = 64 * 1024;
 /// Bytes of items in one message of the urgent lanes.
 const URGENT_BUDGET: usize = 16 * 1024;
-/// Bytes of items in one message of the other lanes: packs well, and a cut costs at most this much again.
-const BULK_BUDGET: usize = 128 * 1024;
+/// Bytes of items in one message of the other lanes: packs well, and a cut costs at most this much again. A working day of a
+/// village doctor makes two of them, so that either end works on one while the other is on its way.
+const BULK_BUDGET: usize = 80 * 1024;
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Source {
