@@ -16,6 +16,7 @@ pub mod config;
 pub mod errors;
 pub mod founding;
 pub mod hub_link;
+mod hub_opening;
 pub mod inbox;
 pub mod kiosk;
 pub mod lamp;

@@ -1,7 +1,8 @@
 //! A box whose data wait for a person: its pages until then. They are served with the papers that the open box left, ask
-//! for the start PIN, and take readings, which are sealed and wait in the vestibule. Nothing of a patient is shown here:
+//! for the start PIN, ask the county's hub to open the data where it may, and take readings, which are sealed and wait in the vestibule. Nothing of a patient is shown here:
 //! nothing of one can be read.
 
+mod asking;
 mod kiosk;
 pub mod pages;
 mod readings;
@@ -87,6 +88,8 @@ pub struct LockedState {
     pub bays: Bays,
     /// Bounds on what one caller sends.
     pub limits: Arc<Limits>,
+    /// How the hub is asked.
+    asking: asking::Asking,
     /// What readings are sealed to; `None` where the open box left nothing.
     inbox: Option<InboxPublic>,
     random: Arc<Mutex<Random>>,
@@ -154,6 +157,7 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
             Live::default(),
         ),
         limits: Arc::default(),
+        asking: asking::Asking::default(),
         inbox: papers
             .as_ref()
             .and_then(|papers| InboxPublic::from_hex(&papers.inbox)),
@@ -162,7 +166,10 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
     let mut running = Running {
         addresses: vec![("pages", format!("http://{}/", inside.address))],
         servers: Vec::new(),
-        tasks: vec![tokio::spawn(readings::follow(state.clone(), Arc::clone(&queue)))],
+        tasks: vec![
+            tokio::spawn(readings::follow(state.clone(), Arc::clone(&queue))),
+            tokio::spawn(asking::follow(state.door.clone(), state.asking.clone())),
+        ],
         threads: state.bays.start_devices().map_err(StartError::Thread)?,
         state: state.clone(),
         queue,

@@ -1,8 +1,10 @@
-//! The opener: the one privileged part of a box whose data a person opens. It takes a start PIN or the county's recovery
-//! key from the box's own programs, counts wrong PINs on the card, opens the data, and is the only one that writes the
-//! vestibule. What it asks of the system stands behind [`System`].
+//! The opener: the one privileged part of a box whose data a person opens. It takes a start PIN, the hub's share or the
+//! county's recovery key from the box's own programs, counts wrong PINs on the card, opens the data, and is the only one
+//! that writes the vestibule. What it asks of the system stands behind [`System`].
 
+pub mod asking;
 pub mod client;
+mod hub;
 pub mod protocol;
 pub mod serving;
 pub mod tries;
@@ -34,6 +36,9 @@ pub trait System {
     /// # Errors
     /// What did not work, in a sentence.
     fn open(&mut self, extent: Extent, volume: [u8; 16], key: &VolumeKey) -> Result<(), String>;
+
+    /// Starts the machine anew: what was opened is closed by nothing less.
+    fn start_anew(&mut self);
 }
 
 /// The opener of one card.
@@ -46,6 +51,10 @@ pub struct Opener<D, S> {
     tries: Tries,
     random: Random,
     cost: Cost,
+    /// The volume's key, while the hub's share waits for its slot.
+    key: Option<VolumeKey>,
+    /// What the hub was asked last: its answer is one to this.
+    asked: Option<hub::Question>,
 }
 
 /// Why a question was answered with a fault.
@@ -82,7 +91,7 @@ impl<D: BlockDevice, S: System> Opener<D, S> {
             return Err(DataFault::OtherData);
         }
         let header = luks::settle(&mut device, extent, header, &mut random)?;
-        let source = header.pin_source().or(header.source()).ok_or(DataFault::Locked)?;
+        let source = header.machine_source().ok_or(DataFault::Locked)?;
         let own = keys.key(source).ok_or(DataFault::Locked)?;
         let vestibule = Vestibule::read(&mut device, extent, header.id, &own)?;
         Ok(Self {
@@ -94,6 +103,8 @@ impl<D: BlockDevice, S: System> Opener<D, S> {
             tries: Tries::begin(now),
             random,
             cost,
+            key: None,
+            asked: None,
         })
     }
 
@@ -112,6 +123,19 @@ impl<D: BlockDevice, S: System> Opener<D, S> {
                 .set_papers(&mut self.device, papers, &mut self.random)
                 .map(|()| Answer::Done)
                 .map_err(Fault::from),
+            Request::Hub => Ok(Answer::Hub {
+                hub: self.vestibule.hub().cloned(),
+            }),
+            Request::LeaveHub { hub } => self
+                .vestibule
+                .set_hub(&mut self.device, hub, &mut self.random)
+                .map(|()| Answer::Done)
+                .map_err(Fault::from),
+            Request::OpeningKey => self.opening_key(),
+            Request::AskHub { nonce } => self.ask_hub(nonce),
+            Request::HubGave { share } => self.open_by_share(&share),
+            Request::HubRefused { why, signature } => self.refused(why, signature),
+            Request::SetShare { share } => self.set_share(&share),
             Request::Put { id, message } => match self.vestibule.put(&mut self.device, id, &message) {
                 Ok(()) => Ok(Answer::Done),
                 Err(VestibuleFault::Full) => Ok(Answer::Full),
@@ -139,9 +163,13 @@ impl<D: BlockDevice, S: System> Opener<D, S> {
     fn standing(&mut self, now: Duration) -> Result<Standing, Fault> {
         let wrong = self.vestibule.wrong();
         let left = self.tries.left(wrong, now);
+        let header = self.header()?;
         Ok(Standing {
             is_open: self.system.is_open(),
-            has_pin: self.header()?.pin_source().is_some(),
+            has_pin: header.pin_source().is_some(),
+            by_hub: header.is_by_hub(),
+            has_share: header.has_share(),
+            is_revoked: header.is_revoked(),
             wrong,
             wait_seconds: whole_seconds(left),
             waiting: self.vestibule.waiting(),
@@ -189,8 +217,11 @@ impl<D: BlockDevice, S: System> Opener<D, S> {
     }
 
     fn mount(&mut self, key: &VolumeKey) -> Result<Answer, Fault> {
-        let id = self.header()?.id;
-        self.system.open(self.extent, id, key).map_err(Fault::System)?;
+        let header = self.header()?;
+        self.system
+            .open(self.extent, header.id, key)
+            .map_err(Fault::System)?;
+        self.keep_for_share(&header, key);
         Ok(Answer::Opened)
     }
 
@@ -246,6 +277,8 @@ impl<D: BlockDevice, S: System> Opener<D, S> {
         };
         luks::set_pin(&mut self.device, self.extent, key, &slot, &mut self.random)?;
         tracing::info!("the start PIN was set");
+        let header = self.header()?;
+        self.keep_for_share(&header, key);
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use crate::card_identity;
 use crate::clock::SystemClock;
 use crate::config::{BayConfig, CardConfig, ConfigError, KioskConfig, LanConfig, check_bays, check_loopback};
 use crate::hub_link::HubLink;
+use crate::hub_opening;
 use crate::kiosk::Kiosks;
 use crate::kiosk::screens::Screens;
 use crate::live::Live;
@@ -217,6 +218,8 @@ pub async fn run(options: Options) -> Result<Running, StartError> {
         if let Some(desk) = running.state.desk() {
             running.tasks.push(tokio::spawn(desk.follow()));
         }
+        let opening = hub_opening::follow(running.state.clone());
+        running.tasks.push(tokio::spawn(opening));
     }
     let router = router::pages(running.state.clone(), Transport::Loopback);
     running.servers.push(pages.serve(router)?);

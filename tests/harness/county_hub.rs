@@ -36,19 +36,31 @@ impl CountyHub {
             desk: String::new(),
             link: String::new(),
         };
-        let data = this.data();
-        let free = "127.0.0.1:0";
-        let arguments = ["serve", "--data", &data, "--listen", free, "--link", free];
-        let mut program = Program::start(
-            "sync-server",
-            &arguments,
-            &[("RUST_LOG", level)],
-            &folder.join("logs"),
-        );
-        this.desk = program.url("desk");
-        this.link = program.url("link");
-        this.program = Some(program);
+        this.serve(level, "127.0.0.1:0");
         this
+    }
+
+    /// Starts it again after [`Self::stop`]; boxes find it where it was.
+    pub fn start_again(&mut self) {
+        let link = self.link().to_string();
+        self.serve("info", &link);
+    }
+
+    fn serve(&mut self, level: &str, link: &str) {
+        let data = self.data();
+        let arguments = [
+            "serve",
+            "--data",
+            &data,
+            "--listen",
+            "127.0.0.1:0",
+            "--link",
+            link,
+        ];
+        let mut program = Program::start("sync-server", &arguments, &[("RUST_LOG", level)], &self.logs());
+        self.desk = program.url("desk");
+        self.link = program.url("link");
+        self.program = Some(program);
     }
 
     fn data(&self) -> String {

@@ -3,7 +3,7 @@
 //! only its mount is a note, since a test mounts nothing.
 
 #[path = "../../image-builder/tests/clinic_card/person.rs"]
-mod person_card;
+pub(crate) mod person_card;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,18 +35,23 @@ impl System for Noted {
         self.0.store(true, Ordering::SeqCst);
         Ok(())
     }
+
+    fn start_anew(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
 }
 
 /// A box in a folder.
-struct Site {
+pub(crate) struct Site {
     folder: tempfile::TempDir,
     starts: u8,
 }
 
 impl Site {
-    fn new() -> Self {
+    /// One whose card is made so.
+    pub(crate) fn new(made: fn(&Path) -> VolumeKey) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        person_card::by_person(&folder.path().join("card"));
+        made(&folder.path().join("card"));
         let run = folder.path().join("run");
         for folder in [&run, &folder.path().join("logs"), &folder.path().join("memory")] {
             std::fs::create_dir(folder).unwrap();
@@ -62,12 +67,13 @@ impl Site {
         Self { folder, starts: 0 }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    /// Something below its folder.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The opener of a start; what it answers follows from whether the data are mounted.
-    fn opener(&mut self, is_open: bool) -> Arc<AtomicBool> {
+    pub(crate) fn opener(&mut self, is_open: bool) -> Arc<AtomicBool> {
         self.starts += 1;
         let mounted = Arc::new(AtomicBool::new(is_open));
         let device = FileDevice::open_in_use(&self.at("card")).unwrap();
@@ -81,7 +87,8 @@ impl Site {
         mounted
     }
 
-    fn program(&self, verb: &str, folder: &str) -> Program {
+    /// A program of the box on a folder of its own.
+    pub(crate) fn program(&self, verb: &str, folder: &str) -> Program {
         let (path, config) = (
             self.at(folder).display().to_string(),
             self.at("box.toml").display().to_string(),
@@ -102,7 +109,7 @@ impl Site {
     }
 
     /// The box's own authority, as a tablet installs it.
-    fn authority(&self) -> PathBuf {
+    pub(crate) fn authority(&self) -> PathBuf {
         let folder = self.at("box").join("lan");
         let files = std::fs::read_dir(folder)
             .unwrap()
@@ -144,7 +151,7 @@ async fn found(browser: &Browser, url: &str) {
 
 #[tokio::test]
 async fn a_locked_box_takes_a_reading_at_the_kiosk_and_is_opened_at_a_tablet_that_trusts_it() {
-    let mut site = Site::new();
+    let mut site = Site::new(person_card::by_person);
     site.opener(true);
     let mut open = site.program("serve", "box");
     let browser = Browser::start(Screen::Tablet).await;

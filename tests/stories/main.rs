@@ -10,6 +10,7 @@ mod browser_story;
 mod county_and_city;
 mod first_start;
 mod fleet;
+mod hub_opens;
 mod kills;
 mod locked_start;
 mod narrow_line;

@@ -1,4 +1,4 @@
-//! `opener`: opens the data of a box for the start PIN, for the box's own programs. It runs with the system's rights and
+//! `opener`: opens the data of a box for the start PIN or the hub's share, for the box's own programs. It runs with the system's rights and
 //! as long as the system does.
 
 use std::fs;
@@ -25,6 +25,8 @@ use crate::update::UpdateFault;
 /// What begins once the data are mounted, in the service manager's words: folders of the data, and what works with them.
 const FOLDERS: [&str; 2] = ["/usr/bin/systemd-tmpfiles", "--create"];
 const BEGIN: [&str; 3] = ["/usr/bin/systemctl", "--no-block", "start"];
+/// What closes data that are open.
+const START_ANEW: [&str; 3] = ["/usr/bin/systemctl", "--no-block", "reboot"];
 const LOCKED: &str = "clinic-locked.service";
 const UNITS: [&str; 4] = [
     "clinic-box.service",
@@ -102,6 +104,11 @@ impl System for Here {
             let _ = data::close();
             format!("mounting the data: {error}")
         })
+    }
+
+    fn start_anew(&mut self) {
+        let [manager, no_block, reboot] = START_ANEW;
+        said(Command::new(manager).args([no_block, reboot]).status());
     }
 }
 

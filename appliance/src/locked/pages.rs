@@ -1,4 +1,4 @@
-//! The pages of a locked box: the start PIN, and the county's recovery key for who has lost it.
+//! The pages of a locked box: the start PIN, how the hub is asked, and the county's recovery key for who has lost the PIN.
 
 use std::time::Duration;
 
@@ -149,7 +149,7 @@ async fn page(State(state): State<LockedState>, lang: Lang) -> Page {
 /// The page of how the data stand.
 async fn standing(state: &LockedState, lang: Lang, faults: &Faults) -> Page {
     match ask_or_wait(state, lang, Request::State).await? {
-        Ok(Answer::State { standing }) => Ok(pin_page(lang, &standing, faults)),
+        Ok(Answer::State { standing }) => Ok(pin_page(state, lang, &standing, faults)),
         Ok(_) => Err(Trouble::Unreadable.into()),
         Err(busy) => Ok(busy),
     }
@@ -177,12 +177,16 @@ pub(crate) async fn ask(door: &Door, request: Request) -> Page<Answer> {
 #[error("the opener: {0}")]
 struct OpenerFault(String);
 
-fn pin_page(lang: Lang, standing: &Standing, faults: &Faults) -> Response {
+fn pin_page(state: &LockedState, lang: Lang, standing: &Standing, faults: &Faults) -> Response {
     if standing.is_open {
         return starting(lang);
     }
+    if standing.is_revoked {
+        return revoked(lang);
+    }
     let body = html! {
         p { (lang.t("locked-about")) }
+        (state.asking.part(lang, standing))
         @if standing.wait_seconds > 0 {
             (again_after(standing.wait_seconds))
             (waiting(lang, standing))
@@ -258,6 +262,23 @@ fn opening(lang: Lang) -> Response {
     answer(lang, &Faults::none(), &body)
 }
 
+/// The county revoked this box: whom to call, and the way in with the county's word.
+fn revoked(lang: Lang) -> Response {
+    let body = html! {
+        (panel(lang, Class::Forbidden, &lang.t("locked-revoked"), &html! { p { (lang.t("locked-revoked-about")) } }))
+        p.quiet { (lang.t("locked-readings")) }
+        p.actions { a.button href="/recover" { (lang.t("locked-recover")) } }
+    };
+    on_with(answer(lang, &Faults::none(), &body))
+}
+
+/// Leads a page that looks again by itself to the whole of this one.
+fn on_with(mut response: Response) -> Response {
+    let front = axum::http::HeaderValue::from_static("/");
+    response.headers_mut().insert("hx-redirect", front);
+    response
+}
+
 /// The data are open, and the box's own program takes the place of this one.
 fn starting(lang: Lang) -> Response {
     let body = html! {
@@ -265,7 +286,7 @@ fn starting(lang: Lang) -> Response {
         (panel(lang, Class::Done, &lang.t("locked-opened"), &html! { p { (lang.t("locked-opened-about")) } }))
         p.actions { a.button.button-main href="/" { (lang.t("locked-go-on")) } }
     };
-    answer(lang, &Faults::none(), &body)
+    on_with(answer(lang, &Faults::none(), &body))
 }
 
 /// `GET /recover`.

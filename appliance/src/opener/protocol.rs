@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 
 use card::pin::PinFault;
-use card::vestibule::Papers;
+use card::vestibule::{HubPapers, Papers};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -44,6 +44,39 @@ pub enum Request {
         /// The papers.
         papers: Papers,
     },
+    /// Whom a locked box asks to open its data.
+    Hub,
+    /// Leave for the next start whom it asks.
+    LeaveHub {
+        /// The hub.
+        hub: HubPapers,
+    },
+    /// The public half of the key by which the locked box proves itself to its hub.
+    OpeningKey,
+    /// Make the question to the hub that told this nonce.
+    AskHub {
+        /// The hub's nonce.
+        #[serde(with = "hex::serde")]
+        nonce: [u8; 32],
+    },
+    /// The hub gave its share: open the data with it.
+    HubGave {
+        /// The share, in hexadecimal digits.
+        share: Zeroizing<String>,
+    },
+    /// The hub refused what was asked last.
+    HubRefused {
+        /// Why, as a number of the wire.
+        why: u8,
+        /// The hub's signature.
+        #[serde(with = "hex::serde")]
+        signature: [u8; 64],
+    },
+    /// The hub keeps this share: let it open the data from now on.
+    SetShare {
+        /// The share, in hexadecimal digits.
+        share: Zeroizing<String>,
+    },
     /// Keep a sealed reading.
     Put {
         /// Its id, in hexadecimal digits.
@@ -81,6 +114,12 @@ pub struct Standing {
     pub waiting: usize,
     /// Whether no reading more is kept.
     pub is_full: bool,
+    /// Whether the county's hub may open the data.
+    pub by_hub: bool,
+    /// Whether it can: it keeps a share, and a slot opens with it.
+    pub has_share: bool,
+    /// Whether the county revoked this box: only its recovery key opens the data.
+    pub is_revoked: bool,
 }
 
 /// An answer.
@@ -101,6 +140,33 @@ pub enum Answer {
         /// The papers.
         papers: Option<Papers>,
     },
+    /// Whom a locked box asks, where the open box left that.
+    Hub {
+        /// The hub.
+        hub: Option<HubPapers>,
+    },
+    /// The public half of the key by which the locked box proves itself.
+    OpeningKey {
+        /// The key.
+        #[serde(with = "hex::serde")]
+        key: [u8; 32],
+    },
+    /// The question to the hub.
+    Question {
+        /// The public half of the key.
+        #[serde(with = "hex::serde")]
+        key: [u8; 32],
+        /// The box's own nonce.
+        #[serde(with = "hex::serde")]
+        nonce: [u8; 32],
+        /// Proof that the box has the key.
+        #[serde(with = "hex::serde")]
+        signature: [u8; 64],
+    },
+    /// The county revoked this box: its data were left to the county.
+    Revoked,
+    /// What is said of the hub is not the hub's word, or not the answer to what was asked last.
+    NotBelieved,
     /// An item.
     Item {
         /// Its place.

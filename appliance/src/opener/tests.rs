@@ -1,19 +1,22 @@
 //! The opener over a card in a file: founded, locked, tried, recovered.
 
-use std::path::PathBuf;
+mod hub;
+
+use std::path::{Path, PathBuf};
 
 use card::FileDevice;
 use card::vestibule::Papers;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::person_card::{Board, ID, RECOVERY, by_person};
+use crate::person_card::{Board, ID, RECOVERY, by_hub, by_person};
 
 /// A system whose mount is a note of the key.
 #[derive(Default)]
 pub(crate) struct Noted {
     opened: Option<VolumeKey>,
     fails: bool,
+    starts_anew: bool,
 }
 
 impl System for Noted {
@@ -29,6 +32,11 @@ impl System for Noted {
         self.opened = Some(key.clone());
         Ok(())
     }
+
+    fn start_anew(&mut self) {
+        self.opened = None;
+        self.starts_anew = true;
+    }
 }
 
 pub(crate) struct Bench {
@@ -39,11 +47,11 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    fn new() -> Self {
+    fn new(made: fn(&Path) -> VolumeKey) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let card = folder.path().join("card");
         Self {
-            key: by_person(&card),
+            key: made(&card),
             _folder: folder,
             card,
             starts: 1,
@@ -66,11 +74,17 @@ impl Bench {
 
     /// A box that was founded with this PIN and started anew.
     pub(crate) fn locked(pin: &str) -> (Self, Opener<FileDevice, Noted>) {
-        let mut bench = Self::new();
+        let (mut bench, _) = Self::founded(by_person, pin);
+        let opener = bench.start();
+        (bench, opener)
+    }
+
+    /// An open box that was founded with this PIN just now.
+    fn founded(made: fn(&Path) -> VolumeKey, pin: &str) -> (Self, Opener<FileDevice, Noted>) {
+        let mut bench = Self::new(made);
         let mut opener = bench.start();
         opener.system.opened = Some(bench.key.clone());
         assert!(opener.answer(set("", pin), seconds(30)) == Answer::Done);
-        let opener = bench.start();
         (bench, opener)
     }
 }

@@ -19,6 +19,7 @@ use web::status::{Level, StateRow, states};
 use web::texts::Lang;
 
 use crate::bays::link_word;
+use crate::opener::protocol::{Answer as Said, Request, Standing};
 use crate::pages::bays::words::link_words;
 use crate::pages::systems;
 use crate::pages::visitor::{Visitor, go_to};
@@ -70,6 +71,7 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
     let attention = attention(visitor, &link, asks).await?;
     let card = visitor.state.card.as_ref().clone();
     let systems = crate::systems::of(card).await;
+    let opened_by = opened_by(visitor).await;
     Ok(html! {
         div.columns #facts hx-get="/status" hx-trigger="live-sync from:body, live-tick from:body" hx-swap="outerHTML" hx-sync="this:replace" {
             div.stack {
@@ -83,7 +85,7 @@ async fn facts(visitor: &Visitor) -> Answer<Markup> {
             }
             div.stack {
                 section.card { h2 { (lang.t("status-attention")) } (states(&attention)) }
-                section.card { h2 { (lang.t("status-box")) } (states(&box_rows(visitor, stands))) }
+                section.card { h2 { (lang.t("status-box")) } (states(&box_rows(visitor, opened_by.as_ref(), stands))) }
             }
         }
     })
@@ -244,7 +246,40 @@ fn backup(visitor: &Visitor, last: Option<WallTime>) -> StateRow {
     row
 }
 
-fn box_rows(visitor: &Visitor, backup: Option<StateRow>) -> Vec<StateRow> {
+/// How the data stand, where the box has an opener and it answers.
+async fn opened_by(visitor: &Visitor) -> Option<Standing> {
+    match visitor.state.door()?.ask(Request::State).await {
+        Ok(Said::State { standing }) => Some(standing),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Level and words of data that a person opens, or the hub.
+fn protected_by_person(protected: Protected, opened_by: Option<&Standing>) -> (Level, &'static str) {
+    let by_hub = opened_by.filter(|standing| standing.by_hub);
+    match (protected, by_hub.map(|standing| standing.has_share)) {
+        (Protected::Encrypted(Some(_)), Some(false)) => (Level::Known, "storage-hub-not-yet"),
+        (Protected::Encrypted(Some(Source::Serial)), Some(true)) => (Level::Known, "storage-hub-serial"),
+        (Protected::Encrypted(Some(_)), Some(true)) => (Level::Good, "storage-hub"),
+        (Protected::Encrypted(Some(Source::Serial)), None) => (Level::Known, "storage-pin-serial"),
+        (Protected::Encrypted(Some(_)), None) => (Level::Good, "storage-pin"),
+        (other, _) => protected_by_machine(other),
+    }
+}
+
+/// The same of data that the machine opens by itself, or that lie open.
+fn protected_by_machine(protected: Protected) -> (Level, &'static str) {
+    match protected {
+        Protected::Encrypted(None) => (Level::Good, "storage-encrypted"),
+        Protected::Encrypted(Some(Source::Otp)) => (Level::Good, "storage-key-otp"),
+        Protected::Encrypted(Some(Source::Serial)) => (Level::Known, "storage-key-serial"),
+        Protected::Encrypted(Some(Source::Emulated)) => (Level::Known, "storage-key-emulated"),
+        Protected::Plain => (Level::Known, "storage-plain"),
+        Protected::Unknown => (Level::Known, "storage-unknown"),
+    }
+}
+
+fn box_rows(visitor: &Visitor, opened_by: Option<&Standing>, backup: Option<StateRow>) -> Vec<StateRow> {
     let lang = visitor.lang;
     let clock = match visitor.now().source {
         ClockSource::None => row(Level::Bad, lang.t("status-clock"), lang.t("clock-none")),
@@ -253,18 +288,9 @@ fn box_rows(visitor: &Visitor, backup: Option<StateRow>) -> Vec<StateRow> {
         ClockSource::Network => row(Level::Good, lang.t("status-clock"), lang.t("clock-network")),
     };
     let protected = Protected::of(&visitor.state.storage(), visitor.state.card.as_ref().as_ref());
-    let by_person = visitor.state.door().is_some();
-    let (level, words) = match protected {
-        Protected::Encrypted(Some(Source::Otp | Source::Emulated)) if by_person => {
-            (Level::Good, "storage-pin")
-        }
-        Protected::Encrypted(Some(Source::Serial)) if by_person => (Level::Known, "storage-pin-serial"),
-        Protected::Encrypted(None) => (Level::Good, "storage-encrypted"),
-        Protected::Encrypted(Some(Source::Otp)) => (Level::Good, "storage-key-otp"),
-        Protected::Encrypted(Some(Source::Serial)) => (Level::Known, "storage-key-serial"),
-        Protected::Encrypted(Some(Source::Emulated)) => (Level::Known, "storage-key-emulated"),
-        Protected::Plain => (Level::Known, "storage-plain"),
-        Protected::Unknown => (Level::Known, "storage-unknown"),
+    let (level, words) = match visitor.state.door() {
+        Some(_) => protected_by_person(protected, opened_by),
+        None => protected_by_machine(protected),
     };
     let encrypted = row(level, lang.t("status-storage"), lang.t(words));
     let mut rows = vec![clock, encrypted];

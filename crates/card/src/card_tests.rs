@@ -9,6 +9,7 @@ mod layouts;
 mod lives;
 mod permits;
 mod pins;
+mod shares;
 mod starts;
 mod vestibules;
 

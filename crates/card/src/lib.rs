@@ -5,7 +5,7 @@
 //! [`slots`] brings a new system in: install, read back, try, commit or roll back; [`starting`] decides what a start
 //! does with them. `difference` makes the new system of the old one. [`first_start`] makes the data partition; [`protection`] says
 //! how the data are protected, [`luks`] and [`recovery`] how their key is kept, [`pin`] what a person types to open them,
-//! [`vestibule`] what a box keeps before they are open, [`sealed`] what only an open box reads; [`radio`] tells what tablets join,
+//! [`share`] what the county's hub adds so that they open by themselves, [`vestibule`] what a box keeps before they are open, [`sealed`] what only an open box reads; [`radio`] tells what tablets join,
 //! [`technician`] whom a county lets in for a while. [`firmware`] tells what a Raspberry Pi would start;
 //! [`power_cut`] cuts the power at every write.
 
@@ -33,6 +33,7 @@ pub mod random;
 pub mod recovery;
 pub mod sealed;
 pub mod select;
+pub mod share;
 pub mod signed;
 pub mod simulated;
 pub mod slots;

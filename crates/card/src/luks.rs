@@ -3,7 +3,8 @@
 //!
 //! The volume is ciphered by the kernel with Adiantum, which is quick on processors without AES instructions. The
 //! first slot opens with the device's key, the second with the recovery key, which lies beside it sealed to the county.
-//! Where a person opens the data at each start, a slot of the start PIN takes the place of the first ([`set_pin`]).
+//! Where a person opens the data at each start, a slot of the start PIN takes the place of the first ([`set_pin`]); where
+//! the county's hub may open them too, a slot of its share stands beside it ([`set_share`]).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ mod change;
 mod slot;
 mod stretch;
 
-pub use change::{ChangeFault, PinSlot, set_pin, settle};
+pub use change::{ChangeFault, PinSlot, leave_to_county, set_pin, set_share, settle};
 pub use stretch::Cost;
 
 /// Bytes of one copy of the header: 4 KiB binary, 12 KiB text.
@@ -58,8 +59,13 @@ const SUM_LEN: usize = 64;
 const DEVICE_TOKEN: &str = "clinic-device";
 const RECOVERY_TOKEN: &str = "clinic-recovery";
 const PIN_TOKEN: &str = "clinic-pin";
+const HUB_TOKEN: &str = "clinic-hub";
 /// The kind of the token that says that a person opens the data, and that a vestibule lies before them.
 const PERSON_TOKEN: &str = "clinic-person";
+/// The kind of the token that says that the county revoked the box: only its recovery key opens the data.
+const REVOKED_TOKEN: &str = "clinic-revoked";
+/// Tokens that say something without naming a slot.
+const MARKS: [&str; 2] = [PERSON_TOKEN, REVOKED_TOKEN];
 
 /// The key that the data are ciphered with; wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -79,6 +85,17 @@ impl std::fmt::Debug for VolumeKey {
     }
 }
 
+/// Who opens a volume at each start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenedBy {
+    /// The machine by itself.
+    Machine,
+    /// A person, from the first start PIN on.
+    Person,
+    /// The same, or the county's hub.
+    PersonOrHub,
+}
+
 /// What a new volume is made with.
 pub struct New<'a> {
     /// Its number.
@@ -89,8 +106,8 @@ pub struct New<'a> {
     pub recovery: &'a str,
     /// The sealed form.
     pub sealed: &'a str,
-    /// Whether a person is to open it at each start, from the first start PIN on.
-    pub by_person: bool,
+    /// Who is to open it at each start.
+    pub opened_by: OpenedBy,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -186,8 +203,9 @@ pub fn make<D: BlockDevice + ?Sized>(
         "1": { "type": RECOVERY_TOKEN, "keyslots": ["1"], "sealed": new.sealed },
     });
     let mut slots_end = DATA_OFFSET;
-    if new.by_person {
-        tokens["2"] = json!({ "type": PERSON_TOKEN, "keyslots": [] });
+    if new.opened_by != OpenedBy::Machine {
+        let by_hub = new.opened_by == OpenedBy::PersonOrHub;
+        tokens["2"] = json!({ "type": PERSON_TOKEN, "keyslots": [], "hub": by_hub });
         slots_end = vestibule::AT;
     }
     let text = json!({
@@ -331,7 +349,11 @@ fn parse(copy: usize, at: u64, mut bytes: Vec<u8>) -> Option<Header> {
 impl Header {
     /// Whose key opens the first slot; `None` where no token of ours says so.
     pub fn source(&self) -> Option<Source> {
-        Source::named(self.token(DEVICE_TOKEN)?.get("source")?.as_str()?)
+        self.source_in(DEVICE_TOKEN)
+    }
+
+    fn source_in(&self, kind: &str) -> Option<Source> {
+        Source::named(self.token(kind)?.get("source")?.as_str()?)
     }
 
     /// Whether a person is to open the data at each start, once there is a start PIN.
@@ -339,9 +361,31 @@ impl Header {
         self.token(PERSON_TOKEN).is_some()
     }
 
+    /// Whether the county's hub may open them too.
+    pub fn is_by_hub(&self) -> bool {
+        let token = self.token(PERSON_TOKEN);
+        token.and_then(|token| token.get("hub")) == Some(&json!(true))
+    }
+
     /// Whose key is mixed into the start PIN; `None` where there is no such PIN.
     pub fn pin_source(&self) -> Option<Source> {
-        Source::named(self.token(PIN_TOKEN)?.get("source")?.as_str()?)
+        self.source_in(PIN_TOKEN)
+    }
+
+    /// Whether a slot opens by the hub's share.
+    pub fn has_share(&self) -> bool {
+        self.token(HUB_TOKEN).is_some()
+    }
+
+    /// Whether the county revoked the box: only its recovery key opens the data.
+    pub fn is_revoked(&self) -> bool {
+        self.token(REVOKED_TOKEN).is_some()
+    }
+
+    /// Whose key this machine has to the vestibule of a volume that a person opens.
+    pub fn machine_source(&self) -> Option<Source> {
+        let kinds = [PIN_TOKEN, DEVICE_TOKEN, REVOKED_TOKEN];
+        kinds.into_iter().find_map(|kind| self.source_in(kind))
     }
 
     /// The recovery key, sealed to the county.
@@ -377,6 +421,26 @@ impl Header {
         secret: &[u8],
     ) -> Result<Option<VolumeKey>, DeviceFault> {
         for number in self.text.keyslots.keys().take(SLOTS_MAX) {
+            if let Some(key) = self.open_slot(device, extent, number, secret)? {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same by the slot of the hub's share alone: the others would take their time.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn open_by_share<D: BlockDevice + ?Sized>(
+        &self,
+        device: &mut D,
+        extent: Extent,
+        secret: &[u8],
+    ) -> Result<Option<VolumeKey>, DeviceFault> {
+        let slots = self.token(HUB_TOKEN).and_then(|token| token.get("keyslots"));
+        let slots = slots.and_then(Value::as_array).into_iter().flatten();
+        for number in slots.filter_map(Value::as_str).take(SLOTS_MAX) {
             if let Some(key) = self.open_slot(device, extent, number, secret)? {
                 return Ok(Some(key));
             }
@@ -481,7 +545,7 @@ pub fn fuzz_one(bytes: &[u8]) {
     header[SUM_AT..SUM_AT + 32].copy_from_slice(&sum);
     if let Some(header) = parse(0, 0, header) {
         let _ = (header.source(), header.sealed_recovery(), header.is_ours());
-        let _ = (header.pin_source(), header.dead_slots());
+        let _ = (header.machine_source(), header.has_share(), header.dead_slots());
         for described in header.text.keyslots.values().take(SLOTS_MAX) {
             let _ = place(described);
         }

@@ -18,6 +18,8 @@ pub enum Protection {
     Device,
     /// They are encrypted, and a person opens them once at each start.
     Pin,
+    /// The same, and the county's hub opens them where it is reached.
+    Hub,
 }
 
 /// Where a machine's key comes from.

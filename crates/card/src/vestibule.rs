@@ -1,7 +1,7 @@
 //! The vestibule: a stretch of the data partition before the data, for what a box needs while nobody has opened them.
 //!
 //! Two copies of a state (how often a wrong start PIN was typed, the certificate of the locked pages, the inbox's
-//! public key), and the inbox: readings that were taken meanwhile, each in a block of its own, sealed so that only
+//! public key, which hub may open the data and the key by which the box proves itself to it), and the inbox: readings that were taken meanwhile, each in a block of its own, sealed so that only
 //! the open box reads them ([`crate::sealed`]). The state is enciphered with a key that is made of the machine's, so a
 //! card alone shows nothing of it. There is no file system here: one write of one block is one change, and a cut leaves
 //! the state before or after it.
@@ -40,6 +40,8 @@ const SEQUENCE_AT: usize = 16;
 const NONCE_AT: usize = 24;
 const LEN_AT: usize = 48;
 const BODY_AT: usize = 52;
+/// Longest address of a hub, in bytes.
+const URL_MAX: usize = 300;
 /// Longest enciphered state: two certificates of a box with their key have some 3 kB.
 const BODY_MAX: usize = STATE as usize - BODY_AT - SUM;
 const STATE_MAGIC: &[u8; 16] = b"clinic-door-1\r\n\0";
@@ -72,13 +74,36 @@ impl std::fmt::Debug for Papers {
     }
 }
 
+/// Which hub a locked box asks, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubPapers {
+    /// Address of the hub: `https://HOST:PORT`.
+    pub url: String,
+    /// The county: SHA-256 of the public key of the hub's CA, which is all that a box goes by.
+    #[serde(with = "hex::serde")]
+    pub county: [u8; 32],
+    /// The hub's own key, with which it signs what it says (Ed25519).
+    #[serde(with = "hex::serde")]
+    pub hub: [u8; 32],
+    /// The device that this box is to its hub.
+    #[serde(with = "hex::serde")]
+    pub device: [u8; 8],
+}
+
 /// The state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct State {
     /// Start PINs that did not open the data since one did.
     wrong: u32,
     papers: Option<Papers>,
+    // What a box without a hub leaves out is read by releases that do not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hub: Option<HubPapers>,
+    /// The seed of the key by which the box proves itself to its hub while it is locked, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opening: Option<Zeroizing<String>>,
 }
 
 /// Why the vestibule did not do what it was asked.
@@ -243,6 +268,58 @@ impl Vestibule {
             ..self.state.clone()
         };
         Ok(self.write(device, state, random)?)
+    }
+
+    /// Which hub a locked box asks; `None` where the open box left none.
+    pub fn hub(&self) -> Option<&HubPapers> {
+        self.state.hub.as_ref()
+    }
+
+    /// Leaves what a locked box asks its hub by; the same again is not written.
+    ///
+    /// # Errors
+    /// What the device reports, and an address that is too long.
+    pub fn set_hub<D: BlockDevice + ?Sized>(
+        &mut self,
+        device: &mut D,
+        hub: HubPapers,
+        random: &mut Random,
+    ) -> Result<(), VestibuleFault> {
+        if self.state.hub.as_ref() == Some(&hub) {
+            return Ok(());
+        }
+        if hub.url.len() > URL_MAX {
+            return Err(VestibuleFault::TooLong(hub.url.len()));
+        }
+        let state = State {
+            hub: Some(hub),
+            ..self.state.clone()
+        };
+        Ok(self.write(device, state, random)?)
+    }
+
+    /// The seed of the key by which the box proves itself to its hub; drawn where there is none, and on the card when
+    /// this returns.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn opening_seed<D: BlockDevice + ?Sized>(
+        &mut self,
+        device: &mut D,
+        random: &mut Random,
+    ) -> Result<Zeroizing<[u8; 32]>, DeviceFault> {
+        let mut seed = Zeroizing::new([0; 32]);
+        let kept = self.state.opening.as_ref();
+        if kept.is_some_and(|hex| hex::decode_to_slice(hex.as_bytes(), &mut *seed).is_ok()) {
+            return Ok(seed);
+        }
+        let seed = random.draw::<32>();
+        let state = State {
+            opening: Some(Zeroizing::new(hex::encode(*seed))),
+            ..self.state.clone()
+        };
+        self.write(device, state, random)?;
+        Ok(seed)
     }
 
     /// Writes the copy that is not the newest.

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use crate::cable::Cable;
 use crate::dial::{HubAddress, Limits, LinkError, Meter, dial};
 use crate::hub_ca::{HubCa, county_of};
+use crate::share;
 use crate::tls::{Trust, client_config};
 use crate::token::Token;
 
@@ -200,7 +201,7 @@ fn refused(refusal: EnrolRefusal) -> EnrolError {
 }
 
 /// Reads one frame; bytes behind it are not looked at.
-async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Frame> {
+pub(crate) async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Frame> {
     let invalid = |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
     let (mut reader, mut buffer, mut total) = (FrameReader::default(), vec![0; 4096], 0);
     loop {
@@ -216,7 +217,7 @@ async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Fr
     }
 }
 
-/// The hub's end: one question of a client without a certificate, one answer.
+/// The hub's end: what a client without a certificate may ask.
 pub(crate) async fn serve_enrolment(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     store: &Store,
@@ -228,6 +229,7 @@ pub(crate) async fn serve_enrolment(
     let (outcome, device) = match frame? {
         Frame::Enrol(request) => (take_in(store, ca, &request).await, request.actor.device),
         Frame::Succeed(request) => (take_over(store, ca, &request).await, request.request.actor.device),
+        Frame::Knock(knock) => return share::serve(stream, store, ca.county(), knock).await,
         _ => return Ok(()),
     };
     let answer = match outcome {

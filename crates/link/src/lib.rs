@@ -9,6 +9,7 @@ mod dial;
 pub mod enrol;
 pub mod hub_ca;
 pub mod server;
+pub mod share;
 #[cfg(test)]
 mod tests;
 pub mod tls;

@@ -29,7 +29,7 @@ use crate::tls::{peer_clinic, peer_key, peer_predecessors, server_config};
 
 /// Connections at the same time.
 const CONNECTIONS_MAX: usize = 4096;
-/// Enrolments at the same time: whoever has no certificate gets no more of the hub.
+/// Connections without a certificate at the same time: whoever has no certificate gets no more of the hub.
 const ENROLMENTS_MAX: usize = 32;
 /// How often a connection looks for news that another process wrote.
 const LOOK_EVERY: Duration = Duration::from_secs(15);

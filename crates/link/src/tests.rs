@@ -4,6 +4,7 @@ mod cuts;
 mod garbage;
 mod joining;
 mod portals;
+mod shares;
 mod tariff;
 
 use std::sync::Arc;

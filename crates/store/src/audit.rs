@@ -103,6 +103,8 @@ acts! {
     Enroll = "enroll",
     /// Set or changed the start PIN.
     StartPin = "start_pin",
+    /// The hub gave a locked box its share, which opens its data.
+    BoxOpened = "box_opened",
     /// A record was purged for ever by the county.
     Purge = "purge",
     /// Registered a patient.

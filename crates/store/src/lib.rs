@@ -76,8 +76,8 @@ pub use stick::{StickError, StickFile, StickTaken};
 pub use storage::StorageFacts;
 pub use sync::{
     Arrival, Bridge, Bridged, Cause, ClinicRow, ClinicSummary, DeviceRow, Enrolment, FeedExtent, LinkStatus,
-    NumberBlock, ParcelCounts, ParcelError, ParcelTaken, ParkedChange, RefusedChange, ReleaseRow, Spent,
-    Standing, TOKEN_LIFE, Taken, WholeRelease,
+    NumberBlock, OPENINGS_AN_HOUR_MAX, Openings, ParcelCounts, ParcelError, ParcelTaken, ParkedChange,
+    RefusedChange, ReleaseRow, Spent, Standing, TOKEN_LIFE, Taken, WholeRelease,
 };
 pub use sync_core::wire::Lane;
 pub use tray::{TrayItem, TrayState};

@@ -24,6 +24,7 @@ mod ranges;
 mod recovery;
 mod releases;
 mod repair;
+mod shares;
 mod state;
 pub(crate) mod successions;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub(crate) use ranges::sessions_with_gaps;
 pub use recovery::FeedExtent;
 pub(crate) use recovery::extent_of;
 pub use releases::{ReleaseRow, WholeRelease};
+pub use shares::{OPENINGS_AN_HOUR_MAX, Openings};
 pub use state::{Cause, Enrolment, LinkStatus, Spent};
 pub use tokens::{TOKEN_LIFE, Taken};
 pub use upstream::{Bridge, Bridged};
@@ -81,6 +83,7 @@ pub(crate) fn create_tables(sql: &Connection) -> crate::sql::Result<()> {
         state::TABLES,
         directory::TABLES,
         tokens::TABLES,
+        shares::TABLES,
         releases::TABLES,
         feeds::TABLES,
         facts::TABLES,

@@ -289,6 +289,11 @@ impl Exchange {
             Frame::Enrol(_) | Frame::Succeed(_) | Frame::EnrolAnswer(_) => {
                 Err(ExchangeFault::OutOfTurn("an enrolment"))
             }
+            Frame::Knock(_)
+            | Frame::Nonce(_)
+            | Frame::ShareAsk(_)
+            | Frame::ShareGive(_)
+            | Frame::ShareAnswer(_) => Err(ExchangeFault::OutOfTurn("a word about a share")),
             Frame::Segment(_) | Frame::Progress(_) | Frame::Ping | Frame::Pong => {
                 Err(ExchangeFault::OutOfTurn("a frame of the stream"))
             }

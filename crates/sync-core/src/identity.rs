@@ -188,6 +188,12 @@ pub enum Purpose {
     Succession,
     /// A device or a hub writes a file for the stick.
     Stick,
+    /// A locked box asks its hub for its share.
+    ShareAsk,
+    /// An open box gives its hub a share to keep.
+    ShareGive,
+    /// A hub says why it gives no share.
+    ShareRefusal,
 }
 
 impl Purpose {
@@ -200,6 +206,9 @@ impl Purpose {
             Self::Enrol => b"clinic-box enrol v1\0",
             Self::Succession => b"clinic-box succession v1\0",
             Self::Stick => b"clinic-box stick v1\0",
+            Self::ShareAsk => b"clinic-box share ask v1\0",
+            Self::ShareGive => b"clinic-box share give v1\0",
+            Self::ShareRefusal => b"clinic-box share refusal v1\0",
         }
     }
 }

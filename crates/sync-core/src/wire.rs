@@ -22,6 +22,7 @@ mod message;
 mod ranges;
 mod release;
 mod roster;
+mod share;
 mod sketch;
 
 pub use ack::{Ack, BlobHave, BlobState, MAX_ACK_ENTRIES, ParkReason, Spoiled};
@@ -47,6 +48,9 @@ pub use release::{
     MAX_RELEASE_PIECES, RELEASE_PIECE, ReleaseOffer, SystemReport, WentBack, fuzz_one as fuzz_release,
 };
 pub use roster::{MAX_STAFF, RosterEntry, decode_roster, encode_roster};
+pub use share::{
+    Knock, Meeting, NONCE_LEN, SHARE_LEN, Share, ShareAnswer, ShareAsk, ShareGive, ShareRefusal, ShareWhy,
+};
 pub(crate) use sketch::beside;
 pub use sketch::{LISTED_MAX, SessionSketch, Untold};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use card::first_start::{DataFault, Volume};
 use card::identity;
 use card::layout::Layout;
-use card::luks::{self, Header, New, VolumeKey};
+use card::luks::{self, Header, New, OpenedBy, VolumeKey};
 use card::mbr::Extent;
 use card::protection::{DeviceKeys, Protection, Source};
 use card::random::Random;
@@ -67,7 +67,7 @@ impl<K: DeviceKeys> Data<'_, K> {
                 let mut random = Random::new(keys::random().map_err(volume)?);
                 let header = luks::settle(device, extent, header, &mut random)?;
                 if header.is_by_person() {
-                    self.by_person = header.pin_source().or(header.source());
+                    self.by_person = header.machine_source();
                 }
                 self.unlock(device, extent, &header)
             }
@@ -91,7 +91,8 @@ impl<K: DeviceKeys> Data<'_, K> {
                 "the data are encrypted in a way that this system does not know",
             ));
         }
-        if let Some(source) = header.pin_source() {
+        let closed = header.pin_source().is_some() || header.is_revoked();
+        if let (true, Some(source)) = (closed, header.machine_source()) {
             let has_key = self.keys.key(source).is_some();
             return Err(if has_key {
                 DataFault::WaitsForPerson
@@ -137,7 +138,7 @@ impl<K: DeviceKeys> Data<'_, K> {
         device: &mut FileDevice,
         extent: Extent,
         id: [u8; 16],
-        by_person: bool,
+        opened_by: OpenedBy,
     ) -> Result<Opened, DataFault> {
         let own = self.keys.strongest().ok_or(DataFault::NoKey)?;
         let no_county = || DataFault::NoPolicy("the system has no county's key".to_owned());
@@ -149,9 +150,9 @@ impl<K: DeviceKeys> Data<'_, K> {
             device_key: &own,
             recovery: &recovery,
             sealed: &recovery::seal(&recovery, &county, &mut random),
-            by_person,
+            opened_by,
         };
-        if by_person {
+        if opened_by != OpenedBy::Machine {
             self.by_person = Some(own.source());
             vestibule::make(device, extent)?;
         }
@@ -167,8 +168,9 @@ impl<K: DeviceKeys> Volume<FileDevice> for Data<'_, K> {
         let policy = identity::protection_on(device, &layout, &county);
         let opened = match policy.map_err(|fault| DataFault::NoPolicy(fault.to_string()))? {
             Protection::Plain => self.plain(extent)?,
-            Protection::Device => self.make_encrypted(device, extent, id, false)?,
-            Protection::Pin => self.make_encrypted(device, extent, id, true)?,
+            Protection::Device => self.make_encrypted(device, extent, id, OpenedBy::Machine)?,
+            Protection::Pin => self.make_encrypted(device, extent, id, OpenedBy::Person)?,
+            Protection::Hub => self.make_encrypted(device, extent, id, OpenedBy::PersonOrHub)?,
         };
         self.tools().make(&opened.path, id).map_err(volume)
     }

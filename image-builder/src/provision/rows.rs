@@ -63,7 +63,7 @@ pub enum TableFault {
         fault: IdentityFault,
     },
     /// A word in the column of the data's encryption that is none of those.
-    #[error("line {0}: the column 数据加密 (encryption) has 是 (yes), 否 (no) or 口令 (pin)")]
+    #[error("line {0}: the column 数据加密 (encryption) has 是 (yes), 否 (no), 口令 (pin) or 县中心 (hub)")]
     Protection(u64),
     /// Something that only one clinic may have.
     #[error("line {line}: the {what} is that of line {first} too")]
@@ -240,6 +240,7 @@ fn row(record: &csv::StringRecord, columns: &BTreeMap<Column, usize>, common: &C
         None => common.data,
         Some("是" | "yes") => Protection::Device,
         Some("口令" | "pin") => Protection::Pin,
+        Some("县中心" | "hub") => Protection::Hub,
         Some("否" | "no") => Protection::Plain,
         Some(_) => return None,
     };
@@ -367,14 +368,14 @@ mod tests {
 
     #[test]
     fn a_site_is_encrypted_unless_its_county_or_its_line_says_otherwise() {
-        let table = "clinic,name,token,encryption\n1,甲,AAAAAAAAAAAAAAAA1,\n2,乙,AAAAAAAAAAAAAAAA2,否\n3,丙,AAAAAAAAAAAAAAAA3,yes\n4,丁,AAAAAAAAAAAAAAAA4,口令\n5,戊,AAAAAAAAAAAAAAAA5,pin\n";
+        let table = "clinic,name,token,encryption\n1,甲,AAAAAAAAAAAAAAAA1,\n2,乙,AAAAAAAAAAAAAAAA2,否\n3,丙,AAAAAAAAAAAAAAAA3,yes\n4,丁,AAAAAAAAAAAAAAAA4,口令\n5,戊,AAAAAAAAAAAAAAAA5,pin\n6,己,AAAAAAAAAAAAAAAA6,县中心\n7,庚,AAAAAAAAAAAAAAAA7,hub\n";
         let of = |data| {
             let lines = read(table.as_bytes(), &Common { data, ..common() }).unwrap();
             lines.iter().map(|line| line.row.data).collect::<Vec<_>>()
         };
-        use Protection::{Device, Pin, Plain};
-        assert_eq!(of(Device), [Device, Plain, Device, Pin, Pin]);
-        assert_eq!(of(Plain), [Plain, Plain, Device, Pin, Pin]);
+        use Protection::{Device, Hub, Pin, Plain};
+        assert_eq!(of(Device), [Device, Plain, Device, Pin, Pin, Hub, Hub]);
+        assert_eq!(of(Plain), [Plain, Plain, Device, Pin, Pin, Hub, Hub]);
         let said = faults(&table.replace("yes", "vielleicht"));
         assert!(said.len() == 1 && said[0].starts_with("line 4: "), "{said:?}");
     }

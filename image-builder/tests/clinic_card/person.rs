@@ -6,7 +6,7 @@ use std::path::Path;
 use card::FileDevice;
 use card::first_start::{self, DataFault, Volume};
 use card::layout::{ALIGN, Layout, Sizes};
-use card::luks::{self, New, VolumeKey};
+use card::luks::{self, New, OpenedBy, VolumeKey};
 use card::mbr::Extent;
 use card::protection::{DeviceKeys, Source};
 use card::random::Random;
@@ -29,7 +29,10 @@ impl DeviceKeys for Board {
 }
 
 /// The volume alone: what stands behind it is nobody's business here.
-struct Bare(Option<VolumeKey>);
+struct Bare {
+    opened_by: OpenedBy,
+    key: Option<VolumeKey>,
+}
 
 impl Volume<FileDevice> for Bare {
     fn make(&mut self, device: &mut FileDevice, extent: Extent, id: [u8; 16]) -> Result<(), DataFault> {
@@ -39,10 +42,10 @@ impl Volume<FileDevice> for Bare {
             device_key: &own,
             recovery: RECOVERY,
             sealed: "sealed",
-            by_person: true,
+            opened_by: self.opened_by,
         };
         let mut random = Random::new(Zeroizing::new([1; 32]));
-        self.0 = Some(luks::make(device, extent, &new, &mut random)?);
+        self.key = Some(luks::make(device, extent, &new, &mut random)?);
         Ok(())
     }
 
@@ -51,8 +54,17 @@ impl Volume<FileDevice> for Bare {
     }
 }
 
-/// Makes the card; the key of its volume.
+/// Makes a card that a person opens; the key of its volume.
 pub(crate) fn by_person(path: &Path) -> VolumeKey {
+    opened_by(path, OpenedBy::Person)
+}
+
+/// Makes a card that a person or the county's hub opens; the key of its volume.
+pub(crate) fn by_hub(path: &Path) -> VolumeKey {
+    opened_by(path, OpenedBy::PersonOrHub)
+}
+
+fn opened_by(path: &Path, opened_by: OpenedBy) -> VolumeKey {
     File::create(path).unwrap().set_len(CAPACITY).unwrap();
     let mut device = FileDevice::open_in_use(path).unwrap();
     let sizes = Sizes {
@@ -69,7 +81,7 @@ pub(crate) fn by_person(path: &Path) -> VolumeKey {
         root: content,
     });
     assert_eq!(state.data, Data::Blank);
-    let mut volume = Bare(None);
+    let mut volume = Bare { opened_by, key: None };
     first_start::start(&mut device, &mut state, &mut volume, ID).unwrap();
-    volume.0.unwrap()
+    volume.key.unwrap()
 }

@@ -1,6 +1,8 @@
 //! The clinics of the county: when each was last heard, what waited at its box then, its boxes, and the tokens by
 //! which new ones join. Stored facts only: a hub knows nothing of a box but what it told at its last contact.
 
+use std::collections::BTreeMap;
+
 use axum::extract::Path;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -11,7 +13,7 @@ use records::time::WallTime;
 use shell::clinics::ClinicNames;
 use shell::errors::{Page as Answer, PageError};
 use shell::forms::new_form;
-use store::{AuditAct, ClinicRow, DeviceRow, Lane, Store};
+use store::{AuditAct, ClinicRow, DeviceRow, Lane, Openings, Store};
 use web::checks::sentence;
 use web::fields::Fields;
 use web::forms::{Faults, Form, Input};
@@ -237,6 +239,7 @@ async fn facts(visitor: &Visitor, clinic: &ClinicRow) -> Answer<Markup> {
     let lang = visitor.lang;
     let store = &visitor.state.store;
     let devices = store.devices(Some(&clinic.code)).await?;
+    let openings = store.openings(&clinic.code).await?;
     let software = if clinic.software.is_empty() {
         lang.t("unknown")
     } else {
@@ -267,7 +270,7 @@ async fn facts(visitor: &Visitor, clinic: &ClinicRow) -> Answer<Markup> {
                     }
                 }
             }
-            section.card { h2 { (lang.t("hub-boxes")) } (boxes(visitor, &devices)) }
+            section.card { h2 { (lang.t("hub-boxes")) } (boxes(visitor, &devices, &openings)) }
         }
     })
 }
@@ -304,7 +307,7 @@ fn lane_words(lang: Lang, lane: Lane) -> String {
     }
 }
 
-fn boxes(visitor: &Visitor, devices: &[DeviceRow]) -> Markup {
+fn boxes(visitor: &Visitor, devices: &[DeviceRow], openings: &BTreeMap<DeviceId, Openings>) -> Markup {
     let lang = visitor.lang;
     html! {
         @if devices.is_empty() { p.empty { (lang.t("hub-boxes-none")) } }
@@ -314,6 +317,12 @@ fn boxes(visitor: &Visitor, devices: &[DeviceRow]) -> Markup {
                 @if device.name != device.device.to_string() { " " span.quiet.num { (device.device) } }
             }
             p.small { (lang.t("hub-enrolled")) " " (when(visitor, Some(device.enrolled))) " · " (lang.t("hub-last-contact")) " " (when(visitor, device.last_contact)) }
+            @if let Some(openings) = openings.get(&device.device) {
+                p.small {
+                    (lang.t_n("hub-openings-n", openings.count))
+                    @if openings.last.is_some() { " · " (lang.t("hub-opening-last")) " " (when(visitor, openings.last)) }
+                }
+            }
             @match device.revoked {
                 Some(at) => p { span.tag.tag-bad { (lang.t("hub-revoked")) } " " (when(visitor, Some(at))) },
                 None => @if visitor.may(Action::ManageClinics) {

@@ -11,7 +11,7 @@ use super::*;
 use crate::device::DeviceFault;
 use crate::file_device::FileDevice;
 use crate::first_start::{self, Mark};
-use crate::luks::{self, DATA_OFFSET, New, VolumeKey};
+use crate::luks::{self, DATA_OFFSET, New, OpenedBy, VolumeKey};
 use crate::protection::{DeviceKey, DeviceKeys, Source};
 use crate::random::Random;
 use crate::state::Data;
@@ -42,16 +42,16 @@ fn make<D: BlockDevice + ?Sized>(
     id: [u8; 16],
     key: &DeviceKey,
 ) -> Result<VolumeKey, DeviceFault> {
-    make_with(device, extent, id, key, false)
+    make_with(device, extent, id, key, OpenedBy::Machine)
 }
 
-pub(super) fn new(id: [u8; 16], key: &DeviceKey, by_person: bool) -> New<'_> {
+pub(super) fn new(id: [u8; 16], key: &DeviceKey, opened_by: OpenedBy) -> New<'_> {
     New {
         id,
         device_key: key,
         recovery: RECOVERY,
         sealed: "sealed",
-        by_person,
+        opened_by,
     }
 }
 
@@ -60,10 +60,10 @@ pub(super) fn make_with<D: BlockDevice + ?Sized>(
     extent: Extent,
     id: [u8; 16],
     key: &DeviceKey,
-    by_person: bool,
+    opened_by: OpenedBy,
 ) -> Result<VolumeKey, DeviceFault> {
     let mut random = Random::new(Zeroizing::new([id[0]; 32]));
-    luks::make(device, extent, &new(id, key, by_person), &mut random)
+    luks::make(device, extent, &new(id, key, opened_by), &mut random)
 }
 
 /// An encrypted volume, and behind it a block that stands for the file system.

@@ -8,7 +8,7 @@ use super::encrypted::{RECOVERY, board, cryptsetup_key, make_with};
 use super::*;
 use crate::device::DeviceFault;
 use crate::file_device::FileDevice;
-use crate::luks::{self, ChangeFault, Cost, Header, PinSlot, VolumeKey};
+use crate::luks::{self, ChangeFault, Cost, Header, OpenedBy, PinSlot, VolumeKey};
 use crate::pin::StartPin;
 use crate::protection::{DeviceKey, DeviceKeys, Source};
 use crate::random::Random;
@@ -43,7 +43,7 @@ fn extent() -> Extent {
 
 fn volume() -> (LoggedCard, VolumeKey) {
     let mut card = card(&release(1));
-    let key = make_with(&mut card, extent(), ID, &own(), true).unwrap();
+    let key = make_with(&mut card, extent(), ID, &own(), OpenedBy::Person).unwrap();
     (card.settled(), key)
 }
 
@@ -194,7 +194,7 @@ fn with_a_start_pin_the_machine_alone_opens_nothing_and_nothing_of_its_slot_is_l
 #[test]
 fn a_volume_that_its_machine_opens_takes_no_start_pin_and_is_not_settled() {
     let mut card = card(&release(1));
-    let key = make_with(&mut card, extent(), ID, &own(), false).unwrap();
+    let key = make_with(&mut card, extent(), ID, &own(), OpenedBy::Machine).unwrap();
     let mut card = card.settled();
     assert_eq!(set(&mut card, &key, "482759"), Err(ChangeFault::OtherVolume));
     settled(&mut card);
@@ -208,7 +208,7 @@ fn a_volume_that_its_machine_opens_takes_no_start_pin_and_is_not_settled() {
     let other = luks::make(
         &mut card,
         extent(),
-        &super::encrypted::new([6; 16], &own(), true),
+        &super::encrypted::new([6; 16], &own(), OpenedBy::Person),
         &mut random(),
     );
     assert_eq!(set(&mut card, &key, "482759"), Err(ChangeFault::OtherVolume));
@@ -262,7 +262,7 @@ fn cryptsetup_opens_the_slot_of_a_start_pin_and_finds_the_same_key() {
     std::fs::File::create(&path).unwrap().set_len(64 << 20).unwrap();
     let extent = Extent { at: 0, len: 64 << 20 };
     let mut device = FileDevice::open_in_use(&path).unwrap();
-    let key = make_with(&mut device, extent, ID, &own(), true).unwrap();
+    let key = make_with(&mut device, extent, ID, &own(), OpenedBy::Person).unwrap();
     let slot = PinSlot {
         secret: &*secret("482759"),
         source: own().source(),

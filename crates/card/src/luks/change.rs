@@ -1,4 +1,5 @@
-//! Changes of a header: a start PIN takes the place of the machine's own slot, or of the PIN before it.
+//! Changes of a header: a start PIN takes the place of the machine's own slot, or of the PIN before it; the hub's share
+//! gets a slot beside it; a revoked box keeps none but the county's.
 //!
 //! A header lies in two copies. The copy that is not the newest is written first and is on the medium before the other
 //! is touched, so a cut leaves one that is whole. A slot is named by a token only once it was seen to open the volume,
@@ -9,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::stretch::{Cost, Stretch};
 use super::{
-    DEVICE_TOKEN, HEADER, Header, PERSON_TOKEN, PIN_TOKEN, SLOTS_MAX, TEXT_MAX, VolumeKey, header_bytes,
-    place, put_slot, read, slot, slot_at,
+    DEVICE_TOKEN, HEADER, HUB_TOKEN, Header, MARKS, PIN_TOKEN, RECOVERY_TOKEN, REVOKED_TOKEN, ROUNDS,
+    SLOTS_MAX, TEXT_MAX, VolumeKey, header_bytes, place, put_slot, read, slot, slot_at,
 };
 use crate::device::{BLOCK, BlockDevice, DeviceFault};
 use crate::mbr::Extent;
@@ -40,8 +41,11 @@ pub enum ChangeFault {
     #[error("the volume has no room for another key")]
     NoRoom,
     /// The new slot does not open the volume.
-    #[error("the new start PIN does not open the data: the one before stays; the card may be failing")]
+    #[error("the new slot does not open the data: the one before stays; the card may be failing")]
     NotVerified,
+    /// There is no start PIN yet, or no recovery key: with this change the data might open by nothing.
+    #[error("the volume has no start PIN or no recovery key")]
+    NotYet,
 }
 
 /// Gives the volume a start PIN. It is in force when this returns, and the machine's own slot or the PIN before it
@@ -56,24 +60,116 @@ pub fn set_pin<D: BlockDevice + ?Sized>(
     pin: &PinSlot<'_>,
     random: &mut Random,
 ) -> Result<(), ChangeFault> {
+    let stretch = Stretch::by_memory(pin.cost, &*random.draw::<32>());
+    let header = by_person(device, extent, key)?;
+    let new = NewSlot {
+        secret: pin.secret,
+        source: pin.source,
+        kind: PIN_TOKEN,
+    };
+    bring(device, extent, header, key, &new, stretch, random)
+}
+
+/// Gives a volume that has a start PIN a slot of the hub's share beside it, or puts another share in its place. `secret`
+/// is the share mixed with the machine's key ([`crate::share::HubShare::secret`]). It is in force when this returns.
+///
+/// # Errors
+/// [`ChangeFault`].
+pub fn set_share<D: BlockDevice + ?Sized>(
+    device: &mut D,
+    extent: Extent,
+    key: &VolumeKey,
+    secret: &[u8],
+    random: &mut Random,
+) -> Result<(), ChangeFault> {
+    let header = by_person(device, extent, key)?;
+    if !header.is_by_hub() {
+        return Err(ChangeFault::OtherVolume);
+    }
+    let source = header.pin_source().ok_or(ChangeFault::NotYet)?;
+    let stretch = Stretch::by_rounds(ROUNDS, &*random.draw::<32>());
+    let new = NewSlot {
+        secret,
+        source,
+        kind: HUB_TOKEN,
+    };
+    bring(device, extent, header, key, &new, stretch, random)
+}
+
+/// Leaves the volume of a revoked box to the county: the slots of start PIN, hub and machine are overwritten, and only the
+/// recovery key opens what is there. Nothing of the data is touched.
+///
+/// # Errors
+/// [`ChangeFault`]; a volume without a recovery key is left as it is.
+pub fn leave_to_county<D: BlockDevice + ?Sized>(
+    device: &mut D,
+    extent: Extent,
+    random: &mut Random,
+) -> Result<(), ChangeFault> {
     let header = read(device, extent)?.ok_or(ChangeFault::OtherVolume)?;
-    if !(header.is_ours() && header.is_by_person() && header.confirms(key)) {
+    if !(header.is_ours() && header.is_by_person()) {
         return Err(ChangeFault::OtherVolume);
     }
     let mut header = settle(device, extent, header, random)?;
+    if header.is_revoked() {
+        return Ok(());
+    }
+    let source = header.machine_source().ok_or(ChangeFault::OtherVolume)?;
+    if !header.has_recovery() {
+        return Err(ChangeFault::NotYet);
+    }
+    header.forget(&[DEVICE_TOKEN, PIN_TOKEN, HUB_TOKEN]);
+    header.put_token(json!({ "type": REVOKED_TOKEN, "keyslots": [], "source": source.word() }));
+    header.write(device, extent, random)?;
+    settle(device, extent, header, random)?;
+    Ok(())
+}
+
+/// A slot that is to be brought in, and the kind of token that names it.
+struct NewSlot<'a> {
+    secret: &'a [u8],
+    source: Source,
+    kind: &'static str,
+}
+
+/// The header of a volume that a person opens and that has this key.
+fn by_person<D: BlockDevice + ?Sized>(
+    device: &mut D,
+    extent: Extent,
+    key: &VolumeKey,
+) -> Result<Header, ChangeFault> {
+    let header = read(device, extent)?.ok_or(ChangeFault::OtherVolume)?;
+    let fits = header.is_ours() && header.is_by_person() && header.confirms(key);
+    fits.then_some(header).ok_or(ChangeFault::OtherVolume)
+}
+
+/// Writes a slot, sees that it opens the volume, and only then names it; what its token named before is overwritten.
+fn bring<D: BlockDevice + ?Sized>(
+    device: &mut D,
+    extent: Extent,
+    header: Header,
+    key: &VolumeKey,
+    new: &NewSlot<'_>,
+    stretch: Stretch,
+    random: &mut Random,
+) -> Result<(), ChangeFault> {
+    let mut header = settle(device, extent, header, random)?;
     let number = header.free_slot().ok_or(ChangeFault::NoRoom)?;
-    let stretch = Stretch::by_memory(pin.cost, &*random.draw::<32>());
-    let described = put_slot(device, extent, number, key, pin.secret, stretch, random)?;
+    let described = put_slot(device, extent, number, key, new.secret, stretch, random)?;
     header.add_slot(number, described);
     header.write(device, extent, random)?;
 
     let mut header = read(device, extent)?.ok_or(ChangeFault::OtherVolume)?;
-    let opened = header.open_slot(device, extent, &number.to_string(), pin.secret)?;
+    let opened = header.open_slot(device, extent, &number.to_string(), new.secret)?;
     if opened.as_ref() != Some(key) {
         settle(device, extent, header, random)?;
         return Err(ChangeFault::NotVerified);
     }
-    header.name_pin(number, pin.source);
+    // Who set a start PIN with the recovery key has the county's word.
+    header.forget(&[REVOKED_TOKEN]);
+    header.put_token(json!({
+        "type": new.kind, "keyslots": [number.to_string()], "source": new.source.word(),
+    }));
     header.write(device, extent, random)?;
     settle(device, extent, header, random)?;
     Ok(())
@@ -168,15 +264,31 @@ impl Header {
         }
     }
 
-    /// Says that the PIN opens this slot and no other.
-    fn name_pin(&mut self, number: usize, source: Source) {
-        let token = json!({ "type": PIN_TOKEN, "keyslots": [number.to_string()], "source": source.word() });
-        let before = self.number_of(PIN_TOKEN);
+    /// Puts a token in the place of the one of its kind, else in a free one.
+    fn put_token(&mut self, token: Value) {
+        let kind = token.get("type").and_then(Value::as_str).unwrap_or_default();
+        let before = self.number_of(kind);
         let mut numbers = (0..SLOTS_MAX).map(|number| number.to_string());
         let free = numbers.find(|number| !self.text.tokens.contains_key(number));
         if let Some(number) = before.or(free) {
             self.text.tokens.insert(number, token);
         }
+    }
+
+    /// Drops the tokens of these kinds: what they named opens nothing any more.
+    fn forget(&mut self, kinds: &[&str]) {
+        let is_meant = |token: &Value| kinds.iter().any(|kind| token.get("type") == Some(&json!(kind)));
+        self.text.tokens.retain(|_, token| !is_meant(token));
+    }
+
+    /// Whether a slot is there that the county's recovery key opens.
+    fn has_recovery(&self) -> bool {
+        let slots = self.token(RECOVERY_TOKEN).and_then(|token| token.get("keyslots"));
+        let mut slots = slots.and_then(Value::as_array).into_iter().flatten();
+        slots.any(|number| {
+            let number = number.as_str().unwrap_or_default();
+            self.text.keyslots.get(number).and_then(place).is_some()
+        })
     }
 
     fn number_of(&self, kind: &str) -> Option<String> {
@@ -196,7 +308,7 @@ impl Header {
         self.text.tokens.retain(|_, token| {
             if let Some(slots) = token.get_mut("keyslots").and_then(Value::as_array_mut) {
                 slots.retain(|number| !is_dead(number));
-                return !slots.is_empty() || token.get("type") == Some(&json!(PERSON_TOKEN));
+                return !slots.is_empty() || MARKS.iter().any(|kind| token.get("type") == Some(&json!(kind)));
             }
             true
         });

@@ -9,7 +9,7 @@ use sync_core::wire::{FactKind, Hello, Lane, QueueReport};
 use crate::alarms::AlarmKind;
 use crate::engine::{Store, StoreError, StoreEvent, Tx, raise_alarm};
 use crate::sql::{Connection, OptionalExtension, Row, params};
-use crate::sync::{facts, feeds, panels, parked, state, successions};
+use crate::sync::{facts, feeds, panels, parked, shares, state, successions};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS link_clinics(
@@ -466,6 +466,7 @@ pub(crate) fn revoked_before(tx: &mut Tx<'_>, device: &[u8]) -> Result<(), Store
         "INSERT INTO link_revoked(device, at) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
         params![device, tx.now.at.0],
     )?;
+    shares::forget(tx.sql, device)?;
     tx.emit(StoreEvent::SyncState);
     Ok(())
 }

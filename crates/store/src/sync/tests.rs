@@ -17,6 +17,7 @@ mod repairs;
 mod restores;
 mod salvage;
 mod schedules;
+mod shares;
 mod spoiled;
 mod sticks;
 mod successions;

@@ -88,7 +88,12 @@ impl Pipe {
                 | Frame::Bye(_)
                 | Frame::Enrol(_)
                 | Frame::Succeed(_)
-                | Frame::EnrolAnswer(_)) => return Ok(Some(Incoming::Control(Box::new(other)))),
+                | Frame::EnrolAnswer(_)
+                | Frame::Knock(_)
+                | Frame::Nonce(_)
+                | Frame::ShareAsk(_)
+                | Frame::ShareGive(_)
+                | Frame::ShareAnswer(_)) => return Ok(Some(Incoming::Control(Box::new(other)))),
             }
         }
         Ok(None)

@@ -6,6 +6,7 @@ use crate::wire::ack::Ack;
 use crate::wire::bytes::{Reader, WireFault, Writer};
 use crate::wire::enrol::{EnrolAnswer, EnrolRequest, SuccessionRequest};
 use crate::wire::greeting::{Hello, Holds, Welcome, read_lacks, write_lacks};
+use crate::wire::share::{Knock, NONCE_LEN, ShareAnswer, ShareAsk, ShareGive};
 use crate::wire::sketch::SessionSketch;
 use crate::wire::{Holdings, Lane, MAX_FRAME, MAX_HOLDS, MAX_MESSAGE, MAX_SEGMENT, Message, WantedBlob};
 
@@ -130,6 +131,16 @@ pub enum Frame {
     Succeed(SuccessionRequest),
     /// The hub's answer to that.
     EnrolAnswer(EnrolAnswer),
+    /// A box comes about its share, before it says what it wants.
+    Knock(Knock),
+    /// The hub's answer to that: a number that was never used and never will be.
+    Nonce([u8; NONCE_LEN]),
+    /// A locked box asks for its share.
+    ShareAsk(ShareAsk),
+    /// An open box gives its share to be kept.
+    ShareGive(ShareGive),
+    /// The hub's answer to either.
+    ShareAnswer(ShareAnswer),
 }
 
 impl Frame {
@@ -211,6 +222,26 @@ impl Frame {
                 out.byte(12);
                 answer.write(&mut out);
             }
+            Self::Knock(knock) => {
+                out.byte(20);
+                knock.write(&mut out);
+            }
+            Self::Nonce(nonce) => {
+                out.byte(21);
+                out.put(nonce);
+            }
+            Self::ShareAsk(ask) => {
+                out.byte(22);
+                ask.write(&mut out);
+            }
+            Self::ShareGive(give) => {
+                out.byte(23);
+                give.write(&mut out);
+            }
+            Self::ShareAnswer(answer) => {
+                out.byte(24);
+                answer.write(&mut out);
+            }
         }
         let length = u16::try_from(out.bytes.len() - HEAD).unwrap_or(u16::MAX);
         out.bytes[..2].copy_from_slice(&length.to_be_bytes());
@@ -263,6 +294,11 @@ impl Frame {
             }
             18 => Self::Lacks(read_lacks(&mut from)?),
             19 => Self::Succeed(SuccessionRequest::read(&mut from)?),
+            20 => Self::Knock(Knock::read(&mut from)?),
+            21 => Self::Nonce(from.array("nonce")?),
+            22 => Self::ShareAsk(ShareAsk::read(&mut from)?),
+            23 => Self::ShareGive(ShareGive::read(&mut from)?),
+            24 => Self::ShareAnswer(ShareAnswer::read(&mut from)?),
             _ => return Err(WireFault::BadValue("frame type")),
         };
         from.end("frame")?;

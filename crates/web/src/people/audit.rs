@@ -58,6 +58,7 @@ pub fn act(lang: Lang, word: &str) -> String {
         "setup" => lang.t("act-setup"),
         "enroll" => lang.t("act-enroll"),
         "start_pin" => lang.t("act-start-pin"),
+        "box_opened" => lang.t("act-box-opened"),
         "purge" => lang.t("act-purge"),
         "link_propose" => lang.t("act-link-propose"),
         "link_decide" => lang.t("act-link-decide"),

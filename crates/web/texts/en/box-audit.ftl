@@ -25,6 +25,7 @@ act-pair = Paired a screen or tablet
 act-setup = First start
 act-enroll = Joined the county hub
 act-start-pin = Start PIN set or changed
+act-box-opened = The hub opened a box’s data
 act-purge = The county purged a record for ever
 act-link-propose = Proposed that two records are one person
 act-link-decide = Decided whether two records are one person

@@ -51,6 +51,11 @@ hub-clinic-add-do = Add
 hub-code-hint = Clinic code: letters, digits or hyphens, such as 0017
 hub-code-taken = Another clinic has this code
 hub-enrolled = Joined
+hub-openings-n = { $n ->
+    [one] The hub opened its data once
+   *[other] The hub opened its data { $n } times
+}
+hub-opening-last = last
 hub-revoked = Revoked
 hub-revoke = Revoke this box
 hub-revoke-about = The hub takes no more connections of this box; records that have arrived stay. For boxes that were lost or replaced.

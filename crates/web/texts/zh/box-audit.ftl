@@ -25,6 +25,7 @@ act-pair = 配对屏幕或平板
 act-setup = 首次设置
 act-enroll = 加入县网
 act-start-pin = 设定或更换开机密码
+act-box-opened = 县中心为盒子开启数据
 act-purge = 县中心永久删除记录
 act-link-propose = 提出两份档案是同一人
 act-link-decide = 决定两份档案是否同一人
