@@ -43,12 +43,12 @@ fn shared(hub: &CountyHub, made: fn(&Path) -> card::luks::VolumeKey) -> Site {
     let said = run("appliance", &words, token.as_bytes());
     assert_eq!(said.code, 0, "{} {}", said.out, said.err);
     let mounted = site.opener(true);
-    let open = site.program("serve", "box");
     let set = Request::SetPin {
         old: String::new().into(),
         new: PIN.to_owned().into(),
     };
     assert!(door(&site).ask_now(&set).unwrap() == Answer::Done);
+    let open = site.program("serve", "box");
     wait_until("the hub keeps what the box gave", || {
         let hub = door(&site).ask_now(&Request::Hub).unwrap();
         let is_left = matches!(hub, Answer::Hub { hub: Some(_) });

@@ -58,6 +58,11 @@ impl Clinic {
         )
     }
 
+    /// A clinic of this hub, which opens its data.
+    pub(crate) fn by_hub(hub: &str, authority: &str, token: &str) -> Self {
+        Self::made("1", hub, authority, &format!("{token},县中心"), &[])
+    }
+
     /// The same with the image of this folder.
     pub(crate) fn on(image: &str, hub: &str, authority: &str, token: &str, words: &[&str]) -> Self {
         Self::made(image, hub, authority, &format!("{token},"), words)

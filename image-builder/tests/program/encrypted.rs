@@ -12,6 +12,8 @@ use card::luks::DATA_OFFSET;
 use card::{BlockDevice, FileDevice};
 
 use crate::clinic::{Clinic, found, found_with, shows, sign_in};
+use crate::county_hub::CountyHub;
+use crate::joining::HOST;
 use crate::qemu::OWN_KEY;
 use crate::running::run;
 
@@ -297,4 +299,38 @@ fn a_box_that_a_person_opens_waits_for_its_pin_after_each_start() {
     drop(machine);
     let sought = Sought::new(&people());
     assert_eq!(sought.found_on(&clinic.at("card")), [0; 3]);
+}
+
+#[test]
+fn a_box_that_its_hub_opens_needs_nobody_after_a_power_cut_and_a_pin_without_its_hub() {
+    const PIN: &str = "红旗渠1969";
+    let folder = tempfile::tempdir().unwrap();
+    let mut hub = CountyHub::start(folder.path());
+    let token = hub.invite("0017", "石门村卫生室");
+    let authority = fs::read_to_string(hub.authority()).unwrap();
+    let address = format!("https://{HOST}:{}", hub.link().port());
+    let clinic = Clinic::by_hub(&address, &authority, &token);
+    let mut machine = clinic.follow("first", None, false);
+    found_with(&mut machine, Some(PIN));
+    shows(&mut machine, "/status", "每次启动由县中心开启");
+    drop(machine);
+
+    // The power comes back in the night, and nobody is there.
+    let mut machine = clinic.start("second", None, false);
+    shows(&mut machine, "/sign-in", "name=\"user\"");
+    sign_in(&mut machine);
+    shows(&mut machine, "/status", "每次启动由县中心开启");
+    drop(machine);
+
+    // Its hub does not answer: it says so, and a person opens it.
+    hub.stop();
+    let mut machine = clinic.start("third", None, false);
+    shows(&mut machine, "/", "正在向县中心请求开启");
+    shows(&mut machine, "/", "没有连上县中心");
+    let (last, page) = machine.post("/open", &[("pin", PIN)]);
+    assert!(
+        last.ends_with(" 200") && page.contains("盒子正在启动"),
+        "{last} {page}"
+    );
+    shows(&mut machine, "/sign-in", "name=\"user\"");
 }

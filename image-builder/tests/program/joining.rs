@@ -14,7 +14,7 @@ use crate::clinic::{Clinic, found, sign_in};
 use crate::county_hub::CountyHub;
 
 /// Where a box in QEMU finds this machine's loopback.
-const HOST: &str = "10.0.2.2";
+pub(crate) const HOST: &str = "10.0.2.2";
 const CODE: &str = "0017";
 const NAME: &str = "石门村卫生室";
 
