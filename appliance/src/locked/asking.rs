@@ -12,7 +12,7 @@ use web::texts::Lang;
 
 use crate::opener::asking::{AskFault, Said, ask_hub};
 use crate::opener::client::Door;
-use crate::opener::protocol::{Answer, Request, Standing};
+use crate::opener::protocol::{Answer, Request};
 
 /// Seconds between two looks of a page at how the asking stands.
 const LOOK_SECONDS: u64 = 3;
@@ -51,25 +51,18 @@ impl Asking {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How it stands, in a part of the page that looks again by itself; nothing where the hub may not open the data.
-    pub(super) fn part(&self, lang: Lang, standing: &Standing) -> Markup {
-        if !standing.by_hub {
-            return html! {};
-        }
-        let (about, last) = (lang.t("locked-hub-about"), self.last());
-        let inner = html! {
-            p { (about) }
-            @match last {
-                None => p.quiet { (lang.t("locked-hub-first")) },
-                Some((at, ended)) => {
-                    p { (lang.t_with("locked-hub-last", &[("n", &at.elapsed().as_secs().to_string())])) " " (lang.t(words(ended))) }
-                }
-            }
-        };
+    /// How it stands, in a part of the page that looks again by itself.
+    pub(super) fn part(&self, lang: Lang) -> Markup {
         html! {
             section #(PART) hx-get="/" hx-trigger={ "every " (LOOK_SECONDS) "s" } hx-select={ "#" (PART) } hx-swap="outerHTML" hx-sync="this:replace" {
                 h2 { (lang.t("locked-hub-asking")) }
-                (inner)
+                p { (lang.t("locked-hub-about")) }
+                @match self.last() {
+                    None => p.quiet { (lang.t("locked-hub-first")) },
+                    Some((at, ended)) => p {
+                        (lang.t_with("locked-hub-last", &[("n", &at.elapsed().as_secs().to_string())])) " " (lang.t(words(ended)))
+                    }
+                }
             }
         }
     }

@@ -81,6 +81,7 @@ async fn elsewhere(State(state): State<LockedState>, lang: Lang) -> Markup {
     let title = lang.t("locked-title");
     let body = gate(
         lang,
+        &title,
         &html! {
             p { (lang.t("locked-about")) }
             p { (lang.t("locked-address")) " " strong.address { (state.address) } }
@@ -89,10 +90,10 @@ async fn elsewhere(State(state): State<LockedState>, lang: Lang) -> Markup {
     bare_page(lang, Screen::Tablet, &title, false, &body)
 }
 
-fn gate(lang: Lang, body: &Markup) -> Markup {
+fn gate(lang: Lang, title: &str, body: &Markup) -> Markup {
     html! {
         div.gate {
-            div.gate-head { (web::layout::mark()) div { h1 { (lang.t("locked-title")) } p.quiet { (lang.t("locked-name")) } } }
+            div.gate-head { (web::layout::mark()) div { h1 { (title) } p.quiet { (lang.t("locked-name")) } } }
             (body)
         }
         div.bare-foot { (language_switch(lang, "/")) }
@@ -100,19 +101,18 @@ fn gate(lang: Lang, body: &Markup) -> Markup {
 }
 
 fn answer(lang: Lang, faults: &Faults, body: &Markup) -> Response {
+    answer_under(lang, &lang.t("locked-title"), faults, body)
+}
+
+/// The same under another title.
+fn answer_under(lang: Lang, title: &str, faults: &Faults, body: &Markup) -> Response {
     let status = if faults.is_empty() {
         StatusCode::OK
     } else {
         StatusCode::UNPROCESSABLE_ENTITY
     };
-    let title = lang.t("locked-title");
-    let page = bare_page(
-        lang,
-        Screen::Tablet,
-        &title,
-        !faults.is_empty(),
-        &gate(lang, body),
-    );
+    let body = gate(lang, title, body);
+    let page = bare_page(lang, Screen::Tablet, title, !faults.is_empty(), &body);
     (status, page).into_response()
 }
 
@@ -185,8 +185,7 @@ fn pin_page(state: &LockedState, lang: Lang, standing: &Standing, faults: &Fault
         return revoked(lang);
     }
     let body = html! {
-        p { (lang.t("locked-about")) }
-        (state.asking.part(lang, standing))
+        @if standing.by_hub { (state.asking.part(lang)) } @else { p { (lang.t("locked-about")) } }
         @if standing.wait_seconds > 0 {
             (again_after(standing.wait_seconds))
             (waiting(lang, standing))
@@ -197,7 +196,12 @@ fn pin_page(state: &LockedState, lang: Lang, standing: &Standing, faults: &Fault
         offer-clock action="/clock" {}
         p.actions { a.button href="/recover" { (lang.t("locked-lost")) } }
     };
-    answer(lang, faults, &body)
+    let title = if standing.by_hub {
+        "locked-title-hub"
+    } else {
+        "locked-title"
+    };
+    answer_under(lang, &lang.t(title), faults, &body)
 }
 
 fn waiting(lang: Lang, standing: &Standing) -> Markup {
@@ -266,10 +270,10 @@ fn opening(lang: Lang) -> Response {
 fn revoked(lang: Lang) -> Response {
     let body = html! {
         (panel(lang, Class::Forbidden, &lang.t("locked-revoked"), &html! { p { (lang.t("locked-revoked-about")) } }))
-        p.quiet { (lang.t("locked-readings")) }
         p.actions { a.button href="/recover" { (lang.t("locked-recover")) } }
     };
-    on_with(answer(lang, &Faults::none(), &body))
+    let title = lang.t("locked-title-hub");
+    on_with(answer_under(lang, &title, &Faults::none(), &body))
 }
 
 /// Leads a page that looks again by itself to the whole of this one.

@@ -1,6 +1,7 @@
 # The locked box: start PIN
 
 locked-title = Data locked: please type the start PIN
+locked-title-hub = Data locked
 locked-name = Clinic box
 locked-about = After a power cut or a restart somebody of the clinic types the start PIN once, which opens the data.
 locked-address = Please open on a tablet:

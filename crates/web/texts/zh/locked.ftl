@@ -1,6 +1,7 @@
 # 上锁的盒子:开机密码
 
 locked-title = 数据已锁,请输入开机密码
+locked-title-hub = 数据已锁
 locked-name = 乡医盒子
 locked-about = 盒子断电或重启后,要由诊室人员输入一次开机密码,才能打开数据。
 locked-address = 请在平板上打开:
@@ -72,7 +73,7 @@ locked-hub-refused = 县中心这次没有答应。请输入开机密码,并联�
 locked-hub-none = 这台盒子还没有加入县中心。请输入开机密码。
 locked-hub-fault = 盒子自己出了故障,没有问成。请输入开机密码,并告诉县里的技术人员。
 locked-revoked = 这台盒子已被县中心停用
-locked-revoked-about = 县中心撤销了这台盒子,开机密码不再有效。数据没有删除,县里的恢复密钥仍能打开。请打电话给县里,并把盒子交回去。
+locked-revoked-about = 县中心吊销了这台盒子,开机密码不再有效。数据没有删除,县里的恢复密钥仍能打开。请打电话给县里,并把盒子交回去。
 storage-hub = 已加密,每次启动由县中心开启,或输入开机密码
 storage-hub-serial = 已加密,每次启动由县中心开启,或输入开机密码;本机没有安全密钥,拿到存储卡的人可以试密码,请用长密码
 storage-hub-not-yet = 已加密,每次启动要输入开机密码;县中心还没有收到开启份额,连上县中心后会自动交给它
