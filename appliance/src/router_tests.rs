@@ -186,7 +186,7 @@ async fn from_card_to_result_and_nothing_is_left() {
     let kiosk = Browser::new(&bench, Transport::Loopback);
     bench.device(0, card(name, &number)).await;
     let asked = kiosk.get("/kiosk").await.text;
-    assert!(asked.contains("您是 王*英 吗?"), "{asked}");
+    assert!(asked.contains("您是 王*英 吗？"), "{asked}");
     assert!(!asked.contains(name) && !asked.contains(&number));
     assert!(
         asked.contains("http-equiv=\"refresh\""),
@@ -199,7 +199,7 @@ async fn from_card_to_result_and_nothing_is_left() {
     let offered = kiosk.get("/kiosk").await.text;
     assert!(offered.contains("量血压") && offered.contains("value=\"bay-1\""));
     kiosk.post("/kiosk/press", "press=bay-1").await;
-    assert!(kiosk.get("/kiosk").await.text.contains("坐好,别说话,1 分钟"));
+    assert!(kiosk.get("/kiosk").await.text.contains("坐好，别说话，1 分钟"));
     bench.pass(Duration::from_secs(40)).await;
     bench.device(1, pressure(138, 86, None)).await;
     let result = kiosk.get("/kiosk").await.text;

@@ -136,8 +136,8 @@ fn commands(word: &str, card: &(String, String)) -> Vec<(String, String)> {
             ("replug", "插回 · Plug in"),
         ]),
         _ => fixed(&[
-            ("measure 128/82/72", "量一次: 128/82 · Measure"),
-            ("measure 186/112/88", "量一次: 186/112 · Measure"),
+            ("measure 128/82/72", "量一次：128/82 · Measure"),
+            ("measure 186/112/88", "量一次：186/112 · Measure"),
             ("unplug", "拔下 · Unplug"),
             ("replug", "插回 · Plug in"),
         ]),

@@ -513,7 +513,7 @@ async fn two_charts_are_compared_linked_and_parted_again_with_a_reason() {
     // Both pages name the other chart, and the allergy of one stands above the other, with its source.
     let page = expert.get(&format!("/patients/{one}")).await;
     assert!(
-        page.body.contains("另有一份档案") && page.body.contains("青霉素(另一份档案 吕晓兰)"),
+        page.body.contains("另有一份档案") && page.body.contains("青霉素（另一份档案 吕晓兰）"),
         "{}",
         page.body
     );

@@ -107,7 +107,7 @@ async fn a_heart_that_races_is_told_at_once_and_its_ecg_waits_before_all_ordinar
     let patient = first_patient(&tablet).await;
     tablet.record_ecg(&patient, 0).await;
     browser.find("#bay-now .panel.panel-must").await;
-    browser.wait_text("危急,请立即处理").await;
+    browser.wait_text("危急，请立即处理").await;
     browser.screenshot("ecg-critical").await;
     browser.quit().await;
     let queue = clinic.verb("status", &["--json"]).json()["queue"].clone();

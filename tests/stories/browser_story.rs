@@ -140,7 +140,7 @@ async fn record_without_cable(tablet: &Tablet<'_>, clinic: &mut ClinicBox) -> St
 
     let waiting = pending(clinic);
     assert!(waiting > 3, "{waiting}");
-    browser.wait_text(&format!("县里未连通,已存 {waiting} 条")).await;
+    browser.wait_text(&format!("县里未连通，已存 {waiting} 条")).await;
     browser.screenshot("story-signed-alone").await;
     patient
 }

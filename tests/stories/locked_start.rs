@@ -141,12 +141,12 @@ async fn found(browser: &Browser, url: &str) {
         ("pin", "4827"),
     ];
     send(browser, &doctor).await;
-    browser.wait_text("第 4 步,共 6 步").await;
+    browser.wait_text("第 4 步，共 6 步").await;
     send(browser, &[("new", "123456"), ("again", "123456")]).await;
     browser.wait_text("太容易猜到").await;
     browser.screenshot("locked-first-start").await;
     send(browser, &[("new", PIN), ("again", PIN)]).await;
-    browser.wait_text("第 5 步,共 6 步").await;
+    browser.wait_text("第 5 步，共 6 步").await;
 }
 
 #[tokio::test]

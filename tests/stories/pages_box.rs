@@ -126,7 +126,7 @@ async fn furnish(
 
     tablet.open_visit(&second).await;
     tablet
-        .type_in(&[("complaint", "头晕两天"), ("advice", "低盐饮食,一周后复诊")])
+        .type_in(&[("complaint", "头晕两天"), ("advice", "低盐饮食，一周后复诊")])
         .await;
     tablet.pick_diagnosis("gxy").await;
     walk.look("visit-form").await;

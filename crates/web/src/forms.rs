@@ -184,7 +184,7 @@ mod tests {
     fn a_form_carries_its_id_base_and_answers() {
         let doubts = [Doubt {
             field: "systolic".into(),
-            question: "血压 230/130,确认?".into(),
+            question: "血压 230/130，确认？".into(),
         }];
         let confirmed = ["pulse".to_owned()];
         let form = Form {

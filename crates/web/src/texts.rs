@@ -160,17 +160,25 @@ mod tests {
         }
     }
 
-    /// Key → the variables that its text names.
-    fn keys(lang: Lang) -> BTreeMap<String, BTreeSet<String>> {
+    /// The files of a language.
+    fn texts_of(lang: Lang) -> Vec<String> {
         let mut files = Vec::new();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("texts")
             .join(lang.code());
         files_below(&folder, "ftl", &mut files);
+        files
+            .iter()
+            .map(|file| std::fs::read_to_string(file).unwrap())
+            .collect()
+    }
+
+    /// Key → the variables that its text names.
+    fn keys(lang: Lang) -> BTreeMap<String, BTreeSet<String>> {
         let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for file in files {
+        for file in texts_of(lang) {
             let mut current = None;
-            for line in std::fs::read_to_string(&file).unwrap().lines() {
+            for line in file.lines() {
                 if line.starts_with(|first: char| first.is_ascii_lowercase()) {
                     let key = line.split('=').next().unwrap().trim().to_owned();
                     assert!(
@@ -245,6 +253,20 @@ mod tests {
             }
         }
         assert!(lost.is_empty(), "texts that do not exist: {lost:?}");
+    }
+
+    /// GB/T 15834-2011: Chinese has marks of its own, as wide as its characters.
+    #[test]
+    fn chinese_is_written_with_its_own_punctuation() {
+        let is_han = |c: char| ('\u{3400}'..='\u{9fff}').contains(&c);
+        for line in texts_of(Lang::Zh).iter().flat_map(|file| file.lines()) {
+            let chars: Vec<char> = line.chars().collect();
+            for pair in chars.windows(2) {
+                let beside = |mark: char, text: char| ",;:?!()".contains(mark) && is_han(text);
+                let is_foreign = beside(pair[1], pair[0]) || beside(pair[0], pair[1]);
+                assert!(!is_foreign, "{}{} in {line}", pair[0], pair[1]);
+            }
+        }
     }
 
     #[test]

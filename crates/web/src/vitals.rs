@@ -222,7 +222,7 @@ mod tests {
             at: WallTime(1_773_100_000_000),
             clock_doubtful: false,
             origin: "设备".into(),
-            withdrawn: Some("李医生:袖带松脱".into()),
+            withdrawn: Some("李医生：袖带松脱".into()),
             withdraw: Some("/x".into()),
         };
         let drawn = table(

@@ -168,7 +168,7 @@ fn served(words: &[&str], people: &[Person], shown: &str) -> Clinic {
 fn of_a_thousand_patients_nothing_stands_on_an_encrypted_card_and_its_box_still_has_them() {
     let people = people();
     let sought = Sought::new(&people);
-    let clinic = served(&[], &people, "已加密,密钥来自模拟机");
+    let clinic = served(&[], &people, "已加密，密钥来自模拟机");
     assert_eq!(sought.found_on(&clinic.at("card")), [0; 3]);
 
     // The power comes back, and nobody is asked for anything.

@@ -28,7 +28,7 @@ fn the_same_card_starts_a_raspberry_pi_3_to_its_pages_and_finds_itself_healthy()
     assert_eq!(last, "/health 404", "its health is told on its loopback only");
 
     found(&mut machine);
-    shows(&mut machine, "/status", "已加密(基本)");
+    shows(&mut machine, "/status", "已加密（基本）");
     std::fs::remove_file(clinic.at("cookies")).unwrap();
     let (last, _) = machine.get("/");
     assert!(last.starts_with("/sign-in") && last.ends_with(" 200"), "{last}");

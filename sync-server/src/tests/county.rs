@@ -330,7 +330,7 @@ async fn a_stick_is_read_and_answered_from_the_page() {
     assert!(taken.body.contains("已从U盘读入"), "{}", taken.body);
     assert_eq!(hub.store().patients_count().await.unwrap(), 1);
     let again = work(&mut desk, "/keeping/stick/take", &place).await;
-    assert!(again.body.contains("已从U盘读入(0 条新修改)"), "{}", again.body);
+    assert!(again.body.contains("已从U盘读入（0 条新修改）"), "{}", again.body);
 
     let written = work(&mut desk, "/keeping/stick/write", &place).await;
     assert!(written.body.contains("已写到U盘"), "{}", written.body);

@@ -109,7 +109,7 @@ async fn a_birth_date_that_is_none_and_an_empty_name_are_refused_in_place() {
         .await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(refused.has("请填写姓名") && refused.has("不是有效日期"));
-    assert!(refused.html.contains("<title>错误:"));
+    assert!(refused.html.contains("<title>错误："));
     assert_eq!(
         refused.form("/patients/new").value("village"),
         Some("石桥村"),

@@ -35,7 +35,7 @@ async fn an_impossible_pressure_is_refused_and_a_rare_one_asked_once() {
             .is_empty()
     );
     let asked = tablet.send(&refused, &new, &[("bp", "230/130")]).await;
-    assert!(asked.has("血压 230/130,确认?"), "{}", asked.text());
+    assert!(asked.has("血压 230/130，确认？"), "{}", asked.text());
     let critical = tablet.send(&asked, &new, &[("confirm", "yes")]).await;
     assert!(
         critical.path.contains("/critical/") && critical.has("危急值") && critical.has("230/130"),

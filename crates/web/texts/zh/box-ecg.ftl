@@ -7,4 +7,4 @@ ecg-draw-missing = 无此导联
 ecg-draw-filter = 滤波
 ecg-draw-unfiltered = 无
 ecg-withdraw = 作废这份心电图
-ecg-withdraw-hint = 作废后仍可查看,例如 电极脱落、做错了人
+ecg-withdraw-hint = 作废后仍可查看，例如 电极脱落、做错了人

@@ -1,4 +1,4 @@
-# 居民:信息栏、生命体征、列表
+# 居民：信息栏、生命体征、列表
 
 unknown = 未知
 banner-label = 当前居民
@@ -10,7 +10,7 @@ banner-id-tail = 证件尾号
 banner-died = 已故
 banner-died-age = 终年{ $age }
 banner-died-unknown = 日期未知
-banner-clash = 身份信息有两种记录,请先核对
+banner-clash = 身份信息有两种记录，请先核对
 allergies-known = 有过敏史
 allergies-none = 无已知过敏
 allergies-not-asked = 过敏史未询问
@@ -29,7 +29,7 @@ search-hint = 姓名、拼音首字母、证件号、电话尾号
 search-go = 查找
 search-found = 找到 { $n } 条
 search-nobody = 没有找到“{ $query }”
-search-more = 结果较多,请再多输入几个字
+search-more = 结果较多，请再多输入几个字
 patients-none = 还没有居民档案
 phone-tail = 电话尾号
 clash-short = 待核对
@@ -74,5 +74,5 @@ from-imported = 导入
 reading-pulse = 脉搏 { $n } 次/分
 band-label = { $group }正常 { $low }–{ $high }
 problem-since = { $since }起
-allergy-refuted = 已排除:{ $reason }
+allergy-refuted = 已排除：{ $reason }
 drug-stopped = 已停用

@@ -32,7 +32,7 @@ pub(super) fn sign_in_faulty(lang: Lang) -> Markup {
     faults.add(
         "password",
         if lang == Lang::Zh {
-            "密码不对,还可以试 4 次"
+            "密码不对，还可以试 4 次"
         } else {
             "Wrong password, 4 tries left"
         },

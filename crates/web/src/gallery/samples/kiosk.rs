@@ -17,7 +17,7 @@ pub(super) fn kiosk_start(lang: Lang) -> Markup {
     let body = html! {
         div.kiosk-picture.kiosk-card-here aria-hidden="true" { (Icon::Card.svg()) }
         h1 { (word("请把身份证放在读卡区", "Put your ID card on the reader")) }
-        p.kiosk-sentence { (word("屏幕显示您的姓名后,请坐好。", "Sit down when the screen shows your name.")) }
+        p.kiosk-sentence { (word("屏幕显示您的姓名后，请坐好。", "Sit down when the screen shows your name.")) }
         (layout::language_switch(lang, "/kiosk"))
     };
     layout::kiosk_page(lang, "石桥村卫生室", "kiosk", &body, None)
@@ -32,7 +32,7 @@ pub(super) fn kiosk_choose(lang: Lang) -> Markup {
         }
     };
     let body = html! {
-        h1 { (word("您想测什么?", "What would you like to measure?")) }
+        h1 { (word("您想测什么？", "What would you like to measure?")) }
         div.kiosk-choices {
             form { button.button.button-go type="button" { (Icon::Heart.svg()) span { (word("量血压", "Blood pressure")) } } }
             form { button.button.button-go type="button" { (Icon::Trace.svg()) span { (word("做心电图", "ECG")) } } }

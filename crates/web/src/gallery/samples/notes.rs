@@ -66,7 +66,7 @@ pub(super) fn register(lang: Lang, faults: &Faults, doubts: &[Doubt]) -> Markup 
 
 pub(super) fn register_page(lang: Lang) -> Markup {
     let question = if lang == Lang::Zh {
-        "血压 230/130,确认?"
+        "血压 230/130，确认？"
     } else {
         "Blood pressure 230/130, confirm?"
     };
@@ -120,10 +120,10 @@ pub(super) fn visit_form_page(lang: Lang) -> Markup {
         levels: &levels,
         level: Some(3),
         reason: "头晕3天",
-        complaint: "头晕3天,加重半天",
-        history: "患者10年前发现血压升高,规律服药。近3天头晕,无恶心呕吐。",
-        examination: "神志清,双肺呼吸音清,心律齐,未闻及杂音,双下肢无水肿。",
-        advice: "低盐饮食,继续原方案,一周后复测血压。",
+        complaint: "头晕3天，加重半天",
+        history: "患者10年前发现血压升高，规律服药。近3天头晕，无恶心呕吐。",
+        examination: "神志清，双肺呼吸音清，心律齐，未闻及杂音，双下肢无水肿。",
+        advice: "低盐饮食，继续原方案，一周后复测血压。",
         diagnoses: &diagnoses(),
         certainties: &certainties,
         wanted: "gxy",
@@ -141,25 +141,25 @@ pub(super) fn visit_form_page(lang: Lang) -> Markup {
 
 pub(super) fn visit_page(lang: Lang) -> Markup {
     let notes = [
-        (lang.t("visit-complaint"), "头晕3天,加重半天".to_owned()),
+        (lang.t("visit-complaint"), "头晕3天，加重半天".to_owned()),
         (
             lang.t("visit-history"),
-            "患者10年前发现血压升高,规律服药。近3天头晕,无恶心呕吐。".to_owned(),
+            "患者10年前发现血压升高，规律服药。近3天头晕，无恶心呕吐。".to_owned(),
         ),
         (
             lang.t("visit-examination"),
-            "神志清,双肺呼吸音清,心律齐,未闻及杂音,双下肢无水肿。".to_owned(),
+            "神志清，双肺呼吸音清，心律齐，未闻及杂音，双下肢无水肿。".to_owned(),
         ),
         (
             lang.t("visit-advice"),
-            "低盐饮食,继续原方案,一周后复测血压。".to_owned(),
+            "低盐饮食，继续原方案，一周后复测血压。".to_owned(),
         ),
     ];
     let amendments = [AmendmentView {
         by: "李医生".into(),
         at: at("2026-03-10", 16, 5),
         reason: "家属电话补充".into(),
-        text: "家人反映当日晚间头晕加重,电话随访补记。".into(),
+        text: "家人反映当日晚间头晕加重，电话随访补记。".into(),
     }];
     let view = VisitView {
         today: today(),

@@ -30,7 +30,7 @@ pub(super) fn today_page(lang: Lang) -> Markup {
     };
     let rows = [
         row(10, 42, "刘大山", "男 71", 2, VisitState::Open, "阵发性胸痛半天"),
-        row(10, 5, NAME, "女 67", 3, VisitState::Open, "头晕3天,加重半天"),
+        row(10, 5, NAME, "女 67", 3, VisitState::Open, "头晕3天，加重半天"),
         row(9, 30, "周小虎", "男 6", 4, VisitState::Signed, "发热、咳嗽"),
         row(8, 12, "陈玉兰", "女 54", 4, VisitState::Signed, "高血压"),
     ];
@@ -220,7 +220,7 @@ pub(super) fn readings() -> Vec<ReadingLine> {
         reading,
     };
     let mut wrong = reading("230/130", "mmHg", Flag::CriticalHigh, "2026-03-10", "袖带血压计");
-    wrong.withdrawn = Some("李医生:袖带松脱".into());
+    wrong.withdrawn = Some("李医生：袖带松脱".into());
     let mut doubtful = reading("152/94", "mmHg", Flag::High, "2026-02-20", "自助机");
     doubtful.clock_doubtful = true;
     doubtful.withdraw = Some("/x".into());
@@ -244,11 +244,11 @@ pub(super) fn patient_body(lang: Lang) -> Markup {
     let allergies = [
         fact("青霉素", "皮疹 · 2019年村医询问", false),
         fact("磺胺", "", false),
-        fact("头孢类", "李医生:已排除,皮试阴性", true),
+        fact("头孢类", "李医生：已排除，皮试阴性", true),
     ];
     let problems = [
         fact("原发性高血压 I10", "2015年起", false),
-        fact("2型糖尿病,不伴有并发症 E11.9", "2019年起", false),
+        fact("2型糖尿病，不伴有并发症 E11.9", "2019年起", false),
     ];
     let drug = |generic: &str, brand: &str, dose: &str, frequency: &str| DrugLine {
         generic: generic.into(),
