@@ -354,10 +354,10 @@ pub async fn set_doctor(
 
 /// `GET /start/pin`: the start PIN, where a person opens the data.
 pub async fn pin(visitor: Visitor) -> Page {
-    pin_form(&visitor, &Faults::none())
+    pin_form(&visitor, &Faults::none()).await
 }
 
-fn pin_form(visitor: &Visitor, faults: &Faults) -> Page {
+async fn pin_form(visitor: &Visitor, faults: &Faults) -> Page {
     let lang = visitor.lang;
     let submit = lang.t("start-next");
     let form = Form {
@@ -367,7 +367,8 @@ fn pin_form(visitor: &Visitor, faults: &Faults) -> Page {
         ..Form::default()
     };
     let inner = new_pin(lang, faults);
-    let body = html! { p { (lang.t("start-pin-about")) } (form.around(lang, &inner, &html! {})) };
+    let about = start_pin::about(&visitor.state, lang).await?;
+    let body = html! { p { (about) } (form.around(lang, &inner, &html! {})) };
     answer(Way::of(&visitor.state, lang), Step::Pin, faults, &body)
 }
 
@@ -379,7 +380,7 @@ pub async fn set_pin(visitor: Visitor, fields: Fields) -> Page {
         start_pin::set(&visitor, String::new().into(), new, &mut faults).await?;
     }
     if !faults.is_empty() {
-        return pin_form(&visitor, &faults);
+        return pin_form(&visitor, &faults).await;
     }
     go_to("/start")
 }

@@ -8,26 +8,42 @@ use web::fields::Fields;
 use web::forms::{Faults, Form, Input};
 use web::layout::{Page, heading};
 use web::panels::{Class, panel};
+use web::texts::Lang;
 use web::trouble::Trouble;
 use zeroize::Zeroizing;
 
 use crate::locked::pages::{ask, new_pin, pin_of, pin_sentence, read_new_pin};
-use crate::opener::protocol::{Answer as Said, Request, bad_pin};
+use crate::opener::protocol::{Answer as Said, Request, Standing, bad_pin};
 use crate::pages::visitor::{Visitor, go_to};
 use crate::state::AppState;
 
 /// Where it is changed.
 pub(super) const PATH: &str = "/start-pin";
 
-/// Whether the start PIN was set, or none is wanted on this box.
-pub(super) async fn is_set_or_needless(state: &AppState) -> Answer<bool> {
+/// How the data stand; `None` where no PIN is wanted on this box.
+async fn standing(state: &AppState) -> Answer<Option<Standing>> {
     let Some(door) = state.door() else {
-        return Ok(true);
+        return Ok(None);
     };
     match ask(&door, Request::State).await? {
-        Said::State { standing } => Ok(standing.has_pin),
+        Said::State { standing } => Ok(Some(standing)),
         _ => Err(Trouble::Unreadable.into()),
     }
+}
+
+/// Whether the start PIN was set, or none is wanted on this box.
+pub(super) async fn is_set_or_needless(state: &AppState) -> Answer<bool> {
+    Ok(standing(state).await?.is_none_or(|standing| standing.has_pin))
+}
+
+/// What the PIN of this box is for, in words.
+pub(super) async fn about(state: &AppState, lang: Lang) -> Answer<String> {
+    let by_hub = standing(state).await?.is_some_and(|standing| standing.by_hub);
+    Ok(if by_hub {
+        lang.t("start-pin-about-hub")
+    } else {
+        lang.t("start-pin-about")
+    })
 }
 
 /// Sets the start PIN; what is wrong with it stands in the faults.

@@ -7,7 +7,7 @@ use super::encrypted::board;
 use super::*;
 use crate::protection::{DeviceKey, DeviceKeys};
 use crate::random::Random;
-use crate::vestibule::{self, ITEM_BYTES_MAX, ITEMS_MAX, Item, Papers, Vestibule, VestibuleFault};
+use crate::vestibule::{self, HubPapers, ITEM_BYTES_MAX, ITEMS_MAX, Item, Papers, Vestibule, VestibuleFault};
 
 const ID: [u8; 16] = [5; 16];
 
@@ -191,4 +191,40 @@ proptest! {
             prop_assert_eq!(items(&mut card), expected);
         }
     }
+}
+
+fn hub(url: &str) -> HubPapers {
+    HubPapers {
+        url: url.to_owned(),
+        county: [1; 32],
+        hub: [2; 32],
+        device: [3; 8],
+    }
+}
+
+#[test]
+fn whom_a_locked_box_asks_and_its_key_stay_through_all_else_that_is_noted() {
+    let mut card = LoggedCard::new(CAPACITY);
+    let mut first = read(&mut card);
+    assert_eq!(first.hub(), None);
+    let seed = first.opening_seed(&mut card, &mut random(1)).unwrap();
+    first
+        .set_hub(&mut card, hub("https://one.example"), &mut random(2))
+        .unwrap();
+    first
+        .set_papers(&mut card, papers("one"), &mut random(3))
+        .unwrap();
+    first.set_wrong(&mut card, 4, &mut random(4)).unwrap();
+    let long = first.set_hub(&mut card, hub(&"x".repeat(301)), &mut random(5));
+    assert_eq!(long, Err(VestibuleFault::TooLong(301)));
+    let mut card = card.settled();
+    let mut again = read(&mut card);
+    assert_eq!(again.hub(), Some(&hub("https://one.example")));
+    assert_eq!((again.papers(), again.wrong()), (Some(&papers("one")), 4));
+    // The same again is not written: a card lives by its writes.
+    again
+        .set_hub(&mut card, hub("https://one.example"), &mut random(6))
+        .unwrap();
+    assert_eq!(again.opening_seed(&mut card, &mut random(7)).unwrap(), seed);
+    assert_eq!(card.events(), 0);
 }

@@ -131,10 +131,15 @@ impl Store {
         meeting: Meeting,
         ask: ShareAsk,
     ) -> Result<Result<Share, ShareWhy>, StoreError> {
-        let is_proved = ask.verify(&meeting).is_ok();
+        let device = meeting.device;
+        let proved = ask.verify(&meeting).is_ok().then_some(ask.key);
+        // Whoever asks in vain has no writer waited for.
+        let now = self.clock().now().at;
+        if let Err(why) = self.read(move |sql| judged(sql, device, proved, now)).await? {
+            return Ok(Err(why));
+        }
         let hub = self.device_key().clone();
-        self.write(move |tx| give(tx, &hub, meeting.device, is_proved.then_some(ask.key)))
-            .await
+        self.write(move |tx| give(tx, &hub, device, proved)).await
     }
 
     /// Hub: how often it opened each box of a clinic for which it keeps a share.
@@ -194,30 +199,44 @@ fn keep(
     Ok(Ok(()))
 }
 
+/// What the hub keeps for a device that it serves, that proves its key and did not ask too often.
+fn judged(
+    sql: &Connection,
+    device: DeviceId,
+    proved: Option<[u8; 32]>,
+    now: WallTime,
+) -> Result<Result<Row, ShareWhy>, StoreError> {
+    if let Some(why) = unserved(sql, device)? {
+        return Ok(Err(why));
+    }
+    let Some(row) = row(sql, device)? else {
+        return Ok(Err(ShareWhy::NotKept));
+    };
+    if proved != Some(row.key) {
+        return Ok(Err(ShareWhy::BadProof));
+    }
+    let lately: i64 = sql.query_row(
+        "SELECT count(*) FROM link_openings WHERE device = ?1 AND at > ?2 AND at <= ?3",
+        params![device.as_bytes(), now.0.saturating_sub(HOUR_MS), now.0],
+        |row| row.get(0),
+    )?;
+    Ok(if lately < OPENINGS_AN_HOUR_MAX {
+        Ok(row)
+    } else {
+        Err(ShareWhy::TooOften)
+    })
+}
+
 fn give(
     tx: &mut Tx<'_>,
     hub: &DeviceKey,
     device: DeviceId,
     proved: Option<[u8; 32]>,
 ) -> Result<Result<Share, ShareWhy>, StoreError> {
-    if let Some(why) = unserved(tx.sql, device)? {
-        return Ok(Err(why));
-    }
-    let Some(row) = row(tx.sql, device)? else {
-        return Ok(Err(ShareWhy::NotKept));
+    let row = match judged(tx.sql, device, proved, tx.now.at)? {
+        Ok(row) => row,
+        Err(why) => return Ok(Err(why)),
     };
-    if proved != Some(row.key) {
-        return Ok(Err(ShareWhy::BadProof));
-    }
-    let now = tx.now.at.0;
-    let lately: i64 = tx.sql.query_row(
-        "SELECT count(*) FROM link_openings WHERE device = ?1 AND at > ?2 AND at <= ?3",
-        params![device.as_bytes(), now.saturating_sub(HOUR_MS), now],
-        |row| row.get(0),
-    )?;
-    if lately >= OPENINGS_AN_HOUR_MAX {
-        return Ok(Err(ShareWhy::TooOften));
-    }
     note(tx, device, row.given + 1)?;
     Ok(Ok(Share(padded(hub, device, &row.salt, &row.share))))
 }

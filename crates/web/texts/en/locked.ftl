@@ -28,6 +28,7 @@ field-old-start-pin = Present start PIN
 field-recovery-key = Recovery key
 start-pin = Start PIN
 start-pin-about = This clinic chose a start PIN: after each power cut or restart it is typed once to open the data. Agree on it together and remember it; if it is lost only the county's recovery key opens them.
+start-pin-about-hub = This clinic chose the county’s hub: after each power cut or restart the hub opens the data where the network works; where it does not, the start PIN is typed once. Agree on it together and remember it; if it is lost only the county’s recovery key opens them.
 start-pin-hint = 6 to 64 characters, digits, letters or Chinese; longer is harder to guess
 start-pin-short = A start PIN has 6 characters at least
 start-pin-long = A start PIN has 64 characters at most

@@ -28,6 +28,7 @@ field-old-start-pin = 现在的开机密码
 field-recovery-key = 恢复密钥
 start-pin = 开机密码
 start-pin-about = 本诊室选择了开机密码：每次断电或重启后，要输入一次才能打开数据。请全体人员商定并记牢；忘记了只有县里的恢复密钥能打开。
+start-pin-about-hub = 本诊室选择由县中心开启：每次断电或重启后，网络通就自动打开数据；网络不通时，要有人输入一次开机密码。请全体人员商定并记牢；忘记了只有县里的恢复密钥能打开。
 start-pin-hint = 6 至 64 位，数字、字母、汉字都可以；越长越难猜
 start-pin-short = 开机密码至少 6 位
 start-pin-long = 开机密码最多 64 位
