@@ -59,10 +59,11 @@ enum Gain {
 }
 
 impl Gain {
-    /// In eighths of the measured rate.
+    /// In eighths of the measured rate. A first flight has filled a slow way already: twice as much would stand before an
+    /// urgent record for seconds.
     const fn eighths(self) -> u128 {
         match self {
-            Self::Start => 16,
+            Self::Start => 12,
             Self::Probe => 10,
             Self::Keep => 8,
             Self::Drain => 6,
