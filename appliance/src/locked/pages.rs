@@ -290,7 +290,8 @@ fn starting(lang: Lang) -> Response {
         (panel(lang, Class::Done, &lang.t("locked-opened"), &html! { p { (lang.t("locked-opened-about")) } }))
         p.actions { a.button.button-main href="/" { (lang.t("locked-go-on")) } }
     };
-    on_with(answer(lang, &Faults::none(), &body))
+    let title = lang.t("locked-title-open");
+    on_with(answer_under(lang, &title, &Faults::none(), &body))
 }
 
 /// `GET /recover`.

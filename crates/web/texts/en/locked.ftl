@@ -2,6 +2,7 @@
 
 locked-title = Data locked: please type the start PIN
 locked-title-hub = Data locked
+locked-title-open = Data open
 locked-name = Clinic box
 locked-about = After a power cut or a restart somebody of the clinic types the start PIN once, which opens the data.
 locked-address = Please open on a tablet:
@@ -14,7 +15,7 @@ locked-wait = Please wait { $n } seconds
 locked-wait-about = This page renews itself then. Pulling the plug does not shorten the wait.
 locked-readings = Meanwhile patients can measure at the kiosk: results are sealed and given to the doctor once the data are open.
 locked-lost = Start PIN forgotten
-locked-opened = The data are open, the box is starting
+locked-opened = The box is starting
 locked-opened-about = This page goes on to the first page in about half a minute. If it does not, wait a little and reload.
 locked-go-on = First page
 locked-recover = Open by the recovery key

@@ -2,6 +2,7 @@
 
 locked-title = 数据已锁，请输入开机密码
 locked-title-hub = 数据已锁
+locked-title-open = 数据已打开
 locked-name = 乡医盒子
 locked-about = 盒子断电或重启后，要由诊室人员输入一次开机密码，才能打开数据。
 locked-address = 请在平板上打开：
@@ -14,7 +15,7 @@ locked-wait = 请等 { $n } 秒后再试
 locked-wait-about = 时间到了本页会自动更新。断电重启不会缩短等待。
 locked-readings = 等待期间可以在自助屏上测量，结果会密封保存，打开数据后交给医生。
 locked-lost = 忘记开机密码
-locked-opened = 数据已打开，盒子正在启动
+locked-opened = 盒子正在启动
 locked-opened-about = 大约半分钟后本页会进入首页。如果打不开，请再等一会儿刷新。
 locked-go-on = 进入首页
 locked-recover = 用恢复密钥打开
