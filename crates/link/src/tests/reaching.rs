@@ -68,8 +68,6 @@ async fn all_that_goes_out_first_is_packed_before_the_hub_is_reached() {
     });
     let mut never = pin!(pending());
     let reached = reach(dialling, &mut exchange, &mut answers, &mut never);
-    let reached = timeout(PATIENCE, reached)
-        .await
-        .expect("the rest waits for the hub");
+    let reached = timeout(PATIENCE, reached).await.expect("the rest waits for the hub");
     assert!(reached.is_ok());
 }

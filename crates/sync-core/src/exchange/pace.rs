@@ -59,11 +59,10 @@ enum Gain {
 }
 
 impl Gain {
-    /// In eighths of the measured rate. A first flight has filled a slow way already: twice as much would stand before an
-    /// urgent record for seconds.
+    /// In eighths of the measured rate.
     const fn eighths(self) -> u128 {
         match self {
-            Self::Start => 12,
+            Self::Start => 16,
             Self::Probe => 10,
             Self::Keep => 8,
             Self::Drain => 6,
