@@ -207,7 +207,7 @@ fn a_row_says_how_the_data_are_protected_and_one_that_is_not_believed_says_nothi
     let read = |line: &str| Identity::parse(key().seal(Purpose::Identity, line).as_bytes(), &keys);
     assert_eq!(read(&old).unwrap().data, Protection::Plain);
     // A kind of protection that this program does not know is no row that it may read past.
-    let later = old.replacen('{', "{\"data\":\"hub\",", 1);
+    let later = old.replacen('{', "{\"data\":\"later\",", 1);
     assert!(matches!(read(&later), Err(IdentityFault::Form(_))));
 }
 
