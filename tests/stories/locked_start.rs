@@ -204,7 +204,7 @@ async fn a_locked_box_takes_a_reading_at_the_kiosk_and_is_opened_at_a_tablet_tha
     tablet.screenshot("locked-recover-en").await;
     tablet.open(&lan).await;
     send(&tablet, &[("pin", PIN)]).await;
-    tablet.wait_text("The data are open").await;
+    tablet.wait_text("Data open").await;
     assert!(mounted.load(Ordering::SeqCst));
     locked.stop();
 
