@@ -20,7 +20,7 @@ use crate::sql::{Connection, params};
 
 /// Words of a search that count; more are left out.
 const WORDS_MAX: usize = 4;
-/// Most patients that each of several words is looked up for.
+/// Most keys of each form that are looked at.
 const CANDIDATES_MAX: usize = 1_000;
 /// Most patients that are ranked for one word: everybody of the commonest surname in a village.
 const RANKED_MAX: usize = 400;
@@ -147,11 +147,8 @@ fn search(sql: &Connection, words: &[Vec<String>], limit: usize) -> Result<Vec<P
         let broad = is_broad(sql, first)?;
         ranked(sql, first, if broad { BROAD } else { RANKED_MAX }, |_| true)?
     } else {
-        let mut others = Vec::new();
-        for word in rest {
-            let found: HashSet<i64> = matching(sql, word, CANDIDATES_MAX)?.into_iter().collect();
-            others.push(found);
-        }
+        let others = rest.iter().map(|word| matching(sql, word));
+        let others: Vec<HashSet<i64>> = others.collect::<Result<_, _>>()?;
         let bears_all = |d| others.iter().all(|found| found.contains(&d));
         ranked(sql, first, CANDIDATES_MAX, bears_all)?
     };
@@ -163,8 +160,8 @@ fn search(sql: &Connection, words: &[Vec<String>], limit: usize) -> Result<Vec<P
     links::counted(sql, lines)
 }
 
-/// Those who are found by a word, the best first: names that begin as was typed, then who was here last. At most so many
-/// of each form are looked at, and those that `counts` leaves out are not ranked.
+/// Those who are found by a word, the best first: names that begin as was typed, then who was here last. So many people
+/// with the shortest keys are ranked; those that `counts` leaves out are none of them.
 fn ranked(
     sql: &Connection,
     forms: &[String],
@@ -178,8 +175,10 @@ fn ranked(
     )?;
     let (mut ranks, mut seen) = (Vec::new(), HashSet::new());
     for form in forms {
-        let mut rows = find.query(params![form, end_of(form), most as i64])?;
-        while let Some(row) = rows.next()? {
+        let mut rows = find.query(params![form, end_of(form), CANDIDATES_MAX as i64])?;
+        while ranks.len() < most
+            && let Some(row) = rows.next()?
+        {
             let d: i64 = row.get(0)?;
             if counts(d) && seen.insert(d) {
                 let (name, id): (String, [u8; 16]) = (row.get(1)?, row.get(2)?);
@@ -211,10 +210,11 @@ fn end_of(form: &str) -> String {
     format!("{form}{LAST}")
 }
 
-/// Whether more keys begin with one of the forms than are ranked.
+/// Whether a word finds more people than are ranked.
 fn is_broad(sql: &Connection, forms: &[String]) -> Result<bool, StoreError> {
     let mut find = sql.prepare_cached(
-        "SELECT count(*) FROM (SELECT 1 FROM patient_keys WHERE key >= ?1 AND key < ?2 LIMIT ?3) AS found",
+        "SELECT count(DISTINCT d) FROM
+         (SELECT d FROM patient_keys WHERE key >= ?1 AND key < ?2 ORDER BY key, d LIMIT ?3) AS found",
     )?;
     let (most, mut found) = (RANKED_MAX as i64, 0);
     for form in forms {
@@ -223,21 +223,17 @@ fn is_broad(sql: &Connection, forms: &[String]) -> Result<bool, StoreError> {
     Ok(found > most)
 }
 
-/// Rows of the charts that have a key which begins with one of the forms, shorter keys first: at most so many of each
-/// form.
-fn matching(sql: &Connection, forms: &[String], most: usize) -> Result<Vec<i64>, StoreError> {
+/// Rows of the charts that have a key which begins with one of the forms: at most so many of each form.
+fn matching(sql: &Connection, forms: &[String]) -> Result<HashSet<i64>, StoreError> {
     let mut find = sql
         .prepare_cached("SELECT d FROM patient_keys WHERE key >= ?1 AND key < ?2 ORDER BY key, d LIMIT ?3")?;
-    let (mut found, mut seen) = (Vec::new(), HashSet::new());
+    let mut found = HashSet::new();
     for form in forms {
-        let rows = find.query_map(params![form, end_of(form), most as i64], |row| {
-            row.get::<_, i64>(0)
+        let rows = find.query_map(params![form, end_of(form), CANDIDATES_MAX as i64], |row| {
+            row.get(0)
         })?;
         for d in rows {
-            let d = d?;
-            if seen.insert(d) {
-                found.push(d);
-            }
+            found.insert(d?);
         }
     }
     Ok(found)
@@ -299,5 +295,32 @@ mod tests {
         assert!(found.iter().any(|line| line.id == alone));
         // One more character narrows it, and nobody is left out.
         assert_eq!(store.search_patients("王144", 30).await.unwrap().len(), 10);
+    }
+
+    #[tokio::test]
+    async fn people_are_counted_and_not_the_keys_by_which_a_word_finds_them() {
+        let bench = Bench::new();
+        let store = bench.open();
+        let people = RANKED_MAX as i64 / 2 + 50;
+        let filled = store.write(move |tx| {
+            for d in 1..=people {
+                tx.sql.execute(
+                    "INSERT INTO patients(d, id, name, sex, village_group, allergies, clash, deceased)
+                     VALUES(?1, randomblob(16), '王' || ?1, '', '', '', 0, 0)",
+                    [d],
+                )?;
+                // Pinyin and initials both begin with the letter.
+                for key in ["wang", "wx"] {
+                    tx.sql.execute(
+                        "INSERT INTO patient_keys(key, d) VALUES(?1 || ?2, ?2)",
+                        params![key, d],
+                    )?;
+                }
+            }
+            Ok::<_, StoreError>(())
+        });
+        filled.await.unwrap();
+        let found = store.search_patients("w", RANKED_MAX).await.unwrap();
+        assert!(found.len() > BROAD, "{}", found.len());
     }
 }
