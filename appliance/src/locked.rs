@@ -1,6 +1,6 @@
-//! A box whose data wait for a person: its pages until then. They are served with the papers that the open box left, ask
-//! for the start PIN, ask the county's hub to open the data where it may, and take readings, which are sealed and wait in the vestibule. Nothing of a patient is shown here:
-//! nothing of one can be read.
+//! A box whose data wait for a person: its pages until then. They are served with the papers that the open box left,
+//! ask for the start PIN, ask the county's hub to open the data where it may, and take readings, which are sealed and
+//! wait in the vestibule. Nothing of a patient is shown here: nothing of one can be read.
 
 mod asking;
 mod kiosk;

@@ -1,5 +1,5 @@
-//! `opener`: opens the data of a box for the start PIN or the hub's share, for the box's own programs. It runs with the system's rights and
-//! as long as the system does.
+//! `opener`: opens the data of a box for the start PIN or the hub's share, for the box's own programs. It runs with the
+//! system's rights and as long as the system does.
 
 use std::fs;
 use std::io;

@@ -3,11 +3,12 @@
 //!
 //! [`layout`] says what stands where, [`select`] which of the two systems starts, [`state`] what the card remembers.
 //! [`slots`] brings a new system in: install, read back, try, commit or roll back; [`starting`] decides what a start
-//! does with them. `difference` makes the new system of the old one. [`first_start`] makes the data partition; [`protection`] says
-//! how the data are protected, [`luks`] and [`recovery`] how their key is kept, [`pin`] what a person types to open them,
-//! [`share`] what the county's hub adds so that they open by themselves, [`vestibule`] what a box keeps before they are open, [`sealed`] what only an open box reads; [`radio`] tells what tablets join,
-//! [`technician`] whom a county lets in for a while. [`firmware`] tells what a Raspberry Pi would start;
-//! [`power_cut`] cuts the power at every write.
+//! does with them. `difference` makes the new system of the old one. [`first_start`] makes the data partition;
+//! [`protection`] says how the data are protected, [`luks`] and [`recovery`] how their key is kept, [`pin`] what a
+//! person types to open them, [`share`] what the county's hub adds so that they open by themselves, [`vestibule`] what
+//! a box keeps before they are open, [`sealed`] what only an open box reads; [`radio`] tells what tablets join,
+//! [`technician`] whom a county lets in for a while. [`firmware`] tells what a Raspberry Pi would start; [`power_cut`]
+//! cuts the power at every write.
 
 pub mod block_map;
 pub mod board;

@@ -1,10 +1,11 @@
 //! The vestibule: a stretch of the data partition before the data, for what a box needs while nobody has opened them.
 //!
 //! Two copies of a state (how often a wrong start PIN was typed, the certificate of the locked pages, the inbox's
-//! public key, which hub may open the data and the key by which the box proves itself to it), and the inbox: readings that were taken meanwhile, each in a block of its own, sealed so that only
-//! the open box reads them ([`crate::sealed`]). The state is enciphered with a key that is made of the machine's, so a
-//! card alone shows nothing of it. There is no file system here: one write of one block is one change, and a cut leaves
-//! the state before or after it.
+//! public key, which hub may open the data and the key by which the box proves itself to it), and the inbox: readings
+//! that were taken meanwhile, each in a block of its own, sealed so that only the open box reads them
+//! ([`crate::sealed`]). The state is enciphered with a key that is made of the machine's, so a card alone shows nothing
+//! of it. There is no file system here: one write of one block is one change, and a cut leaves the state before or
+//! after it.
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
@@ -350,7 +351,7 @@ impl Vestibule {
         put(0, STATE_MAGIC);
         put(SEQUENCE_AT, &sequence.to_be_bytes());
         put(NONCE_AT, nonce);
-        // What is written fits: `set_papers` bounds what is long in it.
+        // What is written fits: `set_papers` and `set_hub` bound what is long in it.
         let len = body.len().min(BODY_MAX);
         put(LEN_AT, &(len as u32).to_be_bytes());
         put(BODY_AT, &body[..len]);
