@@ -4,6 +4,7 @@ mod cuts;
 mod garbage;
 mod joining;
 mod portals;
+mod reaching;
 mod shares;
 mod tariff;
 
