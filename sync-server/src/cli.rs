@@ -1,5 +1,6 @@
 //! The command line: verbs and their arguments.
 
+mod boxes;
 mod copies;
 mod fleet;
 mod keep;
@@ -36,6 +37,9 @@ enum Verb {
     /// Clinics of the county.
     #[command(subcommand)]
     Clinic(ClinicVerb),
+    /// Boxes that joined the county.
+    #[command(subcommand)]
+    Box(boxes::BoxVerb),
     /// Staff of the county and of its clinics.
     #[command(subcommand)]
     Staff(StaffVerb),
@@ -234,6 +238,7 @@ impl Verb {
         match self {
             Self::Serve(_) | Self::Clinic(_) | Self::Ca(_) | Self::Token(_) => false,
             Self::RecoveryKey(_) | Self::Reseal(_) => false,
+            Self::Box(verb) => verb.wants_json(),
             Self::Bundle(verb) => verb.wants_json(),
             Self::Release(verb) => verb.wants_json(),
             Self::Backup(args) => args.json,
@@ -249,6 +254,7 @@ impl Verb {
         match self {
             Self::Serve(args) => serve::run(args),
             Self::Clinic(ClinicVerb::Add(args)) => on_runtime(fleet::add_clinic(args)),
+            Self::Box(verb) => on_runtime(boxes::run(verb)),
             Self::Staff(StaffVerb::Add(args)) => on_runtime(fleet::add_staff(args)),
             Self::Ca(args) => on_runtime(fleet::ca(args)),
             Self::Token(args) => on_runtime(fleet::token(args)),

@@ -4,9 +4,9 @@ use link::CaFault;
 use link::hub_ca::HubCa;
 use link::token::TokenError;
 use records::clinics::CLINIC_NAME_CHARS_MAX;
-use records::ids::ClinicCode;
+use records::ids::{ClinicCode, DeviceId};
 use records::text::tidy;
-use store::{ClinicRow, Store, StoreError};
+use store::{AuditAct, By, ClinicRow, Store, StoreError};
 
 /// Why something about a clinic was refused.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum ClinicError {
     /// No clinic has this code.
     #[error("no clinic has the code {0}; add it first")]
     Unknown(ClinicCode),
+    /// No box of the county has this number.
+    #[error("no box of this county has the number {0}")]
+    UnknownBox(DeviceId),
     /// The hub's own certificates could not be read or made.
     #[error(transparent)]
     Ca(#[from] CaFault),
@@ -52,6 +55,14 @@ pub async fn new_token(store: &Store, code: &ClinicCode) -> Result<String, Clini
     find(store, code).await?;
     let ca = open_ca(store)?;
     Ok(link::token::new_token(store, ca.county(), code).await?)
+}
+
+/// A box is not answered any more; what it brought stays.
+pub async fn revoke_box(store: &Store, by: By, device: DeviceId) -> Result<(), ClinicError> {
+    if !store.revoke_device(device).await? {
+        return Err(ClinicError::UnknownBox(device));
+    }
+    Ok(store.audit_note(by, AuditAct::SettingsChange, None).await?)
 }
 
 /// The county's root; made where there is none yet.

@@ -128,6 +128,20 @@ fn a_bad_code_or_role_is_wrong_usage() {
 }
 
 #[test]
+fn a_box_that_nobody_knows_is_not_revoked() {
+    let folder = county();
+    let list = verb(folder.path(), &["box", "list", "--json"]);
+    assert_eq!(out(&list).trim(), r#"{"boxes":[]}"#);
+    let unknown = verb(folder.path(), &["box", "revoke", "0123456789abcdef"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(err(&unknown).contains("0123456789abcdef"), "{}", err(&unknown));
+    let malformed = verb(folder.path(), &["box", "revoke", "the-stolen-one"]);
+    assert_eq!(malformed.status.code(), Some(2));
+    let clinic = verb(folder.path(), &["box", "list", "--clinic", "0099"]);
+    assert!(clinic.status.code() == Some(1) && err(&clinic).contains("0099"));
+}
+
+#[test]
 fn a_token_is_all_that_stands_on_stdout_and_each_differs() {
     let folder = county();
     let token = || {

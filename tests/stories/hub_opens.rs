@@ -98,6 +98,9 @@ async fn a_box_opens_by_itself_once_its_hub_answers_and_not_while_it_does_not() 
     browser.click("details.ending summary").await;
     browser.submit("details.ending form .button-danger").await;
     browser.wait_text("已吊销").await;
+    let boxes = hub.verb(&["box", "list"], &["--clinic", "0017", "--json"]).json();
+    assert_eq!(boxes["boxes"].as_array().map(Vec::len), Some(1), "{boxes}");
+    assert!(boxes["boxes"][0]["revoked"].is_string(), "{boxes}");
     let open = site.program("serve", "box");
     wait_until("the box closed itself", || {
         (!mounted.load(Ordering::SeqCst)).then_some(())

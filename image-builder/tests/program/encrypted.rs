@@ -333,4 +333,16 @@ fn a_box_that_its_hub_opens_needs_nobody_after_a_power_cut_and_a_pin_without_its
         "{last} {page}"
     );
     shows(&mut machine, "/sign-in", "name=\"user\"");
+
+    // The county revokes it: the open box closes as soon as it hears that, and neither hub nor PIN opens it again.
+    hub.start_again();
+    let boxes = hub.verb(&["box", "list"], &["--json"]).json();
+    hub.verb(&["box", "revoke"], &[boxes["boxes"][0]["box"].as_str().unwrap()]);
+    shows(&mut machine, "/", "已被县中心停用");
+    drop(machine);
+    let mut machine = clinic.start("fourth", None, false);
+    shows(&mut machine, "/", "已被县中心停用");
+    let (last, page) = machine.post("/open", &[("pin", PIN)]);
+    assert!(!page.contains("盒子正在启动"), "{last} {page}");
+    hub.stop();
 }

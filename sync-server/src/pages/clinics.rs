@@ -205,7 +205,7 @@ pub async fn add(visitor: Visitor, fields: Fields) -> Answer<Response> {
 fn failed(error: ClinicError) -> PageError {
     match error {
         ClinicError::Store(error) => error.into(),
-        ClinicError::Unknown(_) => Trouble::NotFound.into(),
+        ClinicError::Unknown(_) | ClinicError::UnknownBox(_) => Trouble::NotFound.into(),
         ClinicError::Name | ClinicError::Ca(_) | ClinicError::Token(_) => Trouble::broken(&error).into(),
     }
 }
@@ -382,10 +382,8 @@ pub async fn revoke(visitor: Visitor, Path((code, device)): Path<(String, String
     if own.all(|row| row.device != device) {
         return Err(Trouble::NotFound.into());
     }
-    if store.revoke_device(device).await? {
-        store
-            .audit_note(visitor.by(), AuditAct::SettingsChange, None)
-            .await?;
-    }
+    clinics::revoke_box(store, visitor.by(), device)
+        .await
+        .map_err(failed)?;
     go_to(&format!("/clinics/{}", clinic.code))
 }
