@@ -13,8 +13,7 @@ use records::pinyin::{name_keys, query_forms};
 use records::text::{fold_phone, fold_search};
 use records::tree::Node;
 
-use crate::derive::links;
-use crate::derive::patients::{LINE, read_line};
+use crate::derive::patients::lines_of;
 use crate::engine::{Store, StoreError};
 use crate::sql::{Connection, params};
 
@@ -143,29 +142,27 @@ fn search(sql: &Connection, words: &[Vec<String>], limit: usize) -> Result<Vec<P
     let Some((first, rest)) = words.split_first() else {
         return Ok(Vec::new());
     };
-    let ranked = if rest.is_empty() {
+    let best = if rest.is_empty() {
         let broad = is_broad(sql, first)?;
-        ranked(sql, first, if broad { BROAD } else { RANKED_MAX }, |_| true)?
+        ranked(sql, first, if broad { BROAD } else { RANKED_MAX }, limit, |_| {
+            true
+        })?
     } else {
         let others = rest.iter().map(|word| matching(sql, word));
         let others: Vec<HashSet<i64>> = others.collect::<Result<_, _>>()?;
         let bears_all = |d| others.iter().all(|found| found.contains(&d));
-        ranked(sql, first, CANDIDATES_MAX, bears_all)?
+        ranked(sql, first, CANDIDATES_MAX, limit, bears_all)?
     };
-    let mut find = sql.prepare_cached(&format!("SELECT {LINE} FROM patients p WHERE p.d = ?1"))?;
-    let mut lines = Vec::with_capacity(limit.min(ranked.len()));
-    for d in ranked.into_iter().take(limit) {
-        lines.push(find.query_row([d], read_line)?);
-    }
-    links::counted(sql, lines)
+    lines_of(sql, &best)
 }
 
-/// Those who are found by a word, the best first: names that begin as was typed, then who was here last. So many people
-/// with the shortest keys are ranked; those that `counts` leaves out are none of them.
+/// The best of those who are found by a word: names that begin as was typed, then who was here last. So many people with the
+/// shortest keys are ranked; those that `counts` leaves out are none of them.
 fn ranked(
     sql: &Connection,
     forms: &[String],
     most: usize,
+    limit: usize,
     counts: impl Fn(i64) -> bool,
 ) -> Result<Vec<i64>, StoreError> {
     let mut find = sql.prepare_cached(
@@ -186,6 +183,10 @@ fn ranked(
                 ranks.push(((!begins(&name, forms), Reverse(last), name, id), d));
             }
         }
+    }
+    if limit < ranks.len() {
+        ranks.select_nth_unstable(limit);
+        ranks.truncate(limit);
     }
     ranks.sort_unstable();
     Ok(ranks.into_iter().map(|(_, d)| d).collect())
@@ -212,15 +213,18 @@ fn end_of(form: &str) -> String {
 
 /// Whether a word finds more people than are ranked.
 fn is_broad(sql: &Connection, forms: &[String]) -> Result<bool, StoreError> {
-    let mut find = sql.prepare_cached(
-        "SELECT count(DISTINCT d) FROM
-         (SELECT d FROM patient_keys WHERE key >= ?1 AND key < ?2 ORDER BY key, d LIMIT ?3) AS found",
-    )?;
-    let (most, mut found) = (RANKED_MAX as i64, 0);
-    for form in forms {
-        found += find.query_row(params![form, end_of(form), most + 1], |row| row.get::<_, i64>(0))?;
-    }
-    Ok(found > most)
+    let most = RANKED_MAX as i64;
+    let count = |what: &str| {
+        let mut find = sql.prepare_cached(&format!(
+            "SELECT count({what}) FROM
+             (SELECT d FROM patient_keys WHERE key >= ?1 AND key < ?2 ORDER BY key, d LIMIT ?3) AS found"
+        ))?;
+        let of_form =
+            |form: &String| find.query_row(params![form, end_of(form), most + 1], |row| row.get::<_, i64>(0));
+        forms.iter().map(of_form).sum::<crate::sql::Result<i64>>()
+    };
+    // Keys are counted sooner than people, and nobody is found by less than one.
+    Ok(count("*")? > most && count("DISTINCT d")? > most)
 }
 
 /// Rows of the charts that have a key which begins with one of the forms: at most so many of each form.

@@ -223,29 +223,23 @@ pub(super) fn other_charts(sql: &Connection, patient: PatientId) -> Result<Vec<O
     Ok(found)
 }
 
-/// Lines of a list, each with what the other charts that count as the same person say of allergies.
-pub(crate) fn counted(sql: &Connection, mut lines: Vec<PatientLine>) -> Result<Vec<PatientLine>, StoreError> {
-    for line in &mut lines {
-        if line.allergies == AllergyBadge::Known || !has_others(sql, line.id)? {
-            continue;
+/// Lines of a list, each with what the other charts that count as the same person say of allergies. With each comes whether
+/// it may have any.
+pub(crate) fn counted(
+    sql: &Connection,
+    lines: Vec<(PatientLine, bool)>,
+) -> Result<Vec<PatientLine>, StoreError> {
+    let count = |(mut line, has_others): (PatientLine, bool)| {
+        if has_others && line.allergies != AllergyBadge::Known {
+            let others = other_charts(sql, line.id)?;
+            let counting = others.iter().filter(|other| other.by != SameBy::Proposal);
+            line.allergies = counting.fold(line.allergies, |badge, other| {
+                badge.counting(other.chart.allergies.badge())
+            });
         }
-        let others = other_charts(sql, line.id)?;
-        let counting = others.iter().filter(|other| other.by != SameBy::Proposal);
-        line.allergies = counting.fold(line.allergies, |badge, other| {
-            badge.counting(other.chart.allergies.badge())
-        });
-    }
-    Ok(lines)
-}
-
-/// Whether any other chart may be of the same person: a quick look for lists, where hardly anybody has one.
-fn has_others(sql: &Connection, patient: PatientId) -> Result<bool, StoreError> {
-    let mut find = sql.prepare_cached(
-        "SELECT EXISTS(SELECT 1 FROM links WHERE chart = ?1)
-             OR EXISTS(SELECT 1 FROM patient_numbers a JOIN patient_numbers b ON b.number = a.number
-                       WHERE a.chart = ?1 AND b.chart <> ?1)",
-    )?;
-    Ok(find.query_row([patient.as_bytes()], |row| row.get(0))?)
+        Ok(line)
+    };
+    lines.into_iter().map(count).collect()
 }
 
 fn link_of(sql: &Connection, charts: [PatientId; 2]) -> Result<Option<(DocId, Read<Link>)>, StoreError> {

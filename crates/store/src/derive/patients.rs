@@ -1,6 +1,6 @@
 //! Patients: one row a chart for lists, its content beside it, and the keys by which a person is found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use records::ids::{DocId, PatientId};
 use records::patients::{AllergyBadge, Chart, PatientLine, Sex};
@@ -36,15 +36,21 @@ CREATE TABLE IF NOT EXISTS patient_keys(
 CREATE INDEX IF NOT EXISTS patient_keys_by_document ON patient_keys(d);
 ";
 
-/// Columns of a line; `last_visit` is looked up beside them, since it stands in other documents.
-pub(crate) const LINE: &str =
-    "p.id, p.name, p.sex, p.birth, p.village_group, p.id_tail, p.phone_tail, p.allergies,
+/// Columns of a line. What stands in other documents is looked up beside them: the last visit, and whether any other chart
+/// may be of the same person, which hardly anybody has.
+const LINE: &str = "p.id, p.name, p.sex, p.birth, p.village_group, p.id_tail, p.phone_tail, p.allergies,
     p.clash, p.deceased,
-    (SELECT max(e.opened) FROM encounters e WHERE e.patient = p.id)";
+    (SELECT max(e.opened) FROM encounters e WHERE e.patient = p.id),
+    EXISTS(SELECT 1 FROM links l WHERE l.chart = p.id)
+        OR EXISTS(SELECT 1 FROM patient_numbers a JOIN patient_numbers b ON b.number = a.number
+                  WHERE a.chart = p.id AND b.chart <> p.id)";
+/// Lines that are read at once by the numbers of their rows.
+const LINES_AT_ONCE: usize = 32;
 
-pub(crate) fn read_line(row: &Row<'_>) -> crate::sql::Result<PatientLine> {
+/// A line, and whether other charts may be of the same person.
+fn read_line(row: &Row<'_>) -> crate::sql::Result<(PatientLine, bool)> {
     let (sex, birth, allergies): (String, Option<String>, String) = (row.get(2)?, row.get(3)?, row.get(7)?);
-    Ok(PatientLine {
+    let line = PatientLine {
         id: PatientId(row.get(0)?),
         name: row.get(1)?,
         sex: Sex::from_word(&sex).unwrap_or_default(),
@@ -56,7 +62,26 @@ pub(crate) fn read_line(row: &Row<'_>) -> crate::sql::Result<PatientLine> {
         last_visit: row.get::<_, Option<i64>>(10)?.map(WallTime),
         clash: row.get(8)?,
         deceased: row.get(9)?,
-    })
+    };
+    Ok((line, row.get(11)?))
+}
+
+/// The lines of these rows, in their order.
+pub(crate) fn lines_of(sql: &Connection, rows: &[i64]) -> Result<Vec<PatientLine>, StoreError> {
+    let places: Vec<String> = (1..=LINES_AT_ONCE).map(|place| format!("?{place}")).collect();
+    let mut find = sql.prepare_cached(&format!(
+        "SELECT {LINE}, p.d FROM patients p WHERE p.d IN ({})",
+        places.join(", ")
+    ))?;
+    let mut lines = Vec::with_capacity(rows.len());
+    for some in rows.chunks(LINES_AT_ONCE) {
+        // Asked for twice, a row is found once.
+        let asked: [i64; LINES_AT_ONCE] = std::array::from_fn(|at| *some.get(at).unwrap_or(&some[0]));
+        let found = find.query_map(&asked[..], |row| Ok((row.get::<_, i64>(12)?, read_line(row)?)))?;
+        let mut found = found.collect::<crate::sql::Result<HashMap<i64, (PatientLine, bool)>>>()?;
+        lines.extend(some.iter().filter_map(|row| found.remove(row)));
+    }
+    links::counted(sql, lines)
 }
 
 pub(super) fn project(

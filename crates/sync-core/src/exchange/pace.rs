@@ -35,8 +35,8 @@ const FILLED_AFTER: u32 = 3;
 /// The way counts as filled at once where a segment took more than so many of the shortest trips, and all the while words of
 /// progress came: it stood in a queue, and not behind a lost packet. TCP's own start takes two.
 const STOOD_TRIPS: u32 = 3;
-/// Words came all the while where none let this part of the shortest trip pass.
-const PAUSE_PART: u32 = 2;
+/// Words came all the while where none kept silent for this part of what the segment took.
+const SILENT_PART: u32 = 3;
 /// A queue stands where every trip of a round was longer than the shortest by this part of it.
 const QUEUED_PART: u32 = 8;
 /// Rounds with a queue one after the other, after which the way counts as filled.
@@ -224,7 +224,7 @@ impl Pace {
             sent_at: mark.at,
         });
         self.measure_rate(mark, trip, now);
-        if now.saturating_sub(self.word_at) > trip / PAUSE_PART {
+        if now.saturating_sub(self.word_at) > this / SILENT_PART {
             self.flows_since = now;
         }
         self.word_at = now;
@@ -371,6 +371,9 @@ mod tests {
         ..LEVEL
     };
 
+    /// Segments that are written at once and become one record of TLS, which is of use only whole: one word for both.
+    const RECORD_SEGMENTS: u32 = 2;
+
     /// What came of some seconds of sending.
     #[derive(Debug)]
     struct Flow {
@@ -401,8 +404,16 @@ mod tests {
         let mut most_under_way = 0;
         let (mut told_before, mut waited) = (None, 0.0);
         while now < end {
+            let mut record = 0;
             while pace.has_room(Lane::P2, now) {
+                let first = pace.sent == 0;
                 pace.sent(Lane::P2, 1024, now);
+                record += 1;
+                if record == RECORD_SEGMENTS {
+                    words.pop_back();
+                }
+                // The first write is a short one.
+                record = if first { 0 } else { record % RECORD_SEGMENTS };
                 free = free.max(now) + Duration::from_nanos(1024 * 1_000_000_000 / way.rate);
                 let (late, chance) = dice(way.jitter);
                 let lost = if chance < way.lost {
