@@ -16,9 +16,6 @@ use crate::dial::AGAIN_MAX;
 
 /// Bytes that are handed to the socket at once: few, so that something urgent does not wait behind them.
 const WRITE_BYTES: usize = 4 * 1024;
-/// As many are handed over first: a TLS record is of use only whole, and the word that the first one came tells how long the
-/// way is. Told of a long one, the sender would take the time of its bytes for the way's, and hurry for ever.
-const FIRST_WRITE_BYTES: usize = 512;
 /// Bytes that are taken from the socket at once.
 const READ_BYTES: usize = 32 * 1024;
 /// How long the last words may take.
@@ -114,15 +111,6 @@ pub(crate) async fn prepare(
         exchange.handle_answer(answer, Duration::ZERO)?;
     }
     Ok(None)
-}
-
-/// The answer to a long ask; where none is under way, there is never one.
-pub(crate) async fn answered(beside: &mut Option<Beside>) -> Result<Answer, StoreError> {
-    match beside {
-        // Only a panic ends it without an answer.
-        Some(answer) => answer.await.unwrap_or(Err(StoreError::Closed)),
-        None => std::future::pending().await,
-    }
 }
 
 /// Nobody waits for an answer any more, but it works in the store: whoever closes that next must find it free.
@@ -356,12 +344,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
     }
 
     fn fill(&mut self, exchange: &mut Exchange, started: Instant) {
-        let enough = if self.carried.up == 0 {
-            FIRST_WRITE_BYTES
-        } else {
-            WRITE_BYTES
-        };
-        while self.out.len() < enough {
+        while self.out.len() < WRITE_BYTES {
             let Some(bytes) = exchange.poll_transmit(started.elapsed()) else {
                 break;
             };
@@ -396,6 +379,13 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                 std::future::pending().await
             }
         };
+        let beside = async {
+            match beside {
+                // Only a panic ends it without an answer.
+                Some(answer) => answer.await.unwrap_or(Err(StoreError::Closed)),
+                None => std::future::pending().await,
+            }
+        };
         let look = async {
             match outside.look_every {
                 Some(pause) => tokio::time::sleep(pause).await,
@@ -414,7 +404,7 @@ impl<S: AsyncRead + AsyncWrite> Line<'_, S> {
                 Ok(count) => Happened::Wrote(count),
                 Err(error) => Happened::Cut(Some(error)),
             },
-            answer = answered(beside) => Happened::Answered(answer),
+            answer = beside => Happened::Answered(answer),
             count = read.read(buffer), if has_room => match count {
                 Ok(0) => Happened::Cut(None),
                 Ok(count) => Happened::Read(count),

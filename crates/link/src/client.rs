@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
 
 use crate::cable::Cable;
-use crate::carry::{Answers, Beside, Carried, End, Outside, answered, carry, let_finish, prepare};
+use crate::carry::{Answers, Beside, Carried, End, Outside, carry, let_finish, prepare};
 use crate::dial::{HubAddress, Limits, LinkError, Meter, dial};
 use crate::tls::{BoxIdentity, Trust, client_config};
 
@@ -95,7 +95,7 @@ impl Client {
 
 /// What a link keeps from one contact to the next: with a ticket of the last one no certificates travel.
 #[derive(Default)]
-pub(crate) struct Handshakes(Option<(Enrolment, Arc<ClientConfig>)>);
+struct Handshakes(Option<(Enrolment, Arc<ClientConfig>)>);
 
 impl Handshakes {
     /// How the box of this enrolment shakes hands.
@@ -247,7 +247,7 @@ fn random() -> u64 {
 }
 
 /// One contact with the hub.
-pub(crate) struct Contact<'a> {
+struct Contact<'a> {
     store: &'a Store,
     options: &'a ClientOptions,
     handshakes: &'a mut Handshakes,
@@ -256,10 +256,9 @@ pub(crate) struct Contact<'a> {
     carried: Carried,
 }
 
-/// Carries out what the exchange of a box asks.
-pub(crate) struct BoxAnswers<'a> {
-    pub(crate) store: &'a Store,
-    pub(crate) on_hub_time: Option<&'a OnHubTime>,
+struct BoxAnswers<'a> {
+    store: &'a Store,
+    on_hub_time: Option<&'a OnHubTime>,
 }
 
 impl Answers for BoxAnswers<'_> {
@@ -281,7 +280,7 @@ impl Answers for BoxAnswers<'_> {
 }
 
 impl<'a> Contact<'a> {
-    pub(crate) fn new(store: &'a Store, options: &'a ClientOptions, handshakes: &'a mut Handshakes) -> Self {
+    fn new(store: &'a Store, options: &'a ClientOptions, handshakes: &'a mut Handshakes) -> Self {
         Self {
             store,
             options,
@@ -309,13 +308,26 @@ impl<'a> Contact<'a> {
         outcome
     }
 
-    /// The exchange of a box that was enrolled like this.
-    pub(crate) async fn exchange(
-        &self,
+    async fn connected(
+        &mut self,
         enrolment: &Enrolment,
+        hub_url: Option<&str>,
         until_settled: bool,
-    ) -> Result<Exchange, LinkError> {
+        mut stop: impl Future<Output = ()> + Unpin + Send,
+        meter: &Meter,
+    ) -> Result<End, LinkError> {
         let own = |error: StoreError| LinkError::by(Cause::OwnStore, error);
+        let address = HubAddress::parse(hub_url.unwrap_or(&enrolment.hub_url))
+            .map_err(|error| LinkError::by(Cause::Unreachable, error))?;
+        let config = self
+            .handshakes
+            .of(enrolment, self.store.device_key())
+            .map_err(|error| LinkError::by(Cause::OwnStore, error))?;
+        let limits = self.options.limits;
+        let (cable, meter) = (self.options.cable.clone(), meter.clone());
+        let mut dialling = JoinSet::new();
+        dialling.spawn(async move { dial(&address, config, &cable, &meter, limits).await });
+        let events = self.store.changes();
         let hello = self.store.hello(&self.options.software).await.map_err(own)?;
         let hello = hello.ok_or_else(|| LinkError::new(Cause::NotJoined))?;
         let credentials = Credentials {
@@ -330,37 +342,33 @@ impl<'a> Contact<'a> {
             self.options.gather
         };
         let mut exchange = Exchange::for_box(credentials, &hello, gather, Duration::ZERO);
-        exchange.set_silence_limit(self.options.limits.silence);
-        Ok(exchange)
-    }
-
-    async fn connected(
-        &mut self,
-        enrolment: &Enrolment,
-        hub_url: Option<&str>,
-        until_settled: bool,
-        mut stop: impl Future<Output = ()> + Unpin + Send,
-        meter: &Meter,
-    ) -> Result<End, LinkError> {
-        let address = HubAddress::parse(hub_url.unwrap_or(&enrolment.hub_url))
-            .map_err(|error| LinkError::by(Cause::Unreachable, error))?;
-        let config = self
-            .handshakes
-            .of(enrolment, self.store.device_key())
-            .map_err(|error| LinkError::by(Cause::OwnStore, error))?;
-        let limits = self.options.limits;
-        let (cable, meter) = (self.options.cable.clone(), meter.clone());
-        let mut dialling = JoinSet::new();
-        dialling.spawn(async move { dial(&address, config, &cable, &meter, limits).await });
-        let events = self.store.changes();
-        let mut exchange = self.exchange(enrolment, until_settled).await?;
+        exchange.set_silence_limit(limits.silence);
         let mut answers = BoxAnswers {
             store: self.store,
             on_hub_time: self.options.on_hub_time.as_ref(),
         };
-        let (stream, beside) = match reach(dialling, &mut exchange, &mut answers, &mut stop).await {
-            Ok(reached) => reached,
-            Err(ended) => return ended,
+        // What goes out first is read and packed while the hub is being reached: a Pi takes seconds for a day.
+        let beside = match prepare(&mut exchange, &mut answers).await {
+            Ok(beside) => beside,
+            Err(end) => return Ok(end),
+        };
+        let dialled = tokio::select! {
+            biased;
+            () = &mut stop => None,
+            dialled = dialling.join_next() => dialled,
+        };
+        let dialled = match dialled {
+            Some(Ok(Ok(stream))) => Ok(stream),
+            Some(Ok(Err(error))) => Err(Err(error)),
+            Some(Err(panicked)) => Err(Err(LinkError::by(Cause::Cut, panicked))),
+            None => Err(Ok(End::Stopped)),
+        };
+        let stream = match dialled {
+            Ok(stream) => stream,
+            Err(ended) => {
+                let_finish(beside).await;
+                return ended;
+            }
         };
         let started = Instant::now();
         let outside = Outside {
@@ -386,37 +394,6 @@ impl<'a> Contact<'a> {
         self.counts = exchange.counts();
         Ok(end)
     }
-}
-
-/// Waits for the hub, or for the end of this contact. What goes out first is read and packed meanwhile, one message
-/// after the other: a Pi takes seconds for a day.
-pub(crate) async fn reach<T: Send + 'static>(
-    mut dialling: JoinSet<Result<T, LinkError>>,
-    exchange: &mut Exchange,
-    answers: &mut impl Answers,
-    stop: &mut (impl Future<Output = ()> + Unpin + Send),
-) -> Result<(T, Option<Beside>), Result<End, LinkError>> {
-    let mut beside = prepare(exchange, answers).await.map_err(Ok)?;
-    let ended = loop {
-        tokio::select! {
-            biased;
-            () = &mut *stop => break Ok(End::Stopped),
-            dialled = dialling.join_next() => match dialled {
-                Some(Ok(Ok(stream))) => return Ok((stream, beside)),
-                Some(Ok(Err(error))) => break Err(error),
-                Some(Err(panicked)) => break Err(LinkError::by(Cause::Cut, panicked)),
-                None => break Ok(End::Stopped),
-            },
-            answer = answered(&mut beside) => {
-                let answer = answer.map_err(|error| Ok(error.into()))?;
-                let taken = exchange.handle_answer(answer, Duration::ZERO);
-                taken.map_err(|fault| Ok(fault.into()))?;
-                beside = prepare(exchange, answers).await.map_err(Ok)?;
-            }
-        }
-    };
-    let_finish(beside).await;
-    Err(ended)
 }
 
 /// What one `sync --once` carried.

@@ -4,7 +4,6 @@ mod cuts;
 mod garbage;
 mod joining;
 mod portals;
-mod reaching;
 mod shares;
 mod tariff;
 

@@ -18,9 +18,6 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::hub_ca::{HubCa, HubLeaf, county_of};
 
-/// Most bytes of a record, two segments of the exchange: of a longer one a slow line would tell nothing for half a second and
-/// more, and the sender could not see how fast it delivers.
-const RECORD_BYTES_MAX: usize = 2_100;
 /// Handshakes that a hub remembers: a box that shows a ticket of one comes back without certificates. Each ticket is good
 /// once, and a box gets two at a time.
 const REMEMBERED_MAX: usize = 8192;
@@ -58,7 +55,6 @@ pub fn server_config(ca: &HubCa, leaf: &HubLeaf) -> Result<ServerConfig, Error> 
         .with_client_cert_verifier(Arc::new(AnyTimeClients(inner)))
         .with_single_cert(leaf.chain.clone(), leaf.key.clone_key())?;
     config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_MAX);
-    config.max_fragment_size = Some(RECORD_BYTES_MAX);
     Ok(config)
 }
 
@@ -75,16 +71,14 @@ pub fn client_config(trust: Trust, identity: Option<&BoxIdentity<'_>>) -> Result
         .with_protocol_versions(&[&version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut config = match identity {
-        None => builder.with_no_client_auth(),
+    match identity {
+        None => Ok(builder.with_no_client_auth()),
         Some(identity) => {
             let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.to_pkcs8()));
             let certificate = CertificateDer::from(identity.certificate.to_vec());
-            builder.with_client_auth_cert(vec![certificate], key)?
+            builder.with_client_auth_cert(vec![certificate], key)
         }
-    };
-    config.max_fragment_size = Some(RECORD_BYTES_MAX);
-    Ok(config)
+    }
 }
 
 /// The device key in the certificate that a box showed.

@@ -32,11 +32,6 @@ const RATE_TRIPS: u32 = 2;
 const RATE_ROUNDS: u64 = 10;
 /// Round trips without growth of the rate by an eighth, after which the way counts as filled.
 const FILLED_AFTER: u32 = 3;
-/// The way counts as filled at once where a segment took more than so many of the shortest trips, and all the while words of
-/// progress came: it stood in a queue, and not behind a lost packet. TCP's own start takes two.
-const STOOD_TRIPS: u32 = 3;
-/// Words came all the while where none kept silent for this part of what the segment took.
-const SILENT_PART: u32 = 3;
 /// A queue stands where every trip of a round was longer than the shortest by this part of it.
 const QUEUED_PART: u32 = 8;
 /// Rounds with a queue one after the other, after which the way counts as filled.
@@ -108,10 +103,6 @@ pub(crate) struct Pace {
     began: (Duration, u64),
     /// Words since then.
     words: VecDeque<Word>,
-    /// When the last word came.
-    word_at: Duration,
-    /// Since when they come without a pause.
-    flows_since: Duration,
     /// The shortest that a segment took to be told.
     trip: Option<Duration>,
     /// Bytes per second behind the round that they were measured in: the fastest, and slower ones that came later.
@@ -224,14 +215,6 @@ impl Pace {
             sent_at: mark.at,
         });
         self.measure_rate(mark, trip, now);
-        if now.saturating_sub(self.word_at) > this / SILENT_PART {
-            self.flows_since = now;
-        }
-        self.word_at = now;
-        let flows = now.saturating_sub(self.flows_since) > trip * RATE_TRIPS;
-        if flows && this > trip * STOOD_TRIPS && matches!(self.gain, Gain::Start) {
-            self.is_filled(now);
-        }
         if mark.total > self.round_end {
             self.end_round(trip, mark.filling);
         }
@@ -261,16 +244,6 @@ impl Pace {
             while self.rates.pop_back_if(|(_, slower)| *slower <= rate).is_some() {}
             self.rates.push_back((self.round, rate));
         }
-    }
-
-    /// The first flight alone filled the way: what is under way beyond what that holds was sent before its time.
-    fn is_filled(&mut self, now: Duration) {
-        self.steady = FILLED_AFTER;
-        self.rate_before = self.rate();
-        self.gain = Gain::Keep;
-        let queue = (self.sent - self.told).saturating_sub(self.holds());
-        self.owed = i64::try_from(queue).unwrap_or(i64::MAX);
-        self.owed_at = now;
     }
 
     fn end_round(&mut self, trip: Duration, filling: bool) {
@@ -371,10 +344,7 @@ mod tests {
         ..LEVEL
     };
 
-    /// Segments that are written at once and become one record of TLS, which is of use only whole: one word for both.
-    const RECORD_SEGMENTS: u32 = 2;
-
-    /// What came of some seconds of sending.
+    /// What came of some seconds of sending; all but the first ten.
     #[derive(Debug)]
     struct Flow {
         /// Part of what the way could have carried.
@@ -384,12 +354,8 @@ mod tests {
         waits: f64,
     }
 
-    /// Sends as fast as the pace lets it, and counts all but the first ten seconds.
+    /// Sends as fast as the pace lets it.
     fn flow(pace: &mut Pace, way: Way, from: Duration, seconds: u64) -> Flow {
-        flow_after(pace, way, from, Duration::from_secs(10), seconds)
-    }
-
-    fn flow_after(pace: &mut Pace, way: Way, from: Duration, uncounted: Duration, seconds: u64) -> Flow {
         let mut random = 1_u64;
         let mut dice = move |most: Duration| {
             random = random
@@ -398,22 +364,17 @@ mod tests {
             let part = u32::try_from(random >> 40).unwrap();
             (most / (1 << 12) * (part >> 12), u64::from(part % 100))
         };
-        let (counted_from, end) = (from + uncounted, from + Duration::from_secs(seconds));
+        let (counted_from, end) = (
+            from + Duration::from_secs(10),
+            from + Duration::from_secs(seconds),
+        );
         let (mut now, mut free, mut in_order, mut word_free) = (from, from, from, from);
         let mut words: VecDeque<(Duration, u64)> = VecDeque::new();
         let mut most_under_way = 0;
         let (mut told_before, mut waited) = (None, 0.0);
         while now < end {
-            let mut record = 0;
             while pace.has_room(Lane::P2, now) {
-                let first = pace.sent == 0;
                 pace.sent(Lane::P2, 1024, now);
-                record += 1;
-                if record == RECORD_SEGMENTS {
-                    words.pop_back();
-                }
-                // The first write is a short one.
-                record = if first { 0 } else { record % RECORD_SEGMENTS };
                 free = free.max(now) + Duration::from_nanos(1024 * 1_000_000_000 / way.rate);
                 let (late, chance) = dice(way.jitter);
                 let lost = if chance < way.lost {
@@ -463,29 +424,6 @@ mod tests {
             let holds = rate * 6 / 10;
             assert!(flow.most_under_way < holds + 4 * 1024, "{rate}: {flow:?}");
         }
-    }
-
-    #[test]
-    fn a_first_flight_that_fills_the_way_drains_before_more_follows() {
-        for (rate, waits) in [(8000, 0.25), (4000, 0.4)] {
-            let way = Way { rate, ..LEVEL };
-            // The flight itself takes so long.
-            let flight = Duration::from_secs(1 + FIRST_FLIGHT / rate);
-            let flow = flow_after(&mut Pace::default(), way, Duration::ZERO, flight, 15);
-            assert!(flow.used > 0.93 && flow.waits < waits, "{rate}: {flow:?}");
-        }
-    }
-
-    #[test]
-    fn a_first_flight_behind_a_lost_packet_does_not_fill_the_way() {
-        let mut pace = Pace::default();
-        while pace.has_room(Lane::P2, Duration::ZERO) {
-            pace.sent(Lane::P2, 1024, Duration::ZERO);
-        }
-        let trip = Duration::from_millis(100);
-        pace.told(1024, trip);
-        pace.told(pace.sent, trip * (STOOD_TRIPS + 1));
-        assert!(matches!(pace.gain, Gain::Start), "{:?}", pace.gain);
     }
 
     #[test]
