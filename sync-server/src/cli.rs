@@ -48,7 +48,7 @@ enum Verb {
     /// Prints a one-time enrolment token for a box of a clinic; it carries the pin of the hub's CA.
     Token(TokenArgs),
     /// Checks the data folder and prints its fingerprint.
-    Verify(VerifyArgs),
+    Verify(AboutArgs),
     /// Writes an encrypted backup, also beside a running `serve`, and checks it by restoring it.
     Backup(BackupArgs),
     /// Restores a backup into an empty folder; the hub begins a new epoch.
@@ -175,12 +175,12 @@ pub(crate) struct TokenArgs {
     clinic: ClinicCode,
 }
 
-/// Arguments of `verify`.
+/// Arguments of verbs that tell of the whole county or of one clinic.
 #[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
+pub(crate) struct AboutArgs {
     #[command(flatten)]
     place: Place,
-    /// Only what this clinic holds.
+    /// Only what is of this clinic.
     #[arg(long, value_name = "CODE")]
     clinic: Option<ClinicCode>,
     /// Prints one object as the last line.

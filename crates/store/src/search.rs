@@ -21,10 +21,9 @@ use crate::sql::{Connection, params};
 const WORDS_MAX: usize = 4;
 /// Most keys of each form that are looked at.
 const CANDIDATES_MAX: usize = 1_000;
-/// Most patients that are ranked for one word: everybody of the commonest surname in a village.
-const RANKED_MAX: usize = 400;
-/// Of a word that finds more, so many are ranked, the shortest names first: the next letter is typed anyway.
-const BROAD: usize = 100;
+/// Most patients that are ranked for one word: everybody of a common surname in a village. Of a word that finds more people
+/// the rest are left out, the longest names first: the next letter is typed anyway.
+const RANKED_MAX: usize = 250;
 /// Above every character that a key holds.
 const LAST: char = char::MAX;
 
@@ -143,10 +142,7 @@ fn search(sql: &Connection, words: &[Vec<String>], limit: usize) -> Result<Vec<P
         return Ok(Vec::new());
     };
     let best = if rest.is_empty() {
-        let broad = is_broad(sql, first)?;
-        ranked(sql, first, if broad { BROAD } else { RANKED_MAX }, limit, |_| {
-            true
-        })?
+        ranked(sql, first, RANKED_MAX, limit, |_| true)?
     } else {
         let others = rest.iter().map(|word| matching(sql, word));
         let others: Vec<HashSet<i64>> = others.collect::<Result<_, _>>()?;
@@ -209,22 +205,6 @@ fn begins(name: &str, forms: &[String]) -> bool {
 /// Behind every key that begins with this form.
 fn end_of(form: &str) -> String {
     format!("{form}{LAST}")
-}
-
-/// Whether a word finds more people than are ranked.
-fn is_broad(sql: &Connection, forms: &[String]) -> Result<bool, StoreError> {
-    let most = RANKED_MAX as i64;
-    let count = |what: &str| {
-        let mut find = sql.prepare_cached(&format!(
-            "SELECT count({what}) FROM
-             (SELECT d FROM patient_keys WHERE key >= ?1 AND key < ?2 ORDER BY key, d LIMIT ?3) AS found"
-        ))?;
-        let of_form =
-            |form: &String| find.query_row(params![form, end_of(form), most + 1], |row| row.get::<_, i64>(0));
-        forms.iter().map(of_form).sum::<crate::sql::Result<i64>>()
-    };
-    // Keys are counted sooner than people, and nobody is found by less than one.
-    Ok(count("*")? > most && count("DISTINCT d")? > most)
 }
 
 /// Rows of the charts that have a key which begins with one of the forms: at most so many of each form.
@@ -298,16 +278,16 @@ mod tests {
         assert_eq!(found.len(), 30);
         assert!(found.iter().any(|line| line.id == alone));
         // One more character narrows it, and nobody is left out.
-        assert_eq!(store.search_patients("王144", 30).await.unwrap().len(), 10);
+        assert_eq!(store.search_patients("王112", 30).await.unwrap().len(), 10);
     }
 
     #[tokio::test]
     async fn people_are_counted_and_not_the_keys_by_which_a_word_finds_them() {
         let bench = Bench::new();
         let store = bench.open();
-        let people = RANKED_MAX as i64 / 2 + 50;
+        let people = RANKED_MAX;
         let filled = store.write(move |tx| {
-            for d in 1..=people {
+            for d in 1..=people as i64 {
                 tx.sql.execute(
                     "INSERT INTO patients(d, id, name, sex, village_group, allergies, clash, deceased)
                      VALUES(?1, randomblob(16), '王' || ?1, '', '', '', 0, 0)",
@@ -325,6 +305,6 @@ mod tests {
         });
         filled.await.unwrap();
         let found = store.search_patients("w", RANKED_MAX).await.unwrap();
-        assert!(found.len() > BROAD, "{}", found.len());
+        assert_eq!(found.len(), people);
     }
 }

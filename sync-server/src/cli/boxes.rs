@@ -3,30 +3,21 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use records::ids::{ClinicCode, DeviceId};
+use records::ids::DeviceId;
 use records::time::WallTime;
 use serde_json::{Value, json};
 use shell::verbs::{Failure, Outcome, chain, say};
 use store::{By, DeviceRow};
 
-use super::Place;
-use super::open::beside;
+use super::open::{about, beside};
+use super::{AboutArgs, Place};
 use crate::clinics;
 
 /// What to do about boxes.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BoxVerb {
     /// Tells the boxes that joined.
-    List {
-        #[command(flatten)]
-        place: Place,
-        /// Only those of this clinic.
-        #[arg(long, value_name = "CODE")]
-        clinic: Option<ClinicCode>,
-        /// Prints one object as the last line.
-        #[arg(long)]
-        json: bool,
-    },
+    List(AboutArgs),
     /// Answers a box no more, for ever: it was lost or stolen. What it brought stays; one whose data a person or this hub
     /// opens leaves them to the county's recovery key once it hears of this.
     Revoke {
@@ -41,7 +32,7 @@ pub(crate) enum BoxVerb {
 impl BoxVerb {
     pub(super) fn wants_json(&self) -> bool {
         match self {
-            Self::List { json, .. } => *json,
+            Self::List(args) => args.json,
             Self::Revoke { .. } => false,
         }
     }
@@ -49,20 +40,16 @@ impl BoxVerb {
 
 pub(super) async fn run(verb: BoxVerb) -> Outcome {
     match verb {
-        BoxVerb::List { place, clinic, json } => list(&place, clinic.as_ref(), json).await,
+        BoxVerb::List(args) => list(&args).await,
         BoxVerb::Revoke { device, place } => revoke(&place, device).await,
     }
 }
 
-async fn list(place: &Place, clinic: Option<&ClinicCode>, json: bool) -> Outcome {
-    let store = beside(place).await?;
-    if let Some(code) = clinic {
-        let known = clinics::find(&store, code).await;
-        known.map_err(|error| Failure::new(chain(&error)))?;
-    }
-    let rows = store.devices(clinic).await;
+async fn list(args: &AboutArgs) -> Outcome {
+    let store = about(args).await?;
+    let rows = store.devices(args.clinic.as_ref()).await;
     let rows = rows.map_err(|error| Failure::new(chain(&error)))?;
-    if json {
+    if args.json {
         let boxes: Vec<Value> = rows.iter().map(told).collect();
         say(&json!({ "boxes": boxes }).to_string());
     } else {

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use shell::opening::{self, OpeningFault};
-use shell::verbs::Failure;
+use shell::verbs::{Failure, chain};
 use store::{Address, BlobStore, Mode, OpenError, Side, Store};
 
-use super::{Place, place};
+use super::{AboutArgs, Place, place};
+use crate::clinics;
 use crate::clock::HubClock;
 
 /// Opens the folder for a verb that works beside a running `serve`. A folder that holds nothing yet is begun.
@@ -41,6 +42,16 @@ async fn begun(data: &Path, database: Option<Address>, blobs: Option<BlobStore>)
 pub(super) async fn beside(place: &Place) -> Result<Store, Failure> {
     let opened = open(&place.data, &place.database()?, &place.blobs()?, Mode::Beside).await;
     opened.map_err(|fault| Failure::new(fault.to_string()))
+}
+
+/// The same for a verb that tells of the county or of one clinic, which must be there.
+pub(super) async fn about(args: &AboutArgs) -> Result<Store, Failure> {
+    let store = beside(&args.place).await?;
+    if let Some(code) = &args.clinic {
+        let known = clinics::find(&store, code).await;
+        known.map_err(|error| Failure::new(chain(&error)))?;
+    }
+    Ok(store)
 }
 
 /// The same for a verb that names the folder only.

@@ -7,16 +7,11 @@ use shell::checking;
 use shell::progress::{follow, things};
 use shell::verbs::{Failure, Outcome, chain, say};
 
-use super::VerifyArgs;
-use super::open::beside;
-use crate::clinics;
+use super::AboutArgs;
+use super::open::about;
 
-pub(super) async fn run(args: VerifyArgs) -> Outcome {
-    let store = beside(&args.place).await?;
-    if let Some(code) = &args.clinic {
-        let known = clinics::find(&store, code).await;
-        known.map_err(|error| Failure::new(chain(&error)))?;
-    }
+pub(super) async fn run(args: AboutArgs) -> Outcome {
+    let store = about(&args).await?;
     let bar = things();
     let found = store.verify(args.clinic, follow(&bar, "documents")).await;
     bar.finish_and_clear();

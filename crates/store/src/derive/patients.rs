@@ -1,6 +1,6 @@
 //! Patients: one row a chart for lists, its content beside it, and the keys by which a person is found.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use records::ids::{DocId, PatientId};
 use records::patients::{AllergyBadge, Chart, PatientLine, Sex};
@@ -44,8 +44,6 @@ const LINE: &str = "p.id, p.name, p.sex, p.birth, p.village_group, p.id_tail, p.
     EXISTS(SELECT 1 FROM links l WHERE l.chart = p.id)
         OR EXISTS(SELECT 1 FROM patient_numbers a JOIN patient_numbers b ON b.number = a.number
                   WHERE a.chart = p.id AND b.chart <> p.id)";
-/// Lines that are read at once by the numbers of their rows.
-const LINES_AT_ONCE: usize = 32;
 
 /// A line, and whether other charts may be of the same person.
 fn read_line(row: &Row<'_>) -> crate::sql::Result<(PatientLine, bool)> {
@@ -68,20 +66,9 @@ fn read_line(row: &Row<'_>) -> crate::sql::Result<(PatientLine, bool)> {
 
 /// The lines of these rows, in their order.
 pub(crate) fn lines_of(sql: &Connection, rows: &[i64]) -> Result<Vec<PatientLine>, StoreError> {
-    let places: Vec<String> = (1..=LINES_AT_ONCE).map(|place| format!("?{place}")).collect();
-    let mut find = sql.prepare_cached(&format!(
-        "SELECT {LINE}, p.d FROM patients p WHERE p.d IN ({})",
-        places.join(", ")
-    ))?;
-    let mut lines = Vec::with_capacity(rows.len());
-    for some in rows.chunks(LINES_AT_ONCE) {
-        // Asked for twice, a row is found once.
-        let asked: [i64; LINES_AT_ONCE] = std::array::from_fn(|at| *some.get(at).unwrap_or(&some[0]));
-        let found = find.query_map(&asked[..], |row| Ok((row.get::<_, i64>(12)?, read_line(row)?)))?;
-        let mut found = found.collect::<crate::sql::Result<HashMap<i64, (PatientLine, bool)>>>()?;
-        lines.extend(some.iter().filter_map(|row| found.remove(row)));
-    }
-    links::counted(sql, lines)
+    let mut find = sql.prepare_cached(&format!("SELECT {LINE} FROM patients p WHERE p.d = ?1"))?;
+    let lines = rows.iter().map(|d| find.query_row([*d], read_line));
+    links::counted(sql, lines.collect::<crate::sql::Result<_>>()?)
 }
 
 pub(super) fn project(
