@@ -8,7 +8,10 @@ use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ParsedCertificate, ServerSessionMemoryCache, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, ParsedCertificate, ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
     ServerConfig, SignatureScheme, version,
@@ -53,7 +56,7 @@ pub fn server_config(ca: &HubCa, leaf: &HubLeaf) -> Result<ServerConfig, Error> 
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13])?
         .with_client_cert_verifier(Arc::new(AnyTimeClients(inner)))
-        .with_single_cert(leaf.chain.clone(), leaf.key.clone_key())?;
+        .with_cert_resolver(Arc::new(Shown::of(ca, leaf)?));
     config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_MAX);
     Ok(config)
 }
@@ -64,6 +67,10 @@ pub fn server_config(ca: &HubCa, leaf: &HubLeaf) -> Result<ServerConfig, Error> 
 /// Where certificate and key do not fit.
 pub fn client_config(trust: Trust, identity: Option<&BoxIdentity<'_>>) -> Result<ClientConfig, Error> {
     let verifier = AnyTimeServer {
+        known: match &trust {
+            Trust::Root(der) => Some(subjects(CertificateDer::from(der.as_slice()))?),
+            Trust::County(_) => None,
+        },
         trust,
         algorithms: provider().signature_verification_algorithms,
     };
@@ -118,11 +125,49 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
+fn subjects(root: CertificateDer<'_>) -> Result<Vec<DistinguishedName>, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(root.into_owned())?;
+    Ok(roots.subjects())
+}
+
+/// What a hub shows of itself: its own certificate, and the county's root only to whoever does not say that it knows one
+/// (RFC 8446 section 4.2.4): the bytes of a root are on their way longer than a twentieth of a second over 64 kbit/s.
+#[derive(Debug)]
+struct Shown {
+    whole: Arc<CertifiedKey>,
+    own: Arc<CertifiedKey>,
+    roots: Vec<DistinguishedName>,
+}
+
+impl Shown {
+    fn of(ca: &HubCa, leaf: &HubLeaf) -> Result<Self, Error> {
+        let whole = CertifiedKey::from_der(leaf.chain.clone(), leaf.key.clone_key(), &provider())?;
+        let own = whole.cert.iter().take(1).cloned().collect();
+        Ok(Self {
+            own: Arc::new(CertifiedKey::new(own, Arc::clone(&whole.key))),
+            whole: Arc::new(whole),
+            roots: subjects(ca.der().clone())?,
+        })
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let known = hello.certificate_authorities().unwrap_or_default();
+        let is_known = |root: &DistinguishedName| known.iter().any(|known| known.as_ref() == root.as_ref());
+        let knows = self.roots.iter().all(is_known);
+        Some(Arc::clone(if knows { &self.own } else { &self.whole }))
+    }
+}
+
 /// Checks the hub's certificate by the county's key alone: not by dates, and not by name, since a hub may move to
 /// another address. A box's certificate is no hub's: its use is another.
 #[derive(Debug)]
 struct AnyTimeServer {
     trust: Trust,
+    /// The subject of the root that is here already.
+    known: Option<Vec<DistinguishedName>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -179,6 +224,10 @@ impl ServerCertVerifier for AnyTimeServer {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        self.known.as_deref()
+    }
 }
 
 /// Checks a box's certificate without its dates.
@@ -195,7 +244,8 @@ impl ClientCertVerifier for AnyTimeClients {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.0.root_hint_subjects()
+        // A box has one certificate to show, whatever it is asked for.
+        &[]
     }
 
     fn verify_client_cert(
@@ -255,17 +305,22 @@ mod tests {
         County { _folder: folder, ca }
     }
 
-    /// Shakes hands in memory; gives the key that the server saw.
-    fn shake(server: ServerConfig, client: ClientConfig) -> Result<Option<DevicePublicKey>, Error> {
-        let (key, _) = shake_again(&Arc::new(server), &Arc::new(client))?;
-        Ok(key)
+    /// What came of a handshake.
+    struct Met {
+        /// The key that the server saw.
+        key: Option<DevicePublicKey>,
+        kind: Option<HandshakeKind>,
+        /// How many certificates the server showed.
+        shown: usize,
     }
 
-    /// The same between ends that may have met before; tells also what kind of handshake it was.
-    fn shake_again(
-        server: &Arc<ServerConfig>,
-        client: &Arc<ClientConfig>,
-    ) -> Result<(Option<DevicePublicKey>, Option<HandshakeKind>), Error> {
+    /// Shakes hands in memory.
+    fn shake(server: ServerConfig, client: ClientConfig) -> Result<Met, Error> {
+        shake_again(&Arc::new(server), &Arc::new(client))
+    }
+
+    /// The same between ends that may have met before.
+    fn shake_again(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>) -> Result<Met, Error> {
         let name = ServerName::try_from("127.0.0.1").unwrap();
         let mut client = ClientConnection::new(Arc::clone(client), name)?;
         let mut server = ServerConnection::new(Arc::clone(server))?;
@@ -296,7 +351,11 @@ mod tests {
         server.process_new_packets()?;
         let mut heard = [0];
         server.reader().read_exact(&mut heard).unwrap();
-        Ok((peer_key(server.peer_certificates()), client.handshake_kind()))
+        Ok(Met {
+            key: peer_key(server.peer_certificates()),
+            kind: client.handshake_kind(),
+            shown: client.peer_certificates().map_or(0, <[_]>::len),
+        })
     }
 
     fn server(county: &County, base: WallTime) -> ServerConfig {
@@ -319,8 +378,9 @@ mod tests {
                 key: &key,
             };
             let client = client_config(Trust::Root(county.ca.der().to_vec()), Some(&identity)).unwrap();
-            let seen = shake(server(&county, base), client).unwrap().unwrap();
-            assert_eq!(seen.to_bytes(), key.public().to_bytes());
+            let met = shake(server(&county, base), client).unwrap();
+            assert_eq!(met.key.unwrap().to_bytes(), key.public().to_bytes());
+            assert_eq!(met.shown, 1, "the root, which the box knows");
         }
     }
 
@@ -337,9 +397,9 @@ mod tests {
         let root = || Trust::Root(county.ca.der().to_vec());
         let client = Arc::new(client_config(root(), Some(&identity)).unwrap());
         let contact = |hub: &Arc<ServerConfig>| {
-            let (seen, kind) = shake_again(hub, &client).unwrap();
-            assert_eq!(seen.unwrap().to_bytes(), key.public().to_bytes());
-            kind
+            let met = shake_again(hub, &client).unwrap();
+            assert_eq!(met.key.unwrap().to_bytes(), key.public().to_bytes());
+            met.kind
         };
         assert_eq!(contact(&hub), Some(HandshakeKind::Full));
         for _ in 0..4 {
@@ -353,9 +413,28 @@ mod tests {
     fn without_a_certificate_the_hub_sees_nobody_and_the_pin_tells_the_hub() {
         let county = county(TODAY);
         let client = client_config(Trust::County(county.ca.county()), None).unwrap();
-        assert!(shake(server(&county, TODAY), client).unwrap().is_none());
+        let met = shake(server(&county, TODAY), client).unwrap();
+        assert!(met.key.is_none());
+        assert_eq!(met.shown, 2, "the root is told by its pin alone");
         let stranger = client_config(Trust::County([1; 32]), None).unwrap();
         assert!(shake(server(&county, TODAY), stranger).is_err());
+    }
+
+    #[test]
+    fn who_says_nothing_of_roots_is_shown_the_whole_chain() {
+        // As a box of an earlier release does.
+        let county = county(TODAY);
+        let client = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&version::TLS13])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyTimeServer {
+                trust: Trust::Root(county.ca.der().to_vec()),
+                known: None,
+                algorithms: provider().signature_verification_algorithms,
+            }))
+            .with_no_client_auth();
+        assert_eq!(shake(server(&county, TODAY), client).unwrap().shown, 2);
     }
 
     #[test]
