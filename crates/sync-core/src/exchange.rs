@@ -52,6 +52,10 @@ pub const PING_AFTER: Duration = Duration::from_secs(60);
 /// After how much silence a hub gives an idle box up.
 pub const HUB_SILENCE_LIMIT: Duration = Duration::from_secs(150);
 
+/// How long an acknowledgement waits for those of messages that came with its own and are being read: together they are one
+/// packet, and the fewer packets end an exchange, the seldomer the loss of one holds it up.
+const ACK_GATHER: Duration = Duration::from_millis(200);
+
 /// Asks that may wait for a long one before the socket is read no more. An end that keeps to its bounds has fewer
 /// messages under way.
 const ASKS_WAITING_MAX: usize = 128;
@@ -147,6 +151,14 @@ impl Counts {
     }
 }
 
+/// An acknowledgement on its way out.
+#[derive(Debug)]
+struct PendingAck {
+    ack: Ack,
+    /// Until when it may wait for further ones; at its own time where nobody waits for it.
+    until: Duration,
+}
+
 #[derive(Debug)]
 enum End {
     Box(BoxEnd),
@@ -169,7 +181,7 @@ pub struct Exchange {
     blobs: BlobSender,
     /// Messages of the other end that were handled.
     handled: [u64; Lane::COUNT],
-    pending_ack: Option<Ack>,
+    pending_ack: Option<PendingAck>,
     counts: Counts,
     silent_since: Duration,
     silence_limit: Duration,
@@ -463,7 +475,7 @@ impl Exchange {
                 End::Hub(_) => self.hub_send(next),
             },
             Answer::BlobBytes { offer, offset, bytes } => self.send_piece(offer, offset, bytes),
-            Answer::Taken(taken) => self.acknowledge(*taken),
+            Answer::Taken(taken) => self.acknowledge(*taken, now),
             Answer::Fingerprint(fingerprint) => self.hub_say_quiet(fingerprint),
             Answer::Settled(wanted) => self.box_settle(wanted),
             Answer::Learned(lane) => self.long_under_way &= lane.is_urgent(),
@@ -494,7 +506,7 @@ impl Exchange {
         Ok(())
     }
 
-    fn acknowledge(&mut self, taken: Taken) {
+    fn acknowledge(&mut self, taken: Taken, now: Duration) {
         let came = std::mem::take(&mut self.facts_came);
         self.handled[taken.lane.index()] += 1;
         self.counts.changes_received += taken.new_changes;
@@ -514,19 +526,31 @@ impl Exchange {
         }
         let mut ack = taken.ack;
         ack.handled = self.handled;
+        // The sender of something urgent and that of the next piece of a blob wait for the word.
+        let is_awaited = taken.lane.is_urgent() || !ack.blobs.is_empty();
+        let until = now + if is_awaited { Duration::ZERO } else { ACK_GATHER };
         match &mut self.pending_ack {
-            Some(pending) if pending.size() + ack.size() <= MAX_ACK_ENTRIES => pending.merge(ack),
+            Some(pending) if pending.ack.size() + ack.size() <= MAX_ACK_ENTRIES => {
+                pending.ack.merge(ack);
+                pending.until = pending.until.min(until);
+            }
             Some(_) | None => {
                 self.flush_ack();
-                self.pending_ack = Some(ack);
+                self.pending_ack = Some(PendingAck { ack, until });
             }
         }
     }
 
     fn flush_ack(&mut self) {
-        if let Some(ack) = self.pending_ack.take() {
-            self.pipe.send_control(&Frame::Ack(ack));
+        if let Some(pending) = self.pending_ack.take() {
+            self.pipe.send_control(&Frame::Ack(pending.ack));
         }
+    }
+
+    /// Until when an acknowledgement waits for that of what is being read just now.
+    fn gathers_acks_until(&self) -> Option<Duration> {
+        let pending = self.pending_ack.as_ref()?;
+        (self.long_under_way && self.pipe.is_drained()).then_some(pending.until)
     }
 
     fn send_piece(&mut self, offer: BlobOffer, offset: u64, bytes: Vec<u8>) {
@@ -604,7 +628,9 @@ impl Exchange {
 
     /// The next bytes for the stream.
     pub fn poll_transmit(&mut self, now: Duration) -> Option<Vec<u8>> {
-        self.flush_ack();
+        if self.gathers_acks_until().is_none_or(|until| until <= now) {
+            self.flush_ack();
+        }
         let bytes = self.pipe.next_outgoing(now)?;
         self.sent_since_wait = true;
         Some(bytes)
@@ -612,7 +638,7 @@ impl Exchange {
 
     /// When [`Self::poll_transmit`] will give more, where only time has to pass until then.
     pub fn poll_transmit_at(&self) -> Option<Duration> {
-        self.pipe.room_at()
+        self.pipe.room_at().or_else(|| self.gathers_acks_until())
     }
 
     /// When [`Self::handle_timeout`] is due, if nothing happens before.

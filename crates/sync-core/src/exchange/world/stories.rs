@@ -124,6 +124,43 @@ fn what_is_urgent_does_not_wait_until_a_backlog_is_packed() {
 }
 
 #[test]
+fn an_acknowledgement_waits_a_little_for_the_next_one() {
+    let (mut end, mut hub, mut dice) = pair();
+    (end.packs, hub.packs) = (true, true);
+    Connection::new(&mut end, &hub, NOW).settle(&mut end, &mut hub, NOW);
+    let mut link = Connection::new(&mut end, &hub, NOW);
+    link.settle(&mut end, &mut hub, NOW);
+    let held = hub.log.len() + hub.parked.len();
+    // Two messages are at the hub before the first one is read.
+    link.late = 2;
+    for lane in [Lane::P2, Lane::P3] {
+        end.write(lane, &mut dice, 500);
+        link.at_box.wake(lane, NOW);
+    }
+    let waiting = end.pending();
+    while link.beside[1].is_none() {
+        assert!(link.step(&mut end, &mut hub, NOW, 1500).unwrap());
+    }
+    link.beside[1].as_mut().unwrap().1 = 20;
+    (0..10).for_each(|_| assert!(link.step(&mut end, &mut hub, NOW, 1500).unwrap()));
+    // The second one takes for ever.
+    link.late = u64::MAX;
+    while hub.log.len() + hub.parked.len() == held {
+        assert!(link.step(&mut end, &mut hub, NOW, 1500).unwrap());
+    }
+    assert_eq!(link.at_hub.poll_transmit_at(), Some(NOW + ACK_GATHER));
+    (0..20).for_each(|_| assert!(link.step(&mut end, &mut hub, NOW, 1500).unwrap()));
+    assert_eq!(end.pending(), waiting, "it did not wait");
+    let later = NOW + ACK_GATHER;
+    (0..20).for_each(|_| assert!(link.step(&mut end, &mut hub, later, 1500).unwrap()));
+    assert!(end.pending() < waiting, "it waits for ever");
+    assert!(end.pending() > 0, "the second one was read");
+    link.finish_long();
+    link.settle(&mut end, &mut hub, later);
+    assert_eq!(end.pending(), 0);
+}
+
+#[test]
 fn what_is_due_while_a_backlog_is_packed_sets_off_no_timer_without_end() {
     let (mut end, mut hub, mut dice) = pair();
     (end.packs, hub.packs) = (true, true);
