@@ -236,6 +236,10 @@ fn load(
             assert!(reached.is_ok(), "{death:?}: saving takes too long");
         };
         let tablets = async {
+            // The box may die while the PIN is looked at.
+            if tablet.unlock().await.is_err() {
+                return;
+            }
             let tablets = std::array::from_fn::<_, TABLETS, _>(|lane| work(tablet, run, lane, done));
             let [one, two, three, four] = tablets;
             let ends = tokio::join!(one, two, three, four);
@@ -309,7 +313,6 @@ impl Folder<'_> {
             .serve_to(None, "127.0.0.1", &death.environment(Side::Hub));
         let mut box_ = self.ends.serve_box_to(&url, &death.environment(Side::Box));
         let tablet = PlainBrowser::new(&box_.url("pages"), self.cookies.clone());
-        runtime().block_on(tablet.unlock());
         let backup = dice.random_bool(BACKUPS).then(|| self.begin_backup());
         let by_itself = load(box_, hub, &tablet, run, &death, &self.done);
         assert!(

@@ -135,12 +135,10 @@ impl PlainBrowser {
     }
 
     /// Unlocks the session that the cookies name: after a restart each one is locked.
-    pub async fn unlock(&self) {
-        let answer = self
-            .post("/unlock", &[("pin", PIN), ("next", "/")])
-            .await
-            .unwrap();
+    pub async fn unlock(&self) -> Result<(), reqwest::Error> {
+        let answer = self.post("/unlock", &[("pin", PIN), ("next", "/")]).await?;
         assert_eq!(answer.status, 303, "the PIN was not taken: {}", answer.body);
+        Ok(())
     }
 }
 

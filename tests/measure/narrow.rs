@@ -55,13 +55,13 @@ pub(crate) fn figures(panel: Workload, short: bool) -> Vec<Figure> {
     let mut bytes = Vec::new();
     let times: Vec<Duration> = (0..days)
         .map(|number| {
-            eprintln!("day {} of {days}", number + 1);
             let narrow = Narrow {
                 seed: number as u64,
                 ..EDGE
             };
             let (told, took) = send(&ends, &folder.path().join(format!("day-{number}")), narrow);
             assert_eq!(told["pending"], 0, "{told}");
+            eprintln!("day {} of {days}: {took:.2?}", number + 1);
             bytes.push(told["bytes_up"].as_f64().unwrap() + told["bytes_down"].as_f64().unwrap());
             took
         })
