@@ -23,7 +23,7 @@ const WORDS_MAX: usize = 4;
 const CANDIDATES_MAX: usize = 1_000;
 /// Most patients that are ranked for one word: everybody of a common surname in a village. Of a word that finds more people
 /// the rest are left out, the longest names first: the next letter is typed anyway.
-const RANKED_MAX: usize = 200;
+const RANKED_MAX: usize = 150;
 /// Above every character that a key holds.
 const LAST: char = char::MAX;
 

@@ -43,7 +43,7 @@ const LINE: &str = "p.id, p.name, p.sex, p.birth, p.village_group, p.id_tail, p.
     (SELECT max(e.opened) FROM encounters e WHERE e.patient = p.id),
     EXISTS(SELECT 1 FROM links l WHERE l.chart = p.id)
         OR EXISTS(SELECT 1 FROM patient_numbers a JOIN patient_numbers b ON b.number = a.number
-                  WHERE a.chart = p.id AND b.chart <> p.id)";
+                  WHERE a.d = p.d AND b.chart <> p.id)";
 
 /// A line, and whether other charts may be of the same person.
 fn read_line(row: &Row<'_>) -> crate::sql::Result<(PatientLine, bool)> {
