@@ -34,6 +34,8 @@ const RATE_ROUNDS: u64 = 10;
 const FILLED_AFTER: u32 = 3;
 /// A queue stands where every trip of a round was longer than the shortest by this part of it.
 const QUEUED_PART: u32 = 8;
+/// A queue is long where every trip of a round was longer by this part.
+const LONG_QUEUE_PART: u32 = 2;
 /// Rounds with a queue one after the other, after which the way counts as filled.
 const QUEUED_AFTER: u32 = 2;
 /// Rounds with a queue one after the other, after which it is no queue but a way that got longer.
@@ -56,6 +58,8 @@ enum Gain {
     Keep,
     /// A queue is to become shorter.
     Drain,
+    /// A long one is.
+    DrainSoon,
 }
 
 impl Gain {
@@ -66,6 +70,7 @@ impl Gain {
             Self::Probe => 10,
             Self::Keep => 8,
             Self::Drain => 6,
+            Self::DrainSoon => 3,
         }
     }
 }
@@ -260,7 +265,8 @@ impl Pace {
         self.steady = if grew { 0 } else { self.steady.saturating_add(1) };
         self.rate_before = fastest;
         let quickest = self.round_trip.take();
-        let queued = quickest.is_some_and(|quickest| quickest > trip + trip / QUEUED_PART);
+        let longer_by = |part| quickest.is_some_and(|quickest| quickest > trip + trip / part);
+        let queued = longer_by(QUEUED_PART);
         self.queued = if queued { self.queued + 1 } else { 0 };
         if self.queued >= LONGER_AFTER {
             self.queued = 0;
@@ -276,7 +282,11 @@ impl Pace {
             Gain::Start
         } else if queued && self.drained >= DRAIN_ROUNDS {
             self.drained = 0;
-            Gain::Drain
+            if longer_by(LONG_QUEUE_PART) {
+                Gain::DrainSoon
+            } else {
+                Gain::Drain
+            }
         } else if !queued && self.probed >= PROBE_ROUNDS {
             self.probed = 0;
             Gain::Probe
@@ -352,10 +362,23 @@ mod tests {
         most_under_way: u64,
         /// How long something urgent would have waited at the modem, in the mean, in seconds.
         waits: f64,
+        /// What the modem held when each urgent record came, in seconds.
+        before_urgent: Vec<f64>,
     }
 
     /// Sends as fast as the pace lets it.
     fn flow(pace: &mut Pace, way: Way, from: Duration, seconds: u64) -> Flow {
+        flow_with(pace, way, from, seconds, None)
+    }
+
+    /// The same with an urgent record of 5 kB now and then, the first after four seconds.
+    fn flow_with(
+        pace: &mut Pace,
+        way: Way,
+        from: Duration,
+        seconds: u64,
+        urgent_every: Option<Duration>,
+    ) -> Flow {
         let mut random = 1_u64;
         let mut dice = move |most: Duration| {
             random = random
@@ -372,9 +395,20 @@ mod tests {
         let mut words: VecDeque<(Duration, u64)> = VecDeque::new();
         let mut most_under_way = 0;
         let (mut told_before, mut waited) = (None, 0.0);
+        let mut urgent_at = urgent_every.map(|_| from + Duration::from_secs(4));
+        let (mut urgent, mut before_urgent) = (0, Vec::new());
         while now < end {
-            while pace.has_room(Lane::P2, now) {
-                pace.sent(Lane::P2, 1024, now);
+            if let (Some(at), Some(every)) = (urgent_at, urgent_every)
+                && at <= now
+            {
+                urgent = 5;
+                urgent_at = Some(at + every);
+                before_urgent.push(free.saturating_sub(now).as_secs_f64());
+            }
+            while urgent > 0 || pace.has_room(Lane::P2, now) {
+                let lane = if urgent > 0 { Lane::P0 } else { Lane::P2 };
+                urgent -= i32::from(urgent > 0);
+                pace.sent(lane, 1024, now);
                 free = free.max(now) + Duration::from_nanos(1024 * 1_000_000_000 / way.rate);
                 let (late, chance) = dice(way.jitter);
                 let lost = if chance < way.lost {
@@ -392,7 +426,7 @@ mod tests {
             // A timer of the system has steps of a millisecond.
             let timer = timer.map(|at| at + Duration::from_millis(1));
             let word = words.front().map(|(at, _)| *at);
-            let next = timer.into_iter().chain(word).min().unwrap();
+            let next = timer.into_iter().chain(word).chain(urgent_at).min().unwrap();
             if now >= counted_from {
                 told_before.get_or_insert(pace.told);
                 most_under_way = most_under_way.max(pace.sent - pace.told);
@@ -408,6 +442,7 @@ mod tests {
             used: (pace.told - told_before.unwrap()) as f64 / (counted * way.rate as f64),
             most_under_way,
             waits: waited / counted,
+            before_urgent,
         }
     }
 
@@ -424,6 +459,14 @@ mod tests {
             let holds = rate * 6 / 10;
             assert!(flow.most_under_way < holds + 4 * 1024, "{rate}: {flow:?}");
         }
+    }
+
+    #[test]
+    fn what_stands_at_the_modem_from_the_beginning_is_drained_soon() {
+        let every = Some(Duration::from_secs(2));
+        let flow = flow_with(&mut Pace::default(), LEVEL, Duration::ZERO, 30, every);
+        let early = &flow.before_urgent[1..4];
+        assert!(early.iter().sum::<f64>() / 3.0 < 0.2, "{flow:?}");
     }
 
     #[test]
