@@ -155,7 +155,7 @@ impl Counts {
 #[derive(Debug)]
 struct PendingAck {
     ack: Ack,
-    /// Until when it may wait for further ones; at its own time where nobody waits for it.
+    /// Until when it may wait for further ones.
     until: Duration,
 }
 
@@ -526,7 +526,7 @@ impl Exchange {
         }
         let mut ack = taken.ack;
         ack.handled = self.handled;
-        // The sender of something urgent and that of the next piece of a blob wait for the word.
+        // Whoever sent something urgent, or has the next piece of a blob to send, waits for the word.
         let is_awaited = taken.lane.is_urgent() || !ack.blobs.is_empty();
         let until = now + if is_awaited { Duration::ZERO } else { ACK_GATHER };
         match &mut self.pending_ack {
@@ -680,6 +680,7 @@ impl Exchange {
 
     /// Says why this end closes. Send what [`Self::poll_transmit`] gives, then close.
     pub fn close(&mut self, bye: Bye) {
+        self.flush_ack();
         self.pipe.send_control(&Frame::Bye(bye));
     }
 
