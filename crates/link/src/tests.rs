@@ -2,6 +2,7 @@
 
 mod cuts;
 mod garbage;
+mod gathering;
 mod joining;
 mod portals;
 mod shares;

@@ -22,7 +22,7 @@ const WORDS_MAX: usize = 4;
 /// Most keys of each form that are looked at.
 const CANDIDATES_MAX: usize = 1_000;
 /// Most patients that are ranked for one word: everybody of a common surname in a village. Of a word that finds more people
-/// the rest are left out, the longest names first: the next letter is typed anyway.
+/// those with the last keys are left out (whoever bears it alone has the first one): the next letter is typed anyway.
 const RANKED_MAX: usize = 150;
 /// Above every character that a key holds.
 const LAST: char = char::MAX;
@@ -153,7 +153,7 @@ fn search(sql: &Connection, words: &[Vec<String>], limit: usize) -> Result<Vec<P
 }
 
 /// The best of those who are found by a word: names that begin as was typed, then who was here last. So many people with the
-/// shortest keys are ranked; those that `counts` leaves out are none of them.
+/// first keys are ranked; those that `counts` leaves out are none of them.
 fn ranked(
     sql: &Connection,
     forms: &[String],
