@@ -12,6 +12,7 @@
 //! memory only lets the first flight already carry the right things. Everything is idempotent, so a
 //! connection may be cut at any byte.
 
+mod acks;
 mod ask;
 mod blob_sender;
 mod box_end;
@@ -29,10 +30,8 @@ use std::time::Duration;
 use records::ids::DeviceId;
 
 use crate::identity::{DeviceKey, DevicePublicKey, SignatureFault};
-use crate::wire::{
-    Ack, BlobOffer, BlobPiece, Bye, Frame, Hello, Lane, MAX_ACK_ENTRIES, Message, RangeSet, VERSION,
-    WireFault,
-};
+use crate::wire::{BlobOffer, BlobPiece, Bye, Frame, Hello, Lane, Message, VERSION, WireFault};
+use acks::PendingAck;
 use blob_sender::BlobSender;
 use box_end::BoxEnd;
 use compare::Compare;
@@ -51,10 +50,6 @@ pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 pub const PING_AFTER: Duration = Duration::from_secs(60);
 /// After how much silence a hub gives an idle box up.
 pub const HUB_SILENCE_LIMIT: Duration = Duration::from_secs(150);
-
-/// How long an acknowledgement waits for those of messages that came with its own and are being read: together they are one
-/// packet, and the fewer packets end an exchange, the seldomer the loss of one holds it up.
-const ACK_GATHER: Duration = Duration::from_millis(200);
 
 /// Asks that may wait for a long one before the socket is read no more. An end that keeps to its bounds has fewer
 /// messages under way.
@@ -149,14 +144,6 @@ impl Counts {
         .iter()
         .any(|count| *count > 0)
     }
-}
-
-/// An acknowledgement on its way out.
-#[derive(Debug)]
-struct PendingAck {
-    ack: Ack,
-    /// Until when it may wait for further ones.
-    until: Duration,
 }
 
 #[derive(Debug)]
@@ -370,26 +357,6 @@ impl Exchange {
         })
     }
 
-    fn handle_ack(&mut self, ack: Ack) -> Result<(), ExchangeFault> {
-        self.sources.peer_handled(&ack.handled)?;
-        self.counts.changes_sent += ack.held.0.values().map(RangeSet::count).sum::<u64>();
-        for have in &ack.blobs {
-            if let Some(done) = self.blobs.answered(have) {
-                self.counts.blobs_sent += u64::from(done);
-            }
-        }
-        if ack.took_nothing() {
-            // Still no room: what else waits would go over the line in vain.
-            if self.again {
-                self.sources.stop();
-            }
-        } else {
-            self.again = false;
-        }
-        self.asks.push_back(Ask::Acked(ack));
-        Ok(())
-    }
-
     /// Whether more may be read from the stream while a long ask is under way.
     pub fn has_room(&self) -> bool {
         self.asks.len() < ASKS_WAITING_MAX
@@ -504,53 +471,6 @@ impl Exchange {
         }
         self.after_event();
         Ok(())
-    }
-
-    fn acknowledge(&mut self, taken: Taken, now: Duration) {
-        let came = std::mem::take(&mut self.facts_came);
-        self.handled[taken.lane.index()] += 1;
-        self.counts.changes_received += taken.new_changes;
-        self.counts.blobs_received += taken
-            .ack
-            .blobs
-            .iter()
-            .filter(|have| taken.new_blob == Some(have.blob))
-            .count() as u64;
-        if let End::Hub(hub) = &mut self.end {
-            hub.peer_stored(&taken.ack.held);
-            hub.took_back(came);
-            // What was stored has its place in the clinic's feed, and may have led to more.
-            Lane::ALL
-                .into_iter()
-                .for_each(|lane| self.sources.wake_at_once(lane));
-        }
-        let mut ack = taken.ack;
-        ack.handled = self.handled;
-        // Whoever sent something urgent, or has the next piece of a blob to send, waits for the word.
-        let is_awaited = taken.lane.is_urgent() || !ack.blobs.is_empty();
-        let until = now + if is_awaited { Duration::ZERO } else { ACK_GATHER };
-        match &mut self.pending_ack {
-            Some(pending) if pending.ack.size() + ack.size() <= MAX_ACK_ENTRIES => {
-                pending.ack.merge(ack);
-                pending.until = pending.until.min(until);
-            }
-            Some(_) | None => {
-                self.flush_ack();
-                self.pending_ack = Some(PendingAck { ack, until });
-            }
-        }
-    }
-
-    fn flush_ack(&mut self) {
-        if let Some(pending) = self.pending_ack.take() {
-            self.pipe.send_control(&Frame::Ack(pending.ack));
-        }
-    }
-
-    /// Until when an acknowledgement waits for that of what is being read just now.
-    fn gathers_acks_until(&self) -> Option<Duration> {
-        let pending = self.pending_ack.as_ref()?;
-        (self.long_under_way && self.pipe.is_drained()).then_some(pending.until)
     }
 
     fn send_piece(&mut self, offer: BlobOffer, offset: u64, bytes: Vec<u8>) {

@@ -35,7 +35,7 @@ const FILLED_AFTER: u32 = 3;
 /// A queue stands where every trip of a round was longer than the shortest by this part of it.
 const QUEUED_PART: u32 = 8;
 /// A queue is long where every trip of a round was longer by this part.
-const LONG_QUEUE_PART: u32 = 2;
+const LONG_QUEUE_PART: u32 = 3;
 /// Rounds with a queue one after the other, after which the way counts as filled.
 const QUEUED_AFTER: u32 = 2;
 /// Rounds with a queue one after the other, after which it is no queue but a way that got longer.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::model::UNACCEPTABLE;
 use super::*;
+use crate::exchange::acks::ACK_GATHER;
 use crate::identity::Position;
 
 const NOW: Duration = Duration::from_secs(1000);
