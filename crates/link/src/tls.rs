@@ -47,8 +47,8 @@ pub struct BoxIdentity<'a> {
 /// # Errors
 /// Where certificate and key do not fit.
 pub fn server_config(ca: &HubCa, leaf: &HubLeaf) -> Result<ServerConfig, Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add(ca.der().clone())?;
+    let roots = only(ca.der().clone())?;
+    let shown = Shown::of(leaf, roots.subjects())?;
     let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
         .allow_unauthenticated()
         .build()
@@ -56,7 +56,7 @@ pub fn server_config(ca: &HubCa, leaf: &HubLeaf) -> Result<ServerConfig, Error> 
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13])?
         .with_client_cert_verifier(Arc::new(AnyTimeClients(inner)))
-        .with_cert_resolver(Arc::new(Shown::of(ca, leaf)?));
+        .with_cert_resolver(Arc::new(shown));
     config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_MAX);
     Ok(config)
 }
@@ -68,7 +68,7 @@ pub fn server_config(ca: &HubCa, leaf: &HubLeaf) -> Result<ServerConfig, Error> 
 pub fn client_config(trust: Trust, identity: Option<&BoxIdentity<'_>>) -> Result<ClientConfig, Error> {
     let verifier = AnyTimeServer {
         known: match &trust {
-            Trust::Root(der) => Some(subjects(CertificateDer::from(der.as_slice()))?),
+            Trust::Root(der) => Some(only(CertificateDer::from(der.clone()))?.subjects()),
             Trust::County(_) => None,
         },
         trust,
@@ -125,10 +125,11 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn subjects(root: CertificateDer<'_>) -> Result<Vec<DistinguishedName>, Error> {
+/// The roots of an end that trusts one.
+fn only(root: CertificateDer<'static>) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
-    roots.add(root.into_owned())?;
-    Ok(roots.subjects())
+    roots.add(root)?;
+    Ok(roots)
 }
 
 /// What a hub shows of itself: its own certificate, and the county's root only to whoever does not say that it knows one
@@ -141,13 +142,13 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(ca: &HubCa, leaf: &HubLeaf) -> Result<Self, Error> {
+    fn of(leaf: &HubLeaf, roots: Vec<DistinguishedName>) -> Result<Self, Error> {
         let whole = CertifiedKey::from_der(leaf.chain.clone(), leaf.key.clone_key(), &provider())?;
         let own = whole.cert.iter().take(1).cloned().collect();
         Ok(Self {
             own: Arc::new(CertifiedKey::new(own, Arc::clone(&whole.key))),
             whole: Arc::new(whole),
-            roots: subjects(ca.der().clone())?,
+            roots,
         })
     }
 }
@@ -195,8 +196,7 @@ impl ServerCertVerifier for AnyTimeServer {
         let root = self
             .root(intermediates)
             .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(root)?;
+        let roots = only(root)?;
         let parsed = ParsedCertificate::try_from(end_entity)?;
         let now = beginning(end_entity)?;
         verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], now, self.algorithms.all)?;

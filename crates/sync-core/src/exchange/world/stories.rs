@@ -15,6 +15,15 @@ fn pair() -> (ModelBox, ModelHub, Dice) {
     (ModelBox::new(1), ModelHub::new(), Dice(42))
 }
 
+/// The same and their second connection: the first one told the box the hub's version.
+fn pair_that_met() -> (ModelBox, ModelHub, Dice, Connection) {
+    let (mut end, mut hub, dice) = pair();
+    Connection::new(&mut end, &hub, NOW).settle(&mut end, &mut hub, NOW);
+    let mut link = Connection::new(&mut end, &hub, NOW);
+    link.settle(&mut end, &mut hub, NOW);
+    (end, hub, dice, link)
+}
+
 #[test]
 fn nothing_new_takes_one_round_trip_and_few_bytes() {
     let (mut end, mut hub, mut dice) = pair();
@@ -99,12 +108,7 @@ fn gathered_changes_wait_and_urgent_ones_do_not() {
 
 #[test]
 fn what_is_urgent_does_not_wait_until_a_backlog_is_packed() {
-    let (mut end, mut hub, mut dice) = pair();
-    (end.packs, hub.packs) = (true, true);
-    // The first contact tells the box the hub's version.
-    Connection::new(&mut end, &hub, NOW).settle(&mut end, &mut hub, NOW);
-    let mut link = Connection::new(&mut end, &hub, NOW);
-    link.settle(&mut end, &mut hub, NOW);
+    let (mut end, mut hub, mut dice, mut link) = pair_that_met();
     // Packing the backlog never ends at the box: what is urgent reaches the hub and is acknowledged all the same.
     link.late = u64::MAX;
     for _ in 0..20 {
@@ -126,11 +130,7 @@ fn what_is_urgent_does_not_wait_until_a_backlog_is_packed() {
 
 #[test]
 fn an_acknowledgement_waits_a_little_for_the_next_one() {
-    let (mut end, mut hub, mut dice) = pair();
-    (end.packs, hub.packs) = (true, true);
-    Connection::new(&mut end, &hub, NOW).settle(&mut end, &mut hub, NOW);
-    let mut link = Connection::new(&mut end, &hub, NOW);
-    link.settle(&mut end, &mut hub, NOW);
+    let (mut end, mut hub, mut dice, mut link) = pair_that_met();
     let held = hub.log.len() + hub.parked.len();
     // Two messages are at the hub before the first one is read.
     link.late = 2;
@@ -164,7 +164,6 @@ fn an_acknowledgement_waits_a_little_for_the_next_one() {
 #[test]
 fn what_is_due_while_a_backlog_is_packed_sets_off_no_timer_without_end() {
     let (mut end, mut hub, mut dice) = pair();
-    (end.packs, hub.packs) = (true, true);
     Connection::new(&mut end, &hub, NOW).settle(&mut end, &mut hub, NOW);
     let gather = Duration::from_secs(5);
     let mut link = Connection::new(&mut end, &hub, NOW);
